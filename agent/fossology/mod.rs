@@ -1,0 +1,8 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What FOSSology is: its configuration, its repository, its database.
+
+mod error;
+
+pub use error::{Error, Result};

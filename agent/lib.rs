@@ -1,0 +1,11 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Backup, restore and validation for FOSSology.
+//!
+//! Arrows go one way: `main` → `cli` → `operations` → `fossology` and `vault`, which don't know
+//! each other and share only the vocabulary of [`blob`] (what a pfile is called and how it is
+//! hashed).
+
+pub mod blob;
+pub mod fossology;
