@@ -198,7 +198,7 @@ mod tests {
             0,
         );
         assert_eq!(again, Ok(name));
-        let lower = PfileName::from_database(EMPTY[..40].as_bytes(), EMPTY[41..73].as_bytes(), 0);
+        let lower = PfileName::from_database(&EMPTY.as_bytes()[..40], &EMPTY.as_bytes()[41..73], 0);
         assert_eq!(lower, Err(PfileNameError::Digit));
     }
 

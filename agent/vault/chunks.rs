@@ -1,0 +1,261 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Streams (the files of a dump, the configuration, the other directories) cut into chunks where
+//! their content says so (FastCDC), so that what did not change is stored once. A chunk is named
+//! by its content; one that is there is not written again.
+
+use super::{ChunkId, Error, Put, Result, Storage};
+use fastcdc::v2020::{Error as CdcError, StreamCDC};
+use sha2::{Digest, Sha256};
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The least, the usual and the most bytes of a chunk.
+const CHUNK: (u32, u32, u32) = (256 << 10, 1 << 20, 4 << 20);
+
+/// The zstd level of chunks. A dump is text with much repetition: 3 takes half of level 1's room.
+const LEVEL: i32 = 3;
+
+/// What a file, a tar or a table of the dump consists of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stream {
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its chunks, in order.
+    pub chunks: Vec<ChunkId>,
+}
+
+/// The chunks of a vault.
+#[derive(Clone)]
+pub struct ChunkStore {
+    storage: Arc<dyn Storage>,
+    stored: Arc<AtomicU64>,
+}
+
+impl ChunkStore {
+    pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
+        Self {
+            storage,
+            stored: Arc::default(),
+        }
+    }
+
+    /// How many bytes this store has added to the vault so far.
+    pub fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    /// Reads a source to its end and stores it. `what` names it in messages; `workers` compress
+    /// and write its chunks side by side.
+    ///
+    /// # Errors
+    /// When the source cannot be read or a chunk cannot be put.
+    pub fn write(&self, what: &str, source: impl Read, workers: usize) -> Result<Stream> {
+        let (least, usual, most) = CHUNK;
+        let pieces = StreamCDC::new(source, least as usize, usual as usize, most as usize);
+        let mut stream = Stream::default();
+        let (send, receive) = crossbeam_channel::bounded::<(ChunkId, Vec<u8>)>(workers);
+        std::thread::scope(|scope| {
+            let mut running = Vec::new();
+            let mut failed = None;
+            for piece in pieces {
+                let data = match piece {
+                    Ok(piece) => piece.data,
+                    Err(error) => {
+                        failed = Some(Error::Source {
+                            what: what.to_owned(),
+                            source: io_error(error),
+                        });
+                        break;
+                    }
+                };
+                stream.size += data.len() as u64;
+                let id = ChunkId::new(Sha256::digest(&data).into());
+                stream.chunks.push(id);
+                if running.len() < workers.max(1) {
+                    let receive = receive.clone();
+                    running.push(scope.spawn(move || -> Result<()> {
+                        for (id, data) in receive {
+                            self.put(id, &data)?;
+                        }
+                        Ok(())
+                    }));
+                }
+                // Fails only when every worker has ended, each with an error that is found below.
+                if send.send((id, data)).is_err() {
+                    break;
+                }
+                if running.iter().any(|worker| worker.is_finished()) {
+                    break; // a worker ends before the channel only when it failed
+                }
+            }
+            drop(send);
+            drop(receive);
+            for worker in running {
+                match worker.join() {
+                    Ok(result) => result?,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            failed.map_or(Ok(()), Err)
+        })?;
+        Ok(stream)
+    }
+
+    fn put(&self, id: ChunkId, data: &[u8]) -> Result<()> {
+        let key = id.key();
+        if self.storage.size(&key)?.is_some() {
+            return Ok(());
+        }
+        let mut compressor =
+            zstd::bulk::Compressor::new(LEVEL).map_err(Error::io("preparing", "zstd"))?;
+        let packed = compressor
+            .compress(data)
+            .map_err(Error::io("compressing", &key))?;
+        if self.storage.put(&key, &packed)? == Put::Made {
+            self.stored
+                .fetch_add(packed.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Reads one chunk and compares it with its name.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
+        let key = id.key();
+        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
+            key: key.clone(),
+            location: self.storage.location(),
+        })?;
+        let packed = self.storage.read(&key, 0, size)?;
+        let data = zstd::bulk::decompress(&packed, CHUNK.2 as usize)
+            .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
+        if ChunkId::new(Sha256::digest(&data).into()) != id {
+            return Err(Error::damaged(&key, "its content is not that of its name"));
+        }
+        Ok(data)
+    }
+
+    /// The stored size of a chunk in bytes, or `None` when it is missing.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub fn stored_size(&self, id: ChunkId) -> Result<Option<u64>> {
+        self.storage.size(&id.key())
+    }
+
+    /// Writes a stream's content, each chunk compared with its name.
+    ///
+    /// # Errors
+    /// When a chunk is missing or damaged, or `out` fails.
+    pub fn copy(&self, what: &str, stream: &Stream, out: &mut dyn Write) -> Result<()> {
+        for id in &stream.chunks {
+            let data = self.chunk(*id)?;
+            out.write_all(&data).map_err(Error::io("writing", what))?;
+        }
+        Ok(())
+    }
+}
+
+fn io_error(error: CdcError) -> std::io::Error {
+    match error {
+        CdcError::IoError(error) => error,
+        other => std::io::Error::other(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::local::Local;
+    use proptest::prelude::*;
+
+    fn store() -> (tempfile::TempDir, ChunkStore) {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Arc::new(Local::open(dir.path()).unwrap());
+        (dir, ChunkStore::new(storage))
+    }
+
+    fn noise(len: usize, mut seed: u64) -> Vec<u8> {
+        let mut data = Vec::with_capacity(len);
+        while data.len() < len {
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            data.push((seed >> 56) as u8);
+        }
+        data
+    }
+
+    #[test]
+    fn what_did_not_change_is_stored_once() {
+        let (_dir, store) = store();
+        let mut data = noise(12 << 20, 1);
+        let first = store.write("a dump", &data[..], 2).unwrap();
+        let stored = store.stored();
+        data.splice(5_000_000..5_000_010, *b"a changed row");
+        let second = store.write("a dump", &data[..], 2).unwrap();
+        let added = store.stored() - stored;
+        assert!(added < 9 << 20 && added > 0, "{added} bytes were added");
+        let shared = second
+            .chunks
+            .iter()
+            .filter(|id| first.chunks.contains(id))
+            .count();
+        assert!(shared >= second.chunks.len() - 3);
+        let mut again = Vec::new();
+        store.copy("a dump", &second, &mut again).unwrap();
+        assert_eq!(again, data);
+    }
+
+    #[test]
+    fn a_source_that_fails_is_named() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("the disk is gone"))
+            }
+        }
+        let (_dir, store) = store();
+        let source = noise(3 << 20, 2);
+        let error = store
+            .write("4711.dat", source.chain(Broken), 2)
+            .unwrap_err();
+        assert!(error.to_string().contains("4711.dat"), "{error}");
+        assert!(error.to_string().contains("the disk is gone"), "{error}");
+    }
+
+    #[test]
+    fn a_flipped_byte_is_found() {
+        let (dir, store) = store();
+        let stream = store.write("x", &noise(100_000, 3)[..], 1).unwrap();
+        let path = dir.path().join(stream.chunks[0].key().as_str());
+        let mut bytes = std::fs::read(&path).unwrap();
+        for at in [4, bytes.len() / 2, bytes.len() - 1] {
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(store.chunk(stream.chunks[0]).unwrap_err().is_damage());
+            bytes[at] ^= 1;
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        store.chunk(stream.chunks[0]).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn any_stream_survives(len in 0usize..3_000_000, seed: u64, workers in 1usize..4) {
+            let (_dir, store) = store();
+            let data = noise(len, seed);
+            let stream = store.write("x", &data[..], workers).unwrap();
+            prop_assert_eq!(stream.size, len as u64);
+            let mut again = Vec::new();
+            store.copy("x", &stream, &mut again).unwrap();
+            prop_assert!(again == data);
+        }
+    }
+}

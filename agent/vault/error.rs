@@ -1,0 +1,175 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What can go wrong with a vault, with what was being done and what to do next.
+
+use super::Key;
+use std::io;
+use uuid::Uuid;
+
+/// A failure of the vault or of one of its objects.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused something.
+    #[error("{doing} {what}: {source}")]
+    Io {
+        /// What was being done, as in "reading".
+        doing: &'static str,
+        /// The object or place.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No space is left where the vault lies.
+    #[error(
+        "{doing} {what}: no space is left in the vault's file system; what is complete stays and is used by the next run, so free space (or expire old snapshots) and run it again"
+    )]
+    Full {
+        /// What was being done.
+        doing: &'static str,
+        /// The object or place.
+        what: String,
+    },
+    /// There is no vault at the location.
+    #[error("no vault at {location}; 'fo_backup --vault {location} init' makes one")]
+    NotAVault {
+        /// The location.
+        location: String,
+    },
+    /// Something that is no vault lies at the location.
+    #[error("{location} is not empty and is no vault; name an empty or a new directory")]
+    NotEmpty {
+        /// The location.
+        location: String,
+    },
+    /// The vault was written by a newer program.
+    #[error(
+        "the vault at {location} has format {format}, newer than this program knows; update fo_backup"
+    )]
+    Newer {
+        /// The location.
+        location: String,
+        /// Its format.
+        format: u32,
+    },
+    /// The vault is encrypted, which this program cannot read.
+    #[error(
+        "the vault at {location} is encrypted, which this version cannot read; update fo_backup"
+    )]
+    Encrypted {
+        /// The location.
+        location: String,
+    },
+    /// The location names a storage that is not known.
+    #[error("'{scheme}://' is no storage that this version knows; name a directory")]
+    Scheme {
+        /// The part before `://`.
+        scheme: String,
+    },
+    /// The vault holds another instance's snapshots.
+    #[error(
+        "the vault at {location} belongs to FOSSology instance {vault}, this one is {instance}; name this instance's own vault, or, if it is the same instance after a restore by other means, run 'fo_backup init --adopt'"
+    )]
+    OtherInstance {
+        /// The location.
+        location: String,
+        /// The instance in vault.json.
+        vault: Uuid,
+        /// The instance at hand.
+        instance: Uuid,
+    },
+    /// An object that has to be there is not.
+    #[error("{key} is missing in the vault at {location}")]
+    Missing {
+        /// The object.
+        key: Key,
+        /// The vault.
+        location: String,
+    },
+    /// An object is there but not what it has to be.
+    #[error("{key} in the vault is damaged: {why}")]
+    Damaged {
+        /// The object.
+        key: Key,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another run works on the vault.
+    #[error(
+        "the vault is locked by '{verb}' of {owner} since {since}; wait until it ends (a lease left by a dead run ends by itself at {until})"
+    )]
+    Locked {
+        /// The other run's verb.
+        verb: String,
+        /// Its host and process.
+        owner: String,
+        /// When it started.
+        since: jiff::Timestamp,
+        /// When its lease expires unless it is renewed.
+        until: jiff::Timestamp,
+    },
+    /// The own lease was lost, so another run may have started.
+    #[error(
+        "the lease on the vault could not be renewed for too long and is lost: {why}; run it again"
+    )]
+    LeaseLost {
+        /// Why it was not renewed.
+        why: String,
+    },
+    /// No snapshot is named so.
+    #[error("no snapshot '{wanted}' in the vault at {location}; 'fo_backup snapshots' lists them")]
+    NoSnapshot {
+        /// What was asked for.
+        wanted: String,
+        /// The vault.
+        location: String,
+    },
+    /// Several snapshots begin so.
+    #[error("several snapshots begin with '{wanted}': {found}; name one of them")]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// Their ids.
+        found: String,
+    },
+    /// The source of a stream could not be read.
+    #[error("reading {what} for the backup: {source}")]
+    Source {
+        /// What was read.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The result of this room's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Adds what was being done and where to an I/O error; for `map_err`.
+    pub(super) fn io(doing: &'static str, what: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        let what = what.to_string();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { doing, what },
+            _ => Self::Io {
+                doing,
+                what,
+                source,
+            },
+        }
+    }
+
+    /// An object that is not what it has to be.
+    pub(super) fn damaged(key: &Key, why: impl Into<String>) -> Self {
+        Self::Damaged {
+            key: key.clone(),
+            why: why.into(),
+        }
+    }
+
+    /// Whether this says that an object is missing or damaged, and not that the vault as a whole
+    /// cannot be used.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Damaged { .. })
+    }
+}

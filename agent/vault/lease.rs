@@ -1,0 +1,492 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Leases keep runs that would hurt each other apart, and end by themselves: a lease says until
+//! when it holds, is renewed while its owner lives, and one whose owner is known to be dead does
+//! not count. Each renewal is a new object, so that storage which forbids changes and deletion
+//! can hold leases too.
+
+use super::{Error, Key, Result, Storage};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
+use std::fs;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a lease holds unless it is renewed.
+const HOLDS: SignedDuration = SignedDuration::from_mins(5);
+
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(60);
+
+/// What a run does with the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeaseKind {
+    /// It reads.
+    Read,
+    /// It adds objects; one run at a time.
+    Append,
+    /// It removes objects; nobody else may even read.
+    Exclusive,
+}
+
+impl LeaseKind {
+    fn conflicts(self, other: Self) -> bool {
+        self == Self::Exclusive
+            || other == Self::Exclusive
+            || (self == Self::Append && other == Self::Append)
+    }
+}
+
+/// A lease on a vault, released when it is dropped.
+pub struct Lease {
+    shared: Arc<Shared>,
+    renewing: Option<(crossbeam_channel::Sender<()>, JoinHandle<()>)>,
+}
+
+struct Shared {
+    storage: Arc<dyn Storage>,
+    state: Mutex<State>,
+    /// Until when it holds, in seconds since 1970.
+    until: AtomicI64,
+}
+
+struct State {
+    body: Body,
+    number: u64,
+    /// The object of the last renewal; `None` when the storage takes none.
+    key: Option<Key>,
+}
+
+/// The contents of a lease's object.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Body {
+    lease: Uuid,
+    kind: LeaseKind,
+    verb: String,
+    host: String,
+    owner: Owner,
+    since: Timestamp,
+    until: Timestamp,
+    #[serde(default)]
+    released: bool,
+}
+
+impl Lease {
+    /// Takes a lease of this kind for a verb.
+    pub(super) fn acquire(storage: Arc<dyn Storage>, kind: LeaseKind, verb: &str) -> Result<Self> {
+        if let Some(other) = conflict(&*storage, kind, None)? {
+            return Err(locked(&other));
+        }
+        for _ in 0..5 {
+            let now = super::now();
+            let body = Body {
+                lease: Uuid::new_v4(),
+                kind,
+                verb: verb.to_owned(),
+                host: nix::unistd::gethostname().map_or_else(
+                    |_| "unknown host".into(),
+                    |name| name.to_string_lossy().into_owned(),
+                ),
+                owner: Owner::this_process(),
+                since: now,
+                until: now + HOLDS,
+                released: false,
+            };
+            let lease = body.lease;
+            let shared = Arc::new(Shared {
+                storage: storage.clone(),
+                until: AtomicI64::new(body.until.as_second()),
+                state: Mutex::new(State {
+                    body,
+                    number: 0,
+                    key: None,
+                }),
+            });
+            if let Err(error) = shared.put(false) {
+                if kind != LeaseKind::Read {
+                    return Err(error);
+                }
+                // A vault on a read-only medium is good enough to restore from.
+                log::warn!(
+                    "reading the vault without a lease, so nobody may expire it meanwhile: {error}"
+                );
+                shared.until.store(i64::MAX, Ordering::Relaxed);
+                return Ok(Self {
+                    shared,
+                    renewing: None,
+                });
+            }
+            // Two that came at the same time see each other here: both step back and try again.
+            let Some(other) = conflict(&*storage, kind, Some(lease))? else {
+                if kind != LeaseKind::Read {
+                    storage.tidy()?;
+                }
+                return Ok(Self::start(shared));
+            };
+            shared.release();
+            let wait = 20 + u64::from(lease.as_bytes()[0]);
+            std::thread::sleep(Duration::from_millis(wait));
+            if let Some(still) = conflict(&*storage, kind, None)? {
+                if still.lease == other.lease {
+                    return Err(locked(&still));
+                }
+            }
+        }
+        match conflict(&*storage, kind, None)? {
+            Some(other) => Err(locked(&other)),
+            None => Err(Error::LeaseLost {
+                why: "too many runs asked for it at once".into(),
+            }),
+        }
+    }
+
+    fn start(shared: Arc<Shared>) -> Self {
+        let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+        let renew = shared.clone();
+        let thread = std::thread::spawn(move || {
+            // Ends when the sender is dropped.
+            while let Err(crossbeam_channel::RecvTimeoutError::Timeout) =
+                stopped.recv_timeout(RENEW)
+            {
+                if let Err(error) = renew.put(false) {
+                    log::warn!("renewing the lease on the vault: {error}");
+                }
+            }
+        });
+        Self {
+            shared,
+            renewing: Some((stop, thread)),
+        }
+    }
+
+    /// Asks whether the lease still holds; a run does so before it commits.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when it could not be renewed in time, as after a long sleep of the
+    /// machine: another run may have begun meanwhile.
+    pub fn check(&self) -> Result<()> {
+        if self.shared.until.load(Ordering::Relaxed) > Timestamp::now().as_second() {
+            return Ok(());
+        }
+        let state = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(|error| error.into_inner());
+        if let Some(other) = conflict(
+            &*self.shared.storage,
+            state.body.kind,
+            Some(state.body.lease),
+        )? {
+            return Err(locked(&other));
+        }
+        Err(Error::LeaseLost {
+            why: "the machine may have slept, or the vault was out of reach".into(),
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.renewing.take() {
+            drop(stop);
+            // The thread only waits and puts small objects; if it panicked, that was said already.
+            let _ = thread.join();
+            self.shared.release();
+        }
+    }
+}
+
+impl Shared {
+    /// Puts the next renewal (or the release), then removes the one before.
+    fn put(&self, released: bool) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+        state.body.until = super::now() + HOLDS;
+        state.body.released = released;
+        state.number += 1;
+        let key = Key::from_text(format!(
+            "locks/{}-{}.json",
+            state.body.lease.simple(),
+            state.number
+        ));
+        self.storage.put(&key, &super::to_json(&state.body))?;
+        self.until
+            .store(state.body.until.as_second(), Ordering::Relaxed);
+        if let Some(old) = state.key.replace(key) {
+            // Where deletion is forbidden the old renewal stays; the newest one counts.
+            let _ = self.storage.delete(&old);
+        }
+        Ok(())
+    }
+
+    fn release(&self) {
+        let key = {
+            let state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+            state.key.clone()
+        };
+        let Some(key) = key else { return };
+        if self.storage.delete(&key).is_err() {
+            if let Err(error) = self.put(true) {
+                log::warn!(
+                    "the lease on the vault could not be released and ends by itself in 5 minutes: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// A live lease that conflicts with one of this kind.
+fn conflict(storage: &dyn Storage, kind: LeaseKind, own: Option<Uuid>) -> Result<Option<Body>> {
+    let mut newest: HashMap<Uuid, (u64, Key)> = HashMap::new();
+    for object in storage.list("locks/")? {
+        let Some((lease, number)) = parse(&object.key) else {
+            continue;
+        };
+        let entry = newest.entry(lease).or_insert((number, object.key.clone()));
+        if number > entry.0 {
+            *entry = (number, object.key);
+        }
+    }
+    let now = Timestamp::now();
+    for (lease, (_, key)) in newest {
+        if Some(lease) == own {
+            continue;
+        }
+        let Some(size) = storage.size(&key)? else {
+            continue; // released meanwhile
+        };
+        let body: Body = match storage.read(&key, 0, size) {
+            Err(Error::Missing { .. }) => continue,
+            Err(error) => return Err(error),
+            Ok(text) => match serde_json::from_slice(&text) {
+                Ok(body) => body,
+                // Leases are put whole, so this is none of ours.
+                Err(error) => {
+                    return Err(Error::damaged(
+                        &key,
+                        format!("no valid lease ({error}); remove it"),
+                    ));
+                }
+            },
+        };
+        let ended = body.released || body.until < now || body.owner.is_dead();
+        if ended {
+            let _ = storage.delete(&key);
+        } else if kind.conflicts(body.kind) {
+            return Ok(Some(body));
+        }
+    }
+    Ok(None)
+}
+
+fn parse(key: &Key) -> Option<(Uuid, u64)> {
+    let (lease, number) = key.file_name().strip_suffix(".json")?.split_once('-')?;
+    Some((lease.parse().ok()?, number.parse().ok()?))
+}
+
+fn locked(other: &Body) -> Error {
+    Error::Locked {
+        verb: other.verb.clone(),
+        owner: format!("process {} on {}", other.owner.pid, other.host),
+        since: other.since,
+        until: other.until,
+    }
+}
+
+/// Which process holds a lease. Whether it lives can be said only where its number means the
+/// same: on the same boot of the same machine, in the same namespace of processes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Owner {
+    boot: String,
+    namespace: String,
+    pid: u32,
+    /// The process's start, in clock ticks since the boot: numbers of processes are used again.
+    start: u64,
+}
+
+impl Owner {
+    /// The process that asks.
+    pub fn this_process() -> Self {
+        let pid = std::process::id();
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let namespace = fs::read_link("/proc/self/ns/pid")
+            .map(|link| {
+                link.to_string_lossy()
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .collect()
+            })
+            .unwrap_or_default();
+        Self {
+            boot: boot
+                .chars()
+                .filter(char::is_ascii_hexdigit)
+                .take(12)
+                .collect(),
+            namespace,
+            pid,
+            start: start_of(pid).unwrap_or(0),
+        }
+    }
+
+    /// The beginning of the names of temporary files of this process.
+    pub fn file_prefix(&self) -> String {
+        format!(
+            "{}-{}-{}-{}",
+            self.boot, self.namespace, self.pid, self.start
+        )
+    }
+
+    /// Whether a temporary file was left by a process that is known to be dead.
+    pub fn left_by_the_dead(file: &str) -> bool {
+        let mut parts = file.split('-');
+        let owner = (|| {
+            Some(Self {
+                boot: parts.next()?.to_owned(),
+                namespace: parts.next()?.to_owned(),
+                pid: parts.next()?.parse().ok()?,
+                start: parts.next()?.parse().ok()?,
+            })
+        })();
+        owner.is_some_and(|owner| owner.is_dead())
+    }
+
+    fn is_dead(&self) -> bool {
+        let here = Self::this_process();
+        !self.boot.is_empty()
+            && self.boot == here.boot
+            && self.namespace == here.namespace
+            && start_of(self.pid) != Some(self.start)
+    }
+}
+
+/// When a process started, in clock ticks since the boot; `None` when it is not there (a zombie
+/// is not there either).
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in the second field may hold anything, so count from its closing bracket.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::local::Local;
+
+    fn storage() -> (tempfile::TempDir, Arc<dyn Storage>) {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Arc::new(Local::open(dir.path()).unwrap());
+        (dir, storage)
+    }
+
+    fn left(storage: &Arc<dyn Storage>, change: impl FnOnce(&mut Body)) {
+        let mut body = Body {
+            lease: Uuid::new_v4(),
+            kind: LeaseKind::Append,
+            verb: "backup".into(),
+            host: "elsewhere".into(),
+            owner: Owner {
+                boot: "otherboot".into(),
+                ..Owner::this_process()
+            },
+            since: super::super::now(),
+            until: super::super::now() + HOLDS,
+            released: false,
+        };
+        change(&mut body);
+        let key = Key::from_text(format!("locks/{}-1.json", body.lease.simple()));
+        storage.put(&key, &crate::vault::to_json(&body)).unwrap();
+    }
+
+    #[test]
+    fn one_backup_at_a_time_but_readers_beside_it() {
+        let (_dir, storage) = storage();
+        let backup = Lease::acquire(storage.clone(), LeaseKind::Append, "backup").unwrap();
+        let other = Lease::acquire(storage.clone(), LeaseKind::Append, "backup");
+        assert!(matches!(other, Err(Error::Locked { .. })));
+        let reader = Lease::acquire(storage.clone(), LeaseKind::Read, "restore").unwrap();
+        assert!(matches!(
+            Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire"),
+            Err(Error::Locked { .. })
+        ));
+        backup.check().unwrap();
+        drop(backup);
+        drop(reader);
+        drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire").unwrap());
+        assert_eq!(storage.list("locks/").unwrap(), []);
+    }
+
+    #[test]
+    fn a_live_lease_of_another_machine_counts_until_it_expires() {
+        let (_dir, storage) = storage();
+        left(&storage, |_| ());
+        let error = Lease::acquire(storage.clone(), LeaseKind::Append, "backup")
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("elsewhere"), "{error}");
+    }
+
+    #[test]
+    fn leases_that_ended_do_not_count() {
+        let (_dir, storage) = storage();
+        left(&storage, |body| {
+            body.until = super::super::now() - SignedDuration::from_secs(1)
+        });
+        left(&storage, |body| body.released = true);
+        // A process of this boot that is not there any more.
+        left(&storage, |body| {
+            body.owner = Owner {
+                start: 1,
+                ..Owner::this_process()
+            }
+        });
+        Lease::acquire(storage, LeaseKind::Append, "backup").unwrap();
+    }
+
+    #[test]
+    fn of_many_that_come_at_once_at_most_one_gets_it() {
+        let (_dir, storage) = storage();
+        let barrier = std::sync::Barrier::new(8);
+        let got: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        let lease = Lease::acquire(storage.clone(), LeaseKind::Append, "backup");
+                        barrier.wait();
+                        usize::from(lease.is_ok())
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        });
+        assert!(got <= 1, "{got} runs hold the lease");
+    }
+
+    #[test]
+    fn files_of_dead_processes_are_known() {
+        let own = format!("{}-x7Gh2", Owner::this_process().file_prefix());
+        assert!(!Owner::left_by_the_dead(&own));
+        let dead = Owner {
+            start: 1,
+            ..Owner::this_process()
+        };
+        assert!(Owner::left_by_the_dead(&format!(
+            "{}-x7Gh2",
+            dead.file_prefix()
+        )));
+        assert!(!Owner::left_by_the_dead("something else"));
+    }
+}

@@ -1,0 +1,240 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a backup is: immutable packs of blobs, chunks of everything else, and snapshots that say
+//! which of them belong together. The format is written down in docs/vault-format.md.
+//!
+//! Objects are only ever added, each whole or not at all; a snapshot is put last, when all that
+//! it names is durable. A run that dies leaves complete packs (the next run takes them over) and
+//! at most a few files in `tmp/`, never half an object.
+
+mod chunks;
+mod error;
+mod index;
+mod key;
+mod lease;
+mod local;
+mod members;
+mod pack;
+mod rebuild;
+mod restore_md;
+mod snapshot;
+mod storage;
+mod tarball;
+
+pub use chunks::{ChunkStore, Stream};
+pub use error::{Error, Result};
+pub use index::{IndexFile, IndexMerge, Record};
+pub use key::{ChunkId, Key, PackId, SnapshotId};
+pub use lease::{Lease, LeaseKind};
+pub use members::Members;
+pub use pack::{
+    FRAME_TARGET, Frame, FrameBuilder, LARGE, LargeBlob, PackInfo, PackReader, PackWriter,
+};
+pub use rebuild::rebuild_index;
+pub use snapshot::{
+    Absent, Alias, CatalogueMark, Counts, Database, ExtraPath, Mode, PackRef, Snapshot,
+    SnapshotList,
+};
+pub use storage::{Object, Put, Spool, Storage};
+
+use std::path::Path;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The format that this program writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+/// An open vault.
+#[derive(Clone)]
+pub struct Vault {
+    storage: Arc<dyn Storage>,
+    head: Head,
+}
+
+/// The contents of `vault.json`, written once.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Head {
+    format: u32,
+    vault: Uuid,
+    instance: Uuid,
+    made: jiff::Timestamp,
+    /// age recipients; an unencrypted vault has none.
+    #[serde(default)]
+    recipients: Vec<String>,
+}
+
+impl Vault {
+    /// Makes a vault for one FOSSology instance. An empty or missing directory becomes a vault; one that
+    /// is a vault of the same instance already is opened as it is.
+    ///
+    /// # Errors
+    /// When something else lies there, or the vault belongs to another instance.
+    pub fn init(location: &str, instance: Uuid) -> Result<Self> {
+        let storage = open_storage(location, true)?;
+        if storage.size(&Key::head())?.is_none() && !storage.list("")?.is_empty() {
+            return Err(Error::NotEmpty {
+                location: location.to_owned(),
+            });
+        }
+        let head = Head {
+            format: FORMAT,
+            vault: Uuid::new_v4(),
+            instance,
+            made: now(),
+            recipients: Vec::new(),
+        };
+        // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
+        storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
+        storage.put(&Key::head(), &to_json(&head))?;
+        let vault = Self::open(location)?;
+        vault.expect_instance(instance)?;
+        Ok(vault)
+    }
+
+    /// Opens the vault at a location.
+    ///
+    /// # Errors
+    /// [`Error::NotAVault`] when there is none, and when its format is newer or it is encrypted.
+    pub fn open(location: &str) -> Result<Self> {
+        let storage = open_storage(location, false)?;
+        let key = Key::head();
+        let Some(size) = storage.size(&key)? else {
+            return Err(Error::NotAVault {
+                location: location.to_owned(),
+            });
+        };
+        let text = storage.read(&key, 0, size)?;
+        // The format is looked at first: a newer vault.json may have any form besides.
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let damaged = |error: serde_json::Error| {
+            Error::damaged(&key, format!("no valid vault.json ({error})"))
+        };
+        let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
+        if format > FORMAT {
+            return Err(Error::Newer {
+                location: location.to_owned(),
+                format,
+            });
+        }
+        let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
+        if !head.recipients.is_empty() {
+            return Err(Error::Encrypted {
+                location: location.to_owned(),
+            });
+        }
+        Ok(Self { storage, head })
+    }
+
+    /// The storage that the vault lies in.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// Where the vault is, for messages; without secrets.
+    pub fn location(&self) -> String {
+        self.storage.location()
+    }
+
+    /// The FOSSology instance whose snapshots the vault holds.
+    pub fn instance(&self) -> Uuid {
+        self.head.instance
+    }
+
+    /// The vault's own id.
+    pub fn id(&self) -> Uuid {
+        self.head.vault
+    }
+
+    /// Refuses a vault of another instance.
+    ///
+    /// # Errors
+    /// [`Error::OtherInstance`].
+    pub fn expect_instance(&self, instance: Uuid) -> Result<()> {
+        if self.head.instance == instance {
+            return Ok(());
+        }
+        Err(Error::OtherInstance {
+            location: self.location(),
+            vault: self.head.instance,
+            instance,
+        })
+    }
+
+    /// The chunks of database dumps and other streams.
+    pub fn chunks(&self) -> ChunkStore {
+        ChunkStore::new(self.storage.clone())
+    }
+
+    /// Takes a lease; see [`Lease`].
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another live run holds one that conflicts.
+    pub fn lease(&self, kind: LeaseKind, verb: &str) -> Result<Lease> {
+        Lease::acquire(self.storage.clone(), kind, verb)
+    }
+
+    /// The packs that lie in the vault, whether or not a snapshot names them, in the order of
+    /// their ids.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn packs(&self) -> Result<Vec<PackInfo>> {
+        pack::list(&*self.storage)
+    }
+
+    /// All snapshots, oldest first.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn snapshots(&self) -> Result<SnapshotList> {
+        snapshot::list(&*self.storage)
+    }
+
+    /// The snapshot with this id (or the start of one), or the newest one for `latest`.
+    ///
+    /// # Errors
+    /// When there is none, or several begin so.
+    pub fn snapshot(&self, wanted: &str) -> Result<Snapshot> {
+        snapshot::find(&*self.storage, wanted)
+    }
+
+    /// Puts a snapshot. Everything that it names is durable already: each object was synced
+    /// before it got its name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        self.storage.put(&snapshot.id.key(), &to_json(snapshot))?;
+        Ok(())
+    }
+}
+
+fn open_storage(location: &str, make: bool) -> Result<Arc<dyn Storage>> {
+    if let Some((scheme, _)) = location.split_once("://") {
+        return Err(Error::Scheme {
+            scheme: scheme.to_owned(),
+        });
+    }
+    let path = Path::new(location);
+    if make {
+        local::Local::make(path)?;
+    }
+    Ok(Arc::new(local::Local::open(path)?))
+}
+
+/// The current time in whole seconds, as snapshots carry it.
+pub(crate) fn now() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    let mut text =
+        serde_json::to_vec_pretty(value).expect("plain structs with text keys always serialize");
+    text.push(b'\n');
+    text
+}

@@ -1,0 +1,199 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One frame in the making: blobs are read straight into its tar, compressed together, and
+//! decoded once more before the frame counts.
+
+use crate::blob::{PfileName, Tree, TreeSet};
+use crate::vault::tarball::{file_header, link_header, padding};
+use crate::vault::{Error, Record, Result};
+use std::io;
+use zstd::zstd_safe::CParameter;
+
+/// Compresses frames; one for each worker, used again and again.
+pub struct FrameBuilder {
+    compressor: zstd::bulk::Compressor<'static>,
+    decompressor: zstd::bulk::Decompressor<'static>,
+    raw: Vec<u8>,
+    decoded: Vec<u8>,
+    records: Vec<Record>,
+    /// The links to append behind the content of the member that is open.
+    links: Vec<(String, String)>,
+    /// Where the open member begins.
+    member: usize,
+}
+
+/// A compressed frame with the records of its blobs, whose offsets count from its beginning.
+pub struct Frame {
+    pub(super) bytes: Vec<u8>,
+    pub(super) records: Vec<Record>,
+}
+
+impl FrameBuilder {
+    /// A builder for frames of this zstd level.
+    ///
+    /// # Errors
+    /// When zstd does not know the level.
+    pub fn new(level: i32) -> Result<Self> {
+        Ok(Self {
+            compressor: compressor(level)?,
+            decompressor: zstd::bulk::Decompressor::new()
+                .map_err(Error::io("preparing", "zstd"))?,
+            raw: Vec::new(),
+            decoded: Vec::new(),
+            records: Vec::new(),
+            links: Vec::new(),
+            member: 0,
+        })
+    }
+
+    /// Begins a blob's member. Its content has to be appended to the buffer that comes back, then
+    /// [`FrameBuilder::keep`] or [`FrameBuilder::drop_member`] ends it. The first of the places
+    /// is the member, the others are links to it.
+    ///
+    /// # Errors
+    /// When a place cannot be a path in a tar.
+    pub fn begin(
+        &mut self,
+        name: PfileName,
+        pfile: u32,
+        places: &[(Tree, String)],
+    ) -> Result<&mut Vec<u8>> {
+        self.member = self.raw.len();
+        self.links.clear();
+        let trees = begin_member(&mut self.raw, &name, pfile, places)?;
+        self.links.extend(links(places));
+        self.records.push(Record {
+            name,
+            trees,
+            pfile,
+            frame_offset: 0,
+            frame_len: 0,
+            at: self.raw.len() as u32,
+        });
+        Ok(&mut self.raw)
+    }
+
+    /// Keeps the member that was begun; its content has the size in its name.
+    ///
+    /// # Errors
+    /// When a link cannot be a path in a tar.
+    pub fn keep(&mut self) -> Result<()> {
+        let size = self.records.last().map_or(0, |record| record.name.size());
+        end_member(&mut self.raw, size, &self.links)
+    }
+
+    /// Forgets the member that was begun.
+    pub fn drop_member(&mut self) {
+        self.raw.truncate(self.member);
+        self.records.pop();
+    }
+
+    /// The blobs so far, with their content.
+    pub fn blobs(&self) -> impl Iterator<Item = (&PfileName, &[u8])> {
+        self.records
+            .iter()
+            .map(|record| (&record.name, &self.raw[record.content()]))
+    }
+
+    /// Forgets all that was added.
+    pub fn clear(&mut self) {
+        self.raw.clear();
+        self.records.clear();
+    }
+
+    /// The size of what was added, in bytes of tar.
+    pub fn raw_len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Compresses what was added, checks that it decodes to the same, and begins a new frame.
+    /// `None` when nothing was added.
+    ///
+    /// # Errors
+    /// When zstd fails, or gives back something else than it got.
+    pub fn finish(&mut self) -> Result<Option<Frame>> {
+        if self.records.is_empty() {
+            self.clear();
+            return Ok(None);
+        }
+        let bytes = self
+            .compressor
+            .compress(&self.raw)
+            .map_err(Error::io("compressing", "a frame"))?;
+        self.decoded.clear();
+        self.decoded.reserve(self.raw.len());
+        self.decompressor
+            .decompress_to_buffer(&bytes, &mut self.decoded)
+            .map_err(Error::io("decoding", "a frame that was just made"))?;
+        if self.decoded != self.raw {
+            return Err(not_the_same());
+        }
+        let len = bytes.len() as u64;
+        for record in &mut self.records {
+            record.frame_len = len;
+        }
+        let records = std::mem::take(&mut self.records);
+        self.raw.clear();
+        Ok(Some(Frame { bytes, records }))
+    }
+}
+
+/// Appends the member's header and says for which trees it stands.
+pub(super) fn begin_member(
+    raw: &mut Vec<u8>,
+    name: &PfileName,
+    pfile: u32,
+    places: &[(Tree, String)],
+) -> Result<TreeSet> {
+    let (_, path) = places.first().ok_or_else(|| Error::Io {
+        doing: "packing",
+        what: name.to_string(),
+        source: io::Error::other("it has no place in the repository"),
+    })?;
+    file_header(raw, path, name.size(), pfile).map_err(Error::io("packing", path))?;
+    Ok(places
+        .iter()
+        .fold(TreeSet::NONE, |trees, (tree, _)| trees.with(*tree)))
+}
+
+/// The links that stand behind a member: path and target.
+pub(super) fn links(places: &[(Tree, String)]) -> impl Iterator<Item = (String, String)> {
+    let target = places
+        .first()
+        .map(|(_, path)| path.clone())
+        .unwrap_or_default();
+    places
+        .iter()
+        .skip(1)
+        .map(move |(_, path)| (path.clone(), target.clone()))
+}
+
+/// Appends what stands behind a member's content: zeros up to the next block, then its links.
+pub(super) fn end_member(raw: &mut Vec<u8>, size: u64, links: &[(String, String)]) -> Result<()> {
+    raw.resize(raw.len() + padding(size), 0);
+    for (path, target) in links {
+        link_header(raw, path, target).map_err(Error::io("packing", path))?;
+    }
+    Ok(())
+}
+
+pub(super) fn compressor(level: i32) -> Result<zstd::bulk::Compressor<'static>> {
+    let mut compressor =
+        zstd::bulk::Compressor::new(level).map_err(Error::io("preparing", "zstd"))?;
+    compressor
+        .set_parameter(CParameter::ChecksumFlag(true))
+        .map_err(Error::io("preparing", "zstd"))?;
+    Ok(compressor)
+}
+
+pub(super) fn not_the_same() -> Error {
+    Error::Io {
+        doing: "checking",
+        what: "a frame that was just made".into(),
+        source: io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it decodes to something else; the memory of this machine may be faulty",
+        ),
+    }
+}

@@ -1,0 +1,227 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A pack in the making. It has no name until it is complete: killed before, it leaves nothing
+//! that counts. The index is put before the pack, so that a pack is never without its index.
+
+use super::frame::{begin_member, compressor, end_member, links, not_the_same};
+use super::{Frame, LARGE, PACK_TARGET, decode_frame};
+use crate::blob::{PfileName, Tree};
+use crate::vault::index::encode;
+use crate::vault::{Error, PackId, PackRef, Record, Result, Spool, Storage};
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Collects frames into one pack.
+pub struct PackWriter {
+    storage: Arc<dyn Storage>,
+    spool: Box<dyn Spool>,
+    class: Tree,
+    digest: Sha256,
+    len: u64,
+    records: Vec<Record>,
+}
+
+impl PackWriter {
+    /// Begins a pack for gold or for files.
+    ///
+    /// # Errors
+    /// When the storage gives no place for it.
+    pub fn new(storage: Arc<dyn Storage>, class: Tree) -> Result<Self> {
+        let spool = storage.spool()?;
+        Ok(Self {
+            storage,
+            spool,
+            class,
+            digest: Sha256::new(),
+            len: 0,
+            records: Vec::new(),
+        })
+    }
+
+    /// Whether the pack has its full size and should be finished.
+    pub fn is_full(&self) -> bool {
+        self.len >= PACK_TARGET
+    }
+
+    /// The size so far in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Appends a frame.
+    ///
+    /// # Errors
+    /// When it cannot be written; the pack cannot be used any more then.
+    pub fn add(&mut self, frame: Frame) -> Result<()> {
+        let offset = self.len;
+        self.append(&frame.bytes)?;
+        self.records
+            .extend(frame.records.into_iter().map(|mut record| {
+                record.frame_offset = offset;
+                record
+            }));
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.spool
+            .write_all(bytes)
+            .map_err(Error::io("writing", "a pack"))?;
+        self.digest.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Begins a blob that is too large for a frame. Unless it is committed, it leaves nothing.
+    ///
+    /// # Errors
+    /// When a place cannot be a path in a tar, or zstd does not know the level.
+    pub fn large(
+        &mut self,
+        name: PfileName,
+        pfile: u32,
+        places: &[(Tree, String)],
+        level: i32,
+    ) -> Result<LargeBlob<'_>> {
+        let mut raw = Vec::with_capacity(LARGE as usize + 1024);
+        let trees = begin_member(&mut raw, &name, pfile, places)?;
+        let record = Record {
+            name,
+            trees,
+            pfile,
+            frame_offset: self.len,
+            frame_len: 0,
+            at: raw.len() as u32,
+        };
+        Ok(LargeBlob {
+            compressor: compressor(level)?,
+            digest: self.digest.clone(),
+            links: links(places).collect(),
+            raw,
+            record,
+            committed: false,
+            pack: self,
+        })
+    }
+
+    /// Ends the pack: puts its index, then the pack itself, both durable. `None` when it is empty.
+    ///
+    /// # Errors
+    /// When one of them cannot be put.
+    pub fn finish(mut self) -> Result<Option<PackRef>> {
+        if self.records.is_empty() {
+            return Ok(None);
+        }
+        let end = compressor(1)?
+            .compress(&[0; 1024])
+            .map_err(Error::io("compressing", "a frame"))?;
+        self.append(&end)?;
+        let id = PackId::new(self.digest.finalize().into());
+        let index = encode(id, self.len, self.class, &mut self.records);
+        self.storage.put(&id.index_key(), &index)?;
+        self.spool.publish(&id.key())?;
+        Ok(Some(PackRef {
+            id,
+            size: self.len,
+            blobs: self.records.len() as u64,
+            tree: self.class,
+        }))
+    }
+}
+
+/// A large blob that is being written into a pack.
+pub struct LargeBlob<'a> {
+    pack: &'a mut PackWriter,
+    compressor: zstd::bulk::Compressor<'static>,
+    /// The pack's digest before the blob.
+    digest: Sha256,
+    links: Vec<(String, String)>,
+    raw: Vec<u8>,
+    record: Record,
+    committed: bool,
+}
+
+impl LargeBlob<'_> {
+    /// Appends a piece of the content.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, mut piece: &[u8]) -> Result<()> {
+        while !piece.is_empty() {
+            let len = piece
+                .len()
+                .min(LARGE as usize - self.raw.len().min(LARGE as usize - 1));
+            self.raw.extend_from_slice(&piece[..len]);
+            piece = &piece[len..];
+            if self.raw.len() >= LARGE as usize {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let bytes = self
+            .compressor
+            .compress(&self.raw)
+            .map_err(Error::io("compressing", "a frame"))?;
+        if decode_frame(&bytes).map_err(Error::io("decoding", "a frame that was just made"))?
+            != self.raw
+        {
+            return Err(not_the_same());
+        }
+        self.pack.append(&bytes)?;
+        self.raw.clear();
+        Ok(())
+    }
+
+    /// Ends the blob, whose content was as long as its name says and had the name's hashes.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn commit(mut self) -> Result<()> {
+        end_member(&mut self.raw, self.record.name.size(), &self.links)?;
+        if !self.raw.is_empty() {
+            self.flush()?;
+        }
+        self.record.frame_len = self.pack.len - self.record.frame_offset;
+        self.pack.records.push(self.record);
+        self.committed = true;
+        Ok(())
+    }
+
+    fn undo(&mut self) -> io::Result<()> {
+        self.pack.spool.truncate(self.record.frame_offset)?;
+        self.pack.len = self.record.frame_offset;
+        self.pack.digest = self.digest.clone();
+        Ok(())
+    }
+
+    /// Takes back what was written of the blob.
+    ///
+    /// # Errors
+    /// When the spool cannot be cut; the pack cannot be used any more then.
+    pub fn cancel(mut self) -> Result<()> {
+        self.committed = true;
+        self.undo().map_err(Error::io("cutting", "a pack"))
+    }
+}
+
+impl Drop for LargeBlob<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            if let Err(error) = self.undo() {
+                // The digest would not match any more, so such a pack must not be finished.
+                self.pack.records.clear();
+                log::error!("cutting a pack after a failure: {error}");
+            }
+        }
+    }
+}

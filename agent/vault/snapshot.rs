@@ -1,0 +1,263 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A snapshot: one moment of an instance, as the list of what belongs to it.
+
+use super::{Error, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
+use crate::blob::{PfileName, Tree};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::fmt;
+use uuid::Uuid;
+
+/// What a snapshot is meant to hold of the repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Gold and files.
+    Full,
+    /// Gold, and what cannot be unpacked again from it.
+    Gold,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "full",
+            Self::Gold => "gold",
+        })
+    }
+}
+
+/// One moment of an instance.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Snapshot {
+    /// The vault's format.
+    pub format: u32,
+    /// Its id, which is also its file's name.
+    pub id: SnapshotId,
+    /// What it holds of the repository.
+    pub mode: Mode,
+    /// The FOSSology instance.
+    pub instance: Uuid,
+    /// The host that made it.
+    pub host: String,
+    /// The version of the program that made it.
+    pub program: String,
+    /// The moment that it shows.
+    pub time: Timestamp,
+    /// When it was complete.
+    pub finished: Timestamp,
+    /// FOSSology's release, from `sysconfig`.
+    pub release: Option<String>,
+    /// The repository's path and depth where it was made.
+    pub repository: String,
+    /// Levels of folders in the repository where it was made.
+    pub depth: u8,
+    /// The database.
+    pub database: Database,
+    /// The configuration files, a tar.
+    pub configuration: Stream,
+    /// The other directories below the repository's path (`report`, `fossdash`, `logs`), each a tar.
+    pub directories: BTreeMap<String, Stream>,
+    /// The packs that hold its blobs.
+    pub packs: Vec<PackRef>,
+    /// Which pfiles it holds.
+    pub members: Members,
+    /// Members whose records in the packs carry another key of table `pfile`.
+    pub aliases: Vec<Alias>,
+    /// Trees of members for which the packs have no tar member or link.
+    pub extra: Vec<ExtraPath>,
+    /// Blobs that the database needs and the snapshot has not; see [`Counts`] for how many.
+    pub absent: Vec<Absent>,
+    /// What the next backup needs to trust the keys.
+    pub catalogue: CatalogueMark,
+    /// How much of what.
+    pub counts: Counts,
+}
+
+/// The database of a snapshot.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Database {
+    /// Its name where it was dumped.
+    pub name: String,
+    /// The files of pg_dump's directory format.
+    pub files: BTreeMap<String, Stream>,
+    /// Encoding, collation, owner, extensions, roles and settings, as the instance gave them.
+    pub properties: serde_json::Value,
+}
+
+/// A pack of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PackRef {
+    /// Its id.
+    pub id: PackId,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How many blobs lie in it.
+    pub blobs: u64,
+    /// Whether it was made for gold or for files.
+    pub tree: Tree,
+}
+
+/// A member whose blob was packed when the database called it by another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Alias {
+    /// The key in this snapshot's database.
+    pub pfile: u32,
+    /// The blob.
+    pub name: PfileName,
+}
+
+/// A tree in which a blob lies although its pack has no member for it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ExtraPath {
+    /// The key in this snapshot's database.
+    pub pfile: u32,
+    /// The blob.
+    pub name: PfileName,
+    /// Where it lies too.
+    pub tree: Tree,
+}
+
+/// A blob that could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Absent {
+    /// The key in this snapshot's database.
+    pub pfile: u32,
+    /// The blob.
+    pub name: PfileName,
+    /// Where it was looked for first.
+    pub tree: Tree,
+    /// `missing`, `deleted` (its upload was deleted while the backup ran), `corrupt`, `unreadable`.
+    pub kind: String,
+    /// What was seen.
+    pub why: String,
+}
+
+/// What tells whether the keys of table `pfile` still mean what they meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CatalogueMark {
+    /// Identifies the table: cluster, timeline, database and table. Another one may use keys anew.
+    pub table: String,
+    /// The last value of the keys' sequence.
+    pub sequence: i64,
+    /// Some of the highest members. After a silent return to an older state these are the first
+    /// that another blob has.
+    pub highest: Vec<Alias>,
+}
+
+/// How much of what a snapshot holds, in blobs and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Blobs in gold and their bytes.
+    pub gold: u64,
+    /// Bytes of gold.
+    pub gold_bytes: u64,
+    /// Blobs in files, those in gold too included.
+    pub files: u64,
+    /// Bytes of files, those in gold too included.
+    pub files_bytes: u64,
+    /// Blobs that this run read.
+    pub new: u64,
+    /// Their bytes before compression.
+    pub new_bytes: u64,
+    /// What this run added to the vault, in bytes.
+    pub stored_bytes: u64,
+    /// The database's dump before compression, in bytes.
+    pub dump_bytes: u64,
+    /// Blobs that are missing though the database needs them.
+    pub missing: u64,
+    /// Blobs whose content, size or kind was wrong, or that could not be read.
+    pub corrupt: u64,
+    /// Blobs whose upload was deleted while the backup ran.
+    pub deleted: u64,
+}
+
+impl Snapshot {
+    /// Whether something that the database needs is not in it.
+    pub fn is_incomplete(&self) -> bool {
+        self.counts.missing + self.counts.corrupt > 0
+    }
+
+    /// Every stream of the snapshot with a name for messages.
+    pub fn streams(&self) -> impl Iterator<Item = (String, &Stream)> {
+        let database = self.database.files.iter();
+        let directories = self.directories.iter();
+        std::iter::once(("the configuration".to_owned(), &self.configuration))
+            .chain(database.map(|(name, stream)| (format!("the database's {name}"), stream)))
+            .chain(directories.map(|(name, stream)| (format!("the directory {name}"), stream)))
+    }
+}
+
+/// The snapshots of a vault.
+#[derive(Debug, Default)]
+pub struct SnapshotList {
+    /// Those that can be read, oldest first.
+    pub readable: Vec<Snapshot>,
+    /// The others, with what is wrong. They hide nothing.
+    pub unreadable: Vec<(Key, Error)>,
+}
+
+pub(super) fn list(storage: &dyn Storage) -> Result<SnapshotList> {
+    let mut found = SnapshotList::default();
+    for object in storage.list("snapshots/")? {
+        match read(storage, &object.key, object.size) {
+            Ok(snapshot) => found.readable.push(snapshot),
+            Err(error) => found.unreadable.push((object.key, error)),
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
+    let objects = storage.list("snapshots/")?;
+    let ids: Vec<(SnapshotId, u64)> = objects
+        .iter()
+        .filter_map(|object| {
+            let id = object.key.file_name().strip_suffix(".json")?.parse().ok()?;
+            Some((id, object.size))
+        })
+        .collect();
+    let none = || Error::NoSnapshot {
+        wanted: wanted.to_owned(),
+        location: storage.location(),
+    };
+    let (id, size) = if wanted == "latest" {
+        ids.last().ok_or_else(none)?
+    } else {
+        let mut found = ids.iter().filter(|(id, _)| {
+            !wanted.is_empty()
+                && (id.as_str().starts_with(wanted) || id.short().starts_with(wanted))
+        });
+        let first = found.next().ok_or_else(none)?;
+        let others: Vec<&str> = found.map(|(id, _)| id.as_str()).collect();
+        if !others.is_empty() {
+            return Err(Error::Ambiguous {
+                wanted: wanted.to_owned(),
+                found: format!("{}, {}", first.0, others.join(", ")),
+            });
+        }
+        first
+    };
+    read(storage, &id.key(), *size)
+}
+
+fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapshot> {
+    let text = storage.read(key, 0, size)?;
+    let snapshot: Snapshot = serde_json::from_slice(&text)
+        .map_err(|error| Error::damaged(key, format!("no valid snapshot ({error})")))?;
+    if snapshot.format > super::FORMAT {
+        return Err(Error::Newer {
+            location: storage.location(),
+            format: snapshot.format,
+        });
+    }
+    if snapshot.id.key() != *key {
+        return Err(Error::damaged(
+            key,
+            format!("it is snapshot {}", snapshot.id),
+        ));
+    }
+    Ok(snapshot)
+}

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The few things that a vault asks of the place where it lies. An object is put whole or not
+//! at all, is durable when the put returns, and never changes: that is all the format needs, so
+//! that an object store or an append-only server can hold a vault as well as a directory.
+
+use super::{Key, Result};
+use std::io;
+
+/// A place that holds objects.
+pub trait Storage: Send + Sync {
+    /// Where it is, for messages; without secrets.
+    fn location(&self) -> String;
+
+    /// Puts a small object, whole and durable when this returns; one that exists stays as it is.
+    fn put(&self, key: &Key, data: &[u8]) -> Result<Put>;
+
+    /// Begins a large object whose name is known only at its end.
+    fn spool(&self) -> Result<Box<dyn Spool>>;
+
+    /// The size of an object in bytes, or `None` when there is none.
+    fn size(&self, key: &Key) -> Result<Option<u64>>;
+
+    /// Exactly `len` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`super::Error::Missing`] when there is no such object, [`super::Error::Damaged`] when it
+    /// ends before.
+    fn read(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>>;
+
+    /// The objects whose keys begin with a prefix, in the order of their keys.
+    fn list(&self, prefix: &str) -> Result<Vec<Object>>;
+
+    /// Removes an object; one that is not there is no error.
+    fn delete(&self, key: &Key) -> Result<()>;
+
+    /// Removes what killed runs left unfinished. Called by a run that holds a lease.
+    fn tidy(&self) -> Result<()>;
+}
+
+/// What became of a put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The object is new.
+    Made,
+    /// An object of this name was there; it was left alone.
+    Existed,
+}
+
+/// An object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name.
+    pub key: Key,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A large object that is being written and has no name yet. Dropped, it leaves nothing.
+pub trait Spool: io::Write + Send {
+    /// Forgets what was written after the first `len` bytes.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+
+    /// Gives the object its name; durable when this returns.
+    fn publish(self: Box<Self>, key: &Key) -> Result<Put>;
+}
