@@ -3,6 +3,7 @@
 
 //! What can go wrong with a FOSSology instance, each with what was being done and where.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,27 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// No configuration folder was named and none was found.
+    #[error(
+        "found no fossology.conf (looked in {}); name FOSSology's configuration folder with -c or FO_SYSCONFDIR",
+        list(looked)
+    )]
+    NoConfiguration {
+        /// The folders that were looked in.
+        looked: Vec<PathBuf>,
+    },
+    /// A configuration file says something that FOSSology would not understand either.
+    #[error("{}{}: {problem}", file.display(), place(*line, key.as_deref()))]
+    Configuration {
+        /// The file.
+        file: PathBuf,
+        /// The line's number from 1, where a line is to blame.
+        line: Option<usize>,
+        /// The key, or the section in brackets.
+        key: Option<String>,
+        /// What is wrong and what is expected; never a password.
+        problem: String,
+    },
 }
 
 /// The result of this room's functions.
@@ -34,4 +56,20 @@ impl Error {
             source,
         }
     }
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+    names.join(", ")
+}
+
+fn place(line: Option<usize>, key: Option<&str>) -> String {
+    let mut text = String::new();
+    if let Some(line) = line {
+        let _ = write!(text, ", line {line}");
+    }
+    if let Some(key) = key {
+        let _ = write!(text, ", {key}");
+    }
+    text
 }

@@ -3,6 +3,8 @@
 
 //! What FOSSology is: its configuration, its repository, its database.
 
+pub mod config;
 mod error;
+pub mod repository;
 
 pub use error::{Error, Result};
