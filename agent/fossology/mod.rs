@@ -3,6 +3,7 @@
 
 //! What FOSSology is: its configuration, its repository, its database.
 
+pub mod database;
 mod error;
 
 pub use error::{Error, Result};
