@@ -4,6 +4,7 @@
 //! What FOSSology is: its configuration, its repository, its database.
 
 pub mod config;
+pub mod database;
 mod error;
 pub mod repository;
 

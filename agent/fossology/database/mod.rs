@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! FOSSology's PostgreSQL database as a whole: connecting to it, dumping and restoring it with
+//! PostgreSQL's own tools, and making, swapping and dropping databases for a restore.
+//!
+//! What the tables say is read elsewhere (catalogue, jobs, our own tables); all of it goes
+//! through [`Database::connect`].
+
+mod admin;
+mod connect;
+mod error;
+mod process;
+mod properties;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tools;
+
+pub use admin::{Admin, OtherSession};
+pub use connect::{Database, OLDEST_SERVER, RawText, assert_fossology, server_major};
+pub use error::{Error, Result};
+pub use properties::{DatabaseProperties, Extension, Locale, RoleProperties, Setting, properties};
+pub use tools::{Restored, Tools};
