@@ -3,6 +3,16 @@
 
 //! Both hashes of a blob at once, and of many small blobs together.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod rounds;
+#[cfg(test)]
+mod tests;
+
 use super::PfileName;
 use md5::{Digest, Md5};
 use sha1::Sha1;
@@ -45,7 +55,11 @@ pub fn digest(data: &[u8]) -> PfileName {
     hasher.finish()
 }
 
-/// The names of many blobs, in their order.
+/// The names of many blobs, in their order: several times faster than [`digest`] of each if the
+/// batch has a few hundred blobs or many times the longest one's size.
 pub fn digest_batch(blobs: &[&[u8]]) -> Vec<PfileName> {
-    blobs.iter().map(|data| digest(data)).collect()
+    let names = blobs.iter().zip(lanes::md5_of_each(blobs));
+    names
+        .map(|(blob, md5)| PfileName::new(Sha1::digest(blob).into(), md5, blob.len() as u64))
+        .collect()
 }
