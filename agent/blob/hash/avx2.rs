@@ -4,9 +4,10 @@
 //! Eight lanes: the operations of `rounds` in AVX2.
 
 use std::arch::x86_64::*;
+use std::array::from_fn;
 
-use super::lanes::{Block, Engine};
-use super::rounds::{SINES, TURNS, advance, each_step};
+use super::lanes::{Block, Engine, State};
+use super::rounds::{ROOTS, SINES, TURNS, advance, each_step};
 
 /// Proof that this CPU has AVX2: there is no other way to get one than `detect`.
 #[derive(Clone, Copy)]
@@ -19,9 +20,9 @@ impl Avx2 {
 }
 
 impl Engine<8> for Avx2 {
-    fn advance(self, state: &mut [[u32; 8]; 4], lanes: &[&[Block]; 8], blocks: usize) {
+    fn advance(self, state: &mut State<8>, lanes: &[&[Block]; 8], blocks: usize, last: &[u32; 8]) {
         // SAFETY: an `Avx2` exists only where the CPU was found to have AVX2.
-        unsafe { advance(state, lanes, blocks) }
+        unsafe { advance(state, lanes, blocks, last) }
     }
 }
 
@@ -39,9 +40,12 @@ macro_rules! operations {
 
 operations! {
     add(a, b) = _mm256_add_epi32(a, b);
-    xor3(a, b, c) = _mm256_xor_si256(_mm256_xor_si256(a, b), c);
-    choose(a, b, c) = _mm256_xor_si256(c, _mm256_and_si256(a, _mm256_xor_si256(b, c)));
-    round4(b, c, d) = _mm256_xor_si256(c, _mm256_or_si256(b, _mm256_xor_si256(d, splat(u32::MAX))));
+    xor(a, b) = _mm256_xor_si256(a, b);
+    xor3(a, b, c) = xor(xor(a, b), c);
+    choose(a, b, c) = xor(c, _mm256_and_si256(a, xor(b, c)));
+    majority(a, b, c) = _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, _mm256_or_si256(a, b)));
+    round4(b, c, d) = xor(c, _mm256_or_si256(b, xor(d, splat(u32::MAX))));
+    swap(a) = _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(_mm_set_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203)));
 }
 
 #[inline]
@@ -70,14 +74,20 @@ fn store(words: &mut [u32; 8], a: Words) {
     unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), a) }
 }
 
-/// From one block a row to one word of every block a row.
+/// This block of each lane, from one block a row to one word of every block a row.
+///
+/// # Safety
+/// Each lane points at more than `block` blocks.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(blocks: [&Block; 8]) -> [Words; 16] {
+unsafe fn transpose(lanes: &[*const Block; 8], block: usize) -> [Words; 16] {
     let mut words = [splat(0); 16];
     for half in 0..2 {
-        // SAFETY: a block has 64 bytes, so 32 can be read at 0 and at 32, aligned or not.
-        let row = blocks.map(|b| unsafe { _mm256_loadu_si256(b.as_ptr().add(32 * half).cast()) });
+        // SAFETY: the caller vouches for this block, and a block has 64 bytes, so 32 can be read at
+        // 0 and at 32, aligned or not.
+        let row: [Words; 8] = from_fn(|lane| unsafe {
+            _mm256_loadu_si256(lanes[lane].add(block).cast::<Words>().add(half))
+        });
         // Squares of four by four inside each 128 bits: `quads[4 * i + j]` has words j and j + 4
         // of the rows from 4 * i.
         let mut quads = [splat(0); 8];

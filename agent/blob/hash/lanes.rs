@@ -1,27 +1,38 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! MD5 of many blobs at once. One blob can't be hashed faster than its chain of dependent steps
-//! allows, which leaves most of a CPU idle; so each lane of a vector hashes another blob, and a
-//! lane whose blob ends takes the next one at once. Long blobs go first, so that at the end
-//! there is no long one left that runs alone.
+//! The names of many blobs at once. One blob can't be hashed faster than its chain of dependent
+//! steps allows, which leaves most of a CPU idle; so each lane of a vector hashes another blob,
+//! and a lane whose blob ends takes the next one at once. Long blobs go first, so that at the
+//! end there is no long one left that runs alone.
 
-use md5::{Digest, Md5};
+use std::cmp::Reverse;
 
-/// What the hash takes in one go.
+use super::{PfileName, digest};
+
+/// What both hashes take in one go.
 pub(super) type Block = [u8; 64];
+
+/// The sums of all lanes, word by word: the four words of MD5, then the five of SHA-1.
+pub(super) type State<const LANES: usize> = [[u32; LANES]; 9];
 
 /// Hashes blocks in `LANES` lanes at the same time.
 pub(super) trait Engine<const LANES: usize>: Copy {
-    /// Takes the first `blocks` blocks of each lane into its state (word by word, not lane by
-    /// lane).
-    fn advance(self, state: &mut [[u32; LANES]; 4], lanes: &[&[Block]; LANES], blocks: usize);
+    /// Takes the first `blocks` blocks of each lane into its sums. `last` has all bits set for a
+    /// lane whose block is its blob's last one, and none for the others.
+    fn advance(
+        self,
+        state: &mut State<LANES>,
+        lanes: &[&[Block]; LANES],
+        blocks: usize,
+        last: &[u32; LANES],
+    );
 }
 
-/// The MD5 of each blob, in their order, by the widest vectors that this CPU has.
-pub(super) fn md5_of_each(blobs: &[&[u8]]) -> Vec<[u8; 16]> {
+/// The name of each blob, in their order, by the widest vectors that this CPU has.
+pub(super) fn names_of(blobs: &[&[u8]]) -> Vec<PfileName> {
     #[cfg(target_arch = "x86_64")]
-    if blobs.len() > 1 {
+    {
         if let Some(engine) = super::avx512::Avx512::detect() {
             return in_lanes(engine, blobs);
         }
@@ -32,9 +43,9 @@ pub(super) fn md5_of_each(blobs: &[&[u8]]) -> Vec<[u8; 16]> {
     one_by_one(blobs)
 }
 
-/// The MD5 of each blob on any CPU.
-pub(super) fn one_by_one(blobs: &[&[u8]]) -> Vec<[u8; 16]> {
-    blobs.iter().map(|blob| Md5::digest(blob).into()).collect()
+/// The name of each blob on any CPU.
+pub(super) fn one_by_one(blobs: &[&[u8]]) -> Vec<PfileName> {
+    blobs.iter().map(|blob| digest(blob)).collect()
 }
 
 /// A blob on its way through a lane.
@@ -43,7 +54,7 @@ struct Lane<'a> {
     index: usize,
     /// Its whole blocks that are not hashed yet.
     body: &'a [Block],
-    /// What follows them: its last bytes, the padding and its length in bits.
+    /// What follows them: its last bytes, the padding and its length in bits as MD5 wants it.
     tail: [Block; 2],
     /// Which blocks of the tail are not hashed yet.
     tail_left: std::ops::Range<usize>,
@@ -66,38 +77,52 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Blocks that can be hashed next; none once all are.
+    /// Blocks that can be hashed next: the body, then each block of the tail by itself.
     fn next_blocks(&self) -> &[Block] {
         if self.body.is_empty() {
-            &self.tail[self.tail_left.clone()]
+            std::slice::from_ref(&self.tail[self.tail_left.start])
         } else {
             self.body
         }
     }
 
-    /// Notes that so many of the next blocks are hashed.
-    fn skip(&mut self, blocks: usize) {
+    /// Whether only the blob's last block is left.
+    fn at_last(&self) -> bool {
+        self.body.is_empty() && self.tail_left.len() == 1
+    }
+
+    /// Notes that so many of the next blocks are hashed; says whether that was all.
+    fn skip(&mut self, blocks: usize) -> bool {
         if self.body.is_empty() {
             self.tail_left.start += blocks;
         } else {
             self.body = &self.body[blocks..];
         }
+        self.tail_left.is_empty()
     }
 }
 
-/// The MD5 of each blob by this engine.
+/// The name of each blob by this engine.
 pub(super) fn in_lanes<const LANES: usize>(
     engine: impl Engine<LANES>,
     blobs: &[&[u8]],
-) -> Vec<[u8; 16]> {
-    const START: [u32; 4] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
+) -> Vec<PfileName> {
+    // MD5 and SHA-1 begin with the same words.
+    const START: [u32; 9] = [
+        0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0x67452301, 0xefcdab89, 0x98badcfe,
+        0x10325476, 0xc3d2e1f0,
+    ];
+    let mut names = vec![PfileName::new([0; 20], [0; 16], 0); blobs.len()];
     let mut order: Vec<usize> = (0..blobs.len()).collect();
-    order.sort_unstable_by_key(|&index| std::cmp::Reverse(blobs[index].len()));
-    let mut waiting = order
-        .into_iter()
-        .map(|index| Lane::new(index, blobs[index]));
+    order.sort_unstable_by_key(|&index| Reverse(blobs[index].len()));
+    let alone = best_alone(LANES, order.iter().map(|&index| blobs[index].len()));
+    for &index in &order[..alone] {
+        names[index] = digest(blobs[index]);
+    }
 
-    let mut sums = vec![[0; 16]; blobs.len()];
+    let mut waiting = order[alone..]
+        .iter()
+        .map(|&index| Lane::new(index, blobs[index]));
     let mut state = START.map(|word| [word; LANES]);
     let mut lanes: [Option<Lane>; LANES] = std::array::from_fn(|_| waiting.next());
     // Every lane goes on by as many blocks as the lane with the fewest has.
@@ -111,15 +136,22 @@ pub(super) fn in_lanes<const LANES: usize>(
         // A lane that has nothing to do hashes another's blocks and nobody looks at the result.
         let next = lanes
             .each_ref()
-            .map(|lane| lane.as_ref().map_or(fewest, Lane::next_blocks));
-        engine.advance(&mut state, &next, blocks);
+            .map(|lane| lane.as_ref().map_or(fewest, |lane| lane.next_blocks()));
+        let last = lanes.each_ref().map(|lane| match lane {
+            Some(lane) if lane.at_last() => u32::MAX,
+            _ => 0,
+        });
+        engine.advance(&mut state, &next, blocks, &last);
         for (number, place) in lanes.iter_mut().enumerate() {
-            let Some(lane) = place else { continue };
-            lane.skip(blocks);
-            if lane.next_blocks().is_empty() {
-                for (bytes, words) in sums[lane.index].chunks_exact_mut(4).zip(&mut state) {
-                    bytes.copy_from_slice(&words[number].to_le_bytes());
-                }
+            if let Some(lane) = place
+                && lane.skip(blocks)
+            {
+                let [a, b, c, d, sha1 @ ..] = state.map(|words| words[number]);
+                names[lane.index] = PfileName::new(
+                    bytes_of(sha1.map(u32::to_be_bytes)),
+                    bytes_of([a, b, c, d].map(u32::to_le_bytes)),
+                    blobs[lane.index].len() as u64,
+                );
                 for (words, start) in state.iter_mut().zip(START) {
                     words[number] = start;
                 }
@@ -127,5 +159,29 @@ pub(super) fn in_lanes<const LANES: usize>(
             }
         }
     }
-    sums
+    names
+}
+
+/// How many of the blobs of these sizes, longest first, had better be hashed by `digest` before the
+/// others share the lanes. The lanes run as long as the longest blob in them, and a lane by itself
+/// is slower than `digest`: about 8 to 5, both by AVX2 and by AVX-512.
+fn best_alone(lanes: usize, sizes: impl Iterator<Item = usize> + Clone) -> usize {
+    let mut alone = 0;
+    let mut shared: usize = sizes.clone().sum();
+    let costs = sizes.chain([0]).map(|longest| {
+        let cost = 5 * alone + 8 * longest.max(shared / lanes);
+        alone += longest;
+        shared -= longest;
+        cost
+    });
+    costs
+        .enumerate()
+        .min_by_key(|&(_, cost)| cost)
+        .map_or(0, |(count, _)| count)
+}
+
+fn bytes_of<const WORDS: usize, const BYTES: usize>(words: [[u8; 4]; WORDS]) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    bytes.copy_from_slice(words.as_flattened());
+    bytes
 }

@@ -55,11 +55,8 @@ pub fn digest(data: &[u8]) -> PfileName {
     hasher.finish()
 }
 
-/// The names of many blobs, in their order: several times faster than [`digest`] of each, the
-/// more blobs the better (from a few dozen on there is little left to gain).
+/// The names of many blobs, in their order: several times faster than [`digest`] of each if the
+/// batch has a few hundred blobs or many times the longest one's size.
 pub fn digest_batch(blobs: &[&[u8]]) -> Vec<PfileName> {
-    let names = blobs.iter().zip(lanes::md5_of_each(blobs));
-    names
-        .map(|(blob, md5)| PfileName::new(Sha1::digest(blob).into(), md5, blob.len() as u64))
-        .collect()
+    lanes::names_of(blobs)
 }

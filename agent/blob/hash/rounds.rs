@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! MD5 (RFC 1321) written once for vectors of every width: each lane of a vector is the same
-//! word of another blob. An instruction set gives the few operations on words, `advance!` makes
+//! MD5 (RFC 1321) and SHA-1 (FIPS 180-4) written once for vectors of every width: each lane of a
+//! vector is the same word of another blob. An instruction set gives the few operations on words, `advance!` makes
 //! the rounds of them, unrolled, since a shift has to know its distance when it is compiled.
 
-/// The constants that the 64 steps add: the first 32 bits of |sin(i + 1)|.
+/// The constants that the steps of MD5 add: the first 32 bits of |sin(i + 1)|.
 pub(super) const SINES: [u32; 64] = [
     0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
     0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
@@ -17,7 +17,7 @@ pub(super) const SINES: [u32; 64] = [
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 ];
 
-/// How far the steps of each of the four rounds rotate.
+/// How far the steps of each of the four rounds of MD5 rotate.
 pub(super) const TURNS: [[i32; 4]; 4] = [
     [7, 12, 17, 22],
     [5, 9, 14, 20],
@@ -25,7 +25,10 @@ pub(super) const TURNS: [[i32; 4]; 4] = [
     [6, 10, 15, 21],
 ];
 
-/// Calls a macro with every step's number.
+/// The constants that the four rounds of SHA-1 add: roots of 2, 3, 5 and 10.
+pub(super) const ROOTS: [u32; 4] = [0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6];
+
+/// Calls a macro with the number of every step of MD5.
 macro_rules! each_step {
     ($step:ident) => {
         each_step!($step:
@@ -36,18 +39,40 @@ macro_rules! each_step {
 }
 
 /// Makes `advance`, which hashes the same number of blocks in every lane, of the operations
-/// `splat`, `add`, `xor3`, `choose` (a ? b : c), `round4`, `rotate`, `load`, `store` and
-/// `transpose` that are in scope where it is called.
+/// `splat`, `add`, `xor`, `xor3`, `choose` (a ? b : c), `majority`, `round4`, `rotate`, `swap` (the bytes
+/// of each word), `load`, `store` and `transpose` that are in scope where it is called.
+///
+/// MD5 and SHA-1 share the loading of the blocks. Their steps alternate, so that the CPU works at
+/// one while it waits for the other. They also share the padding, but for the length in bits: MD5
+/// ends with its low word, SHA-1 with its high one, and in the other order of bytes. `last` has
+/// all bits set for lanes whose only block is their blob's last one.
 macro_rules! advance {
     ($lanes:literal lanes with $features:literal) => {
         #[target_feature(enable = $features)]
-        fn advance(state: &mut [[u32; $lanes]; 4], lanes: &[&[Block]; $lanes], blocks: usize) {
-            let lanes = lanes.map(|lane| &lane[..blocks]);
-            let mut sum = [load(&state[0]), load(&state[1]), load(&state[2]), load(&state[3])];
+        fn advance(
+            state: &mut State<$lanes>,
+            lanes: &[&[Block]; $lanes],
+            blocks: usize,
+            last: &[u32; $lanes],
+        ) {
+            let lanes = lanes.map(|lane| lane[..blocks].as_ptr());
+            let last = load(last);
+            let mut sum = [splat(0); 9];
+            for (sum, words) in sum.iter_mut().zip(&*state) {
+                *sum = load(words);
+            }
             for block in 0..blocks {
-                let message = transpose(lanes.map(|lane| &lane[block]));
-                let [mut a, mut b, mut c, mut d] = sum;
-                macro_rules! step {
+                // SAFETY: each lane has so many blocks, or the slicing above would have panicked.
+                let message = unsafe { transpose(&lanes, block) };
+                let mut schedule = [splat(0); 16];
+                for (swapped, &word) in schedule.iter_mut().zip(&message) {
+                    *swapped = swap(word);
+                }
+                schedule[14] = choose(last, message[15], schedule[14]);
+                schedule[15] = choose(last, message[14], schedule[15]);
+
+                let [mut a, mut b, mut c, mut d, ..] = sum;
+                macro_rules! md5 {
                     ($i:literal) => {{
                         const TURN: i32 = TURNS[$i / 16][$i % 4];
                         let (mix, word) = match $i / 16 {
@@ -60,8 +85,35 @@ macro_rules! advance {
                         (a, d, c, b) = (d, c, b, add(b, rotate::<TURN, { 32 - TURN }>(sum)));
                     }};
                 }
-                each_step!(step);
-                sum = [add(sum[0], a), add(sum[1], b), add(sum[2], c), add(sum[3], d)];
+                let [.., mut v, mut w, mut x, mut y, mut z] = sum;
+                macro_rules! sha1 {
+                    ($i:literal) => {{
+                        if $i >= 16 {
+                            let back = |by: usize| schedule[($i + 16 - by) % 16];
+                            let mixed = xor(xor3(back(3), back(8), back(14)), back(16));
+                            schedule[$i % 16] = rotate::<1, 31>(mixed);
+                        }
+                        let mix = match $i / 20 {
+                            0 => choose(w, x, y),
+                            2 => majority(w, x, y),
+                            _ => xor3(w, x, y),
+                        };
+                        let word = add(schedule[$i % 16], splat(ROOTS[$i / 20]));
+                        let sum = add(add(add(z, word), mix), rotate::<5, 27>(v));
+                        (z, y, x, w, v) = (y, x, rotate::<30, 2>(w), v, sum);
+                    }};
+                }
+                macro_rules! both {
+                    ($i:literal) => {{
+                        md5!($i);
+                        sha1!($i);
+                    }};
+                }
+                each_step!(both);
+                each_step!(sha1: 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79);
+                for (sum, word) in sum.iter_mut().zip([a, b, c, d, v, w, x, y, z]) {
+                    *sum = add(*sum, word);
+                }
             }
             for (words, sum) in state.iter_mut().zip(sum) {
                 store(words, sum);
