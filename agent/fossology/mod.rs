@@ -5,5 +5,7 @@
 
 pub mod database;
 mod error;
+pub mod jobs;
+pub mod own;
 
 pub use error::{Error, Result};

@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -63,7 +63,8 @@ pub struct Cluster {
     folder: PathBuf,
     port: u16,
     bin: PathBuf,
-    _guard: ChildStdin,
+    /// Holds the pipe that keeps the server alive.
+    _guard: Child,
 }
 
 /// The server of this test process, started when it is first needed.
@@ -120,7 +121,7 @@ impl Cluster {
             folder,
             port,
             bin,
-            _guard: guard.stdin.take().unwrap(),
+            _guard: guard,
         };
         cluster
             .superuser("postgres")
