@@ -270,5 +270,4 @@ pub fn relocate_paths(step: &mut Transaction, old: &Path, new: &Path) -> Result<
 }
 
 #[cfg(test)]
-#[path = "jobs_tests.rs"]
 mod tests;

@@ -380,3 +380,6 @@ fn rename(client: &mut impl GenericClient, statements: &[String]) -> Result<()> 
     }
     step.commit().map_err(&failed)
 }
+
+#[cfg(test)]
+mod tests;
