@@ -126,7 +126,9 @@ impl Tools {
     /// Grants come last and on their own: they name roles that may be missing here, and that must
     /// not fail the restoration; which ones were left out is returned. Left out on purpose are the
     /// comments on the schema `public` and on extensions: they are PostgreSQL's own words, and
-    /// only their owner, often a superuser, could set them.
+    /// only their owner, often a superuser, could set them. So are tablespaces, which this server may
+    /// not have, and publications and subscriptions, by which the copy would join a replication that
+    /// the original is a part of.
     ///
     /// `scratch` is a folder for two small lists.
     ///
@@ -177,7 +179,8 @@ impl Tools {
             command
                 .arg(option("--dbname=", Path::new(database.name())))
                 .arg(format!("--role={owner}"))
-                .arg("--no-owner")
+                .args(["--no-owner", "--no-tablespaces"])
+                .args(["--no-publications", "--no-subscriptions"])
                 .arg(option("--use-list=", list));
             command
         };
