@@ -7,5 +7,7 @@ pub mod config;
 pub mod database;
 mod error;
 pub mod repository;
+pub mod jobs;
+pub mod own;
 
 pub use error::{Error, Result};

@@ -247,7 +247,9 @@ impl Admin {
         };
         let drop = self.format("DROP DATABASE %I", &[&name])?;
         match self.run("dropping a database", &format!("{drop}{force}")) {
-            Err(error) if error.has_code(&SqlState::OBJECT_IN_USE) => self.in_use(&[name]),
+            Err(error) if error.has_code(&SqlState::OBJECT_IN_USE) => {
+                Err(self.in_use([name, name]))
+            }
             other => other,
         }
     }
@@ -315,28 +317,33 @@ impl Admin {
         statements.push(self.format("ALTER DATABASE %I RENAME TO %I", &[&staging, &target])?);
         match rename(&mut self.client, &statements) {
             Err(error) if error.has_code(&SqlState::OBJECT_IN_USE) => {
-                self.in_use(&[target, staging])
+                Err(self.in_use([target, staging]))
             }
             Err(error) => Err(self.not_allowed(error, &format!("rename the database '{target}'"))),
             Ok(()) => Ok(()),
         }
     }
 
-    fn in_use(&mut self, names: &[&str]) -> Result<()> {
+    /// The error that names who is connected; nobody when they left before we looked.
+    fn in_use(&mut self, names: [&str; 2]) -> Error {
+        let mut error = Error::InUse {
+            database: names[0].to_owned(),
+            sessions: Vec::new(),
+        };
         for name in names {
-            let sessions = self.connected_others(name)?;
-            if !sessions.is_empty() {
-                return Err(Error::InUse {
-                    database: (*name).to_owned(),
-                    sessions,
-                });
+            match self.connected_others(name) {
+                Ok(sessions) if sessions.is_empty() => {}
+                Ok(sessions) => {
+                    error = Error::InUse {
+                        database: name.to_owned(),
+                        sessions,
+                    };
+                    break;
+                }
+                Err(lost) => return lost,
             }
         }
-        // They left between the failure and the look.
-        Err(Error::InUse {
-            database: names.concat(),
-            sessions: Vec::new(),
-        })
+        error
     }
 
     fn not_allowed(&mut self, error: Error, what: &str) -> Error {
@@ -380,3 +387,6 @@ fn rename(client: &mut impl GenericClient, statements: &[String]) -> Result<()> 
     }
     step.commit().map_err(&failed)
 }
+
+#[cfg(test)]
+mod tests;

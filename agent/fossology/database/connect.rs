@@ -222,12 +222,13 @@ pub fn assert_fossology(client: &mut Client) -> Result<()> {
     })
 }
 
-/// A text column's bytes, which in a `SQL_ASCII` database need not be UTF-8.
+/// A text column's bytes as the server sends them: from a `SQL_ASCII` database those that are
+/// stored, which need not be UTF-8; from any other one UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RawText(Vec<u8>);
 
 impl RawText {
-    /// The bytes as the database holds them.
+    /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -134,6 +134,24 @@ pub enum Error {
     /// A database that would be dropped is not one that we made.
     #[error("the database '{0}' was not made by a restore: it is left alone")]
     NotStaging(String),
+    /// Another operation works on this database.
+    #[error(
+        "another operation works on this database{}\n\
+         Wait until it has ended.",
+        .0.as_ref().map(|s| format!(": {s}")).unwrap_or_default()
+    )]
+    Locked(Option<super::OtherSession>),
+    /// Our tables were made by a newer version of this program.
+    #[error(
+        "the tables of fo_backup in this database have version {found}, this program knows \
+         version {known}\nInstall a newer fo_backup."
+    )]
+    NewerSchema {
+        /// The tables' version.
+        found: u32,
+        /// The version that this program makes.
+        known: u32,
+    },
     /// PostgreSQL's programs are not there in a version that fits the server.
     #[error(
         "pg_dump and pg_restore of version {needed} or newer are needed, found: {found}\n         Install the Debian package postgresql-client-{needed}          (or set the folder of the programs in fo_backup.toml)."

@@ -68,6 +68,7 @@ pub(super) fn run(mut command: Command, name: &'static str, stop: &dyn Fn() -> b
     let program = command.get_program().into();
     let failed = |source| Error::Program { program, source };
     let parent = getpid();
+    // The signal comes when the thread that started the program ends; this one waits for it below.
     // SAFETY: between fork and exec only prctl and getppid are called, which are plain system
     // calls: nothing is allocated and no lock is taken.
     unsafe {
@@ -190,6 +191,35 @@ mod tests {
         let before = Instant::now();
         let stopped = run(command, "sh", &|| true).unwrap_err();
         assert!(matches!(stopped, Error::Stopped { .. }));
+        assert!(before.elapsed() < Duration::from_secs(60));
+    }
+
+    /// This test starts itself again as the process that is killed, which the variable tells.
+    #[test]
+    fn a_program_ends_with_us_even_when_we_are_killed() {
+        const PIPE: &str = "FO_BACKUP_TEST_PIPE";
+        if let Some(pipe) = std::env::var_os(PIPE) {
+            let mut command = Command::new("sh");
+            command.args(["-c", "exec sleep 300 >\"$0\""]).arg(pipe);
+            run(command, "sh", &|| false).unwrap();
+            return;
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        let pipe = scratch.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let name = thread::current().name().unwrap().to_owned();
+        let mut us = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &name])
+            .env(PIPE, &pipe)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Opening waits until the program has opened its end, reading until it has closed it.
+        let mut opened = std::fs::File::open(&pipe).unwrap();
+        let before = Instant::now();
+        us.kill().unwrap();
+        us.wait().unwrap();
+        opened.read_to_end(&mut Vec::new()).unwrap();
         assert!(before.elapsed() < Duration::from_secs(60));
     }
 

@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -63,7 +63,8 @@ pub struct Cluster {
     folder: PathBuf,
     port: u16,
     bin: PathBuf,
-    _guard: ChildStdin,
+    /// Holds the pipe that keeps the server alive.
+    _guard: Child,
 }
 
 /// The server of this test process, started when it is first needed.
@@ -73,7 +74,8 @@ pub fn cluster() -> &'static Cluster {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    /// Starts a server; it goes when the value is dropped, or the process ends.
+    pub fn start() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("fo_backup_test_")
             .tempdir()
@@ -96,12 +98,7 @@ impl Cluster {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        // PostgreSQL refuses to run as root.
-        if Uid::effective().is_root() {
-            let user = ["postgres", "nobody"]
-                .iter()
-                .find_map(|name| User::from_name(name).unwrap())
-                .unwrap();
+        if let Some(user) = unprivileged() {
             chown(&folder, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
             guard.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
@@ -120,7 +117,7 @@ impl Cluster {
             folder,
             port,
             bin,
-            _guard: guard.stdin.take().unwrap(),
+            _guard: guard,
         };
         cluster
             .superuser("postgres")
@@ -129,6 +126,23 @@ impl Cluster {
             .batch_execute("CREATE ROLE fossy LOGIN CREATEDB PASSWORD 'fossy'")
             .unwrap();
         cluster
+    }
+
+    /// Ends the server without any care, as a power cut does, and starts it again.
+    pub fn crash_and_restart(&self) {
+        let mut restart = Command::new(self.bin.join("pg_ctl"));
+        restart
+            .args(["restart", "-s", "-w", "-m", "immediate"])
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .arg("-l")
+            .arg(self.folder.join("server.log"))
+            .current_dir(&self.folder)
+            .stdout(Stdio::null());
+        if let Some(user) = unprivileged() {
+            restart.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        assert!(restart.status().unwrap().success());
     }
 
     /// Its TCP port on 127.0.0.1, where a password is asked for.
@@ -188,6 +202,13 @@ impl Cluster {
             .unwrap();
         database
     }
+}
+
+/// Who runs the server when we are root, as whom PostgreSQL refuses to run.
+fn unprivileged() -> Option<User> {
+    let find = |name| User::from_name(name).unwrap();
+    let is_root = Uid::effective().is_root();
+    is_root.then(|| find("postgres").or_else(|| find("nobody")).unwrap())
 }
 
 fn newest_server() -> PathBuf {
