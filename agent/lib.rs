@@ -8,5 +8,8 @@
 //! hashed).
 
 pub mod blob;
+pub mod cli;
 pub mod fossology;
+pub mod operations;
+pub mod process;
 pub mod vault;

@@ -3,11 +3,12 @@
 
 //! What FOSSology is: its configuration, its repository, its database.
 
+pub mod catalogue;
 pub mod config;
 pub mod database;
 mod error;
-pub mod repository;
 pub mod jobs;
 pub mod own;
+pub mod repository;
 
 pub use error::{Error, Result};

@@ -7,9 +7,9 @@
 //! can hold leases too.
 
 use super::{Error, Key, Result, Storage};
+use crate::process::Process;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
-use std::fs;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -69,7 +69,7 @@ struct Body {
     kind: LeaseKind,
     verb: String,
     host: String,
-    owner: Owner,
+    owner: Process,
     since: Timestamp,
     until: Timestamp,
     #[serde(default)]
@@ -88,11 +88,8 @@ impl Lease {
                 lease: Uuid::new_v4(),
                 kind,
                 verb: verb.to_owned(),
-                host: nix::unistd::gethostname().map_or_else(
-                    |_| "unknown host".into(),
-                    |name| name.to_string_lossy().into_owned(),
-                ),
-                owner: Owner::this_process(),
+                host: crate::process::host_name(),
+                owner: Process::this_process(),
                 since: now,
                 until: now + HOLDS,
                 released: false,
@@ -292,89 +289,10 @@ fn parse(key: &Key) -> Option<(Uuid, u64)> {
 fn locked(other: &Body) -> Error {
     Error::Locked {
         verb: other.verb.clone(),
-        owner: format!("process {} on {}", other.owner.pid, other.host),
+        owner: format!("process {} on {}", other.owner.pid(), other.host),
         since: other.since,
         until: other.until,
     }
-}
-
-/// Which process holds a lease. Whether it lives can be said only where its number means the
-/// same: on the same boot of the same machine, in the same namespace of processes.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Owner {
-    boot: String,
-    namespace: String,
-    pid: u32,
-    /// The process's start, in clock ticks since the boot: numbers of processes are used again.
-    start: u64,
-}
-
-impl Owner {
-    /// The process that asks.
-    pub fn this_process() -> Self {
-        let pid = std::process::id();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let namespace = fs::read_link("/proc/self/ns/pid")
-            .map(|link| {
-                link.to_string_lossy()
-                    .chars()
-                    .filter(char::is_ascii_digit)
-                    .collect()
-            })
-            .unwrap_or_default();
-        Self {
-            boot: boot
-                .chars()
-                .filter(char::is_ascii_hexdigit)
-                .take(12)
-                .collect(),
-            namespace,
-            pid,
-            start: start_of(pid).unwrap_or(0),
-        }
-    }
-
-    /// The beginning of the names of temporary files of this process.
-    pub fn file_prefix(&self) -> String {
-        format!(
-            "{}-{}-{}-{}",
-            self.boot, self.namespace, self.pid, self.start
-        )
-    }
-
-    /// Whether a temporary file was left by a process that is known to be dead.
-    pub fn left_by_the_dead(file: &str) -> bool {
-        let mut parts = file.split('-');
-        let owner = (|| {
-            Some(Self {
-                boot: parts.next()?.to_owned(),
-                namespace: parts.next()?.to_owned(),
-                pid: parts.next()?.parse().ok()?,
-                start: parts.next()?.parse().ok()?,
-            })
-        })();
-        owner.is_some_and(|owner| owner.is_dead())
-    }
-
-    fn is_dead(&self) -> bool {
-        let here = Self::this_process();
-        !self.boot.is_empty()
-            && self.boot == here.boot
-            && self.namespace == here.namespace
-            && start_of(self.pid) != Some(self.start)
-    }
-}
-
-/// When a process started, in clock ticks since the boot; `None` when it is not there (a zombie
-/// is not there either).
-fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in the second field may hold anything, so count from its closing bracket.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -394,10 +312,7 @@ mod tests {
             kind: LeaseKind::Append,
             verb: "backup".into(),
             host: "elsewhere".into(),
-            owner: Owner {
-                boot: "otherboot".into(),
-                ..Owner::this_process()
-            },
+            owner: Process::elsewhere(),
             since: super::super::now(),
             until: super::super::now() + HOLDS,
             released: false,
@@ -446,7 +361,7 @@ mod tests {
         left(&storage, |body| {
             body.owner = Owner {
                 start: 1,
-                ..Owner::this_process()
+                ..Process::this_process()
             }
         });
         Lease::acquire(storage, LeaseKind::Append, "backup").unwrap();
@@ -473,20 +388,5 @@ mod tests {
                 .sum()
         });
         assert!(got <= 1, "{got} runs hold the lease");
-    }
-
-    #[test]
-    fn files_of_dead_processes_are_known() {
-        let own = format!("{}-x7Gh2", Owner::this_process().file_prefix());
-        assert!(!Owner::left_by_the_dead(&own));
-        let dead = Owner {
-            start: 1,
-            ..Owner::this_process()
-        };
-        assert!(Owner::left_by_the_dead(&format!(
-            "{}-x7Gh2",
-            dead.file_prefix()
-        )));
-        assert!(!Owner::left_by_the_dead("something else"));
     }
 }

@@ -7,6 +7,7 @@
 //! Everything is readable by its owner only: a database dump holds passwords.
 
 use super::{Error, Key, Object, Put, Result, Spool, Storage};
+use crate::process::Process;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -59,10 +60,7 @@ impl Local {
         let tmp = self.root.join(TMP);
         make_folder(&tmp).map_err(Error::io("making", tmp.display()))?;
         tempfile::Builder::new()
-            .prefix(&format!(
-                "{}-",
-                crate::vault::lease::Owner::this_process().file_prefix()
-            ))
+            .prefix(&format!("{}-", Process::this_process().file_prefix()))
             .tempfile_in(&tmp)
             .map_err(Error::io("making a file in", tmp.display()))
     }
@@ -201,7 +199,7 @@ impl Storage for Local {
                         .duration_since(time)
                         .is_ok_and(|age| age > STALE)
                 });
-            if old || super::lease::Owner::left_by_the_dead(&name.to_string_lossy()) {
+            if old || Process::left_by_the_dead(&name.to_string_lossy()) {
                 // Somebody else may tidy at the same time; what is gone is gone.
                 let _ = fs::remove_file(entry.path());
             }

@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub extra: Vec<ExtraPath>,
     /// Blobs that the database needs and the snapshot has not; see [`Counts`] for how many.
     pub absent: Vec<Absent>,
+    /// Files of the configuration and of the other directories that could not be read.
+    pub left_out: Vec<String>,
     /// What the next backup needs to trust the keys.
     pub catalogue: CatalogueMark,
     /// How much of what.
@@ -177,7 +179,7 @@ pub struct Counts {
 impl Snapshot {
     /// Whether something that the database needs is not in it.
     pub fn is_incomplete(&self) -> bool {
-        self.counts.missing + self.counts.corrupt > 0
+        self.counts.missing + self.counts.corrupt > 0 || !self.left_out.is_empty()
     }
 
     /// Every stream of the snapshot with a name for messages.

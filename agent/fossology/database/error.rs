@@ -36,6 +36,14 @@ pub enum Error {
         /// What the server said; never the password.
         reason: String,
     },
+    /// A stream of rows broke off or made no sense.
+    #[error("{doing}: the stream of rows broke off: {source}")]
+    Stream {
+        /// What was being done.
+        doing: &'static str,
+        /// What was seen.
+        source: io::Error,
+    },
     /// The server has no database of that name.
     #[error(
         "the server at {place} has no database '{database}'\n         Check dbname in Db.conf; `psql -l` lists what is there."

@@ -1,13 +1,16 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One frame in the making: blobs are read straight into its tar, compressed together, and
-//! decoded once more before the frame counts.
+//! Frames in the making: blobs are read straight into the tar of a batch, hashed there together,
+//! then cut into frames, compressed, and decoded once more before a frame counts. A batch has
+//! several frames because hashing is much faster for many blobs at once.
 
+use super::FRAME_TARGET;
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::vault::tarball::{file_header, link_header, padding};
 use crate::vault::{Error, Record, Result};
 use std::io;
+use std::ops::Range;
 use zstd::zstd_safe::CParameter;
 
 /// Compresses frames; one for each worker, used again and again.
@@ -19,8 +22,8 @@ pub struct FrameBuilder {
     records: Vec<Record>,
     /// The links to append behind the content of the member that is open.
     links: Vec<(String, String)>,
-    /// Where the open member begins.
-    member: usize,
+    /// Where each member begins.
+    starts: Vec<usize>,
 }
 
 /// A compressed frame with the records of its blobs, whose offsets count from its beginning.
@@ -43,7 +46,7 @@ impl FrameBuilder {
             decoded: Vec::new(),
             records: Vec::new(),
             links: Vec::new(),
-            member: 0,
+            starts: Vec::new(),
         })
     }
 
@@ -59,7 +62,7 @@ impl FrameBuilder {
         pfile: u32,
         places: &[(Tree, String)],
     ) -> Result<&mut Vec<u8>> {
-        self.member = self.raw.len();
+        self.starts.push(self.raw.len());
         self.links.clear();
         let trees = begin_member(&mut self.raw, &name, pfile, places)?;
         self.links.extend(links(places));
@@ -85,8 +88,10 @@ impl FrameBuilder {
 
     /// Forgets the member that was begun.
     pub fn drop_member(&mut self) {
-        self.raw.truncate(self.member);
-        self.records.pop();
+        if let Some(start) = self.starts.pop() {
+            self.raw.truncate(start);
+            self.records.pop();
+        }
     }
 
     /// The blobs so far, with their content.
@@ -100,6 +105,7 @@ impl FrameBuilder {
     pub fn clear(&mut self) {
         self.raw.clear();
         self.records.clear();
+        self.starts.clear();
     }
 
     /// The size of what was added, in bytes of tar.
@@ -107,35 +113,53 @@ impl FrameBuilder {
         self.raw.len()
     }
 
-    /// Compresses what was added, checks that it decodes to the same, and begins a new frame.
-    /// `None` when nothing was added.
+    /// Cuts what was added into frames, compresses them, checks that they decode to the same, and
+    /// begins a new batch.
     ///
     /// # Errors
     /// When zstd fails, or gives back something else than it got.
-    pub fn finish(&mut self) -> Result<Option<Frame>> {
-        if self.records.is_empty() {
-            self.clear();
-            return Ok(None);
+    pub fn finish(&mut self) -> Result<Vec<Frame>> {
+        let records = std::mem::take(&mut self.records);
+        let starts = std::mem::take(&mut self.starts);
+        let mut frames = Vec::new();
+        let mut first = 0;
+        while first < records.len() {
+            let begin = starts[first];
+            let next = (first + 1..records.len())
+                .find(|at| starts[*at] - begin >= FRAME_TARGET)
+                .unwrap_or(records.len());
+            let end = starts.get(next).copied().unwrap_or(self.raw.len());
+            let bytes = self.compress(begin..end)?;
+            let records = records[first..next].iter().map(|record| Record {
+                frame_len: bytes.len() as u64,
+                at: record.at - begin as u32,
+                ..*record
+            });
+            frames.push(Frame {
+                records: records.collect(),
+                bytes,
+            });
+            first = next;
         }
+        self.clear();
+        Ok(frames)
+    }
+
+    fn compress(&mut self, part: Range<usize>) -> Result<Vec<u8>> {
+        let raw = &self.raw[part];
         let bytes = self
             .compressor
-            .compress(&self.raw)
+            .compress(raw)
             .map_err(Error::io("compressing", "a frame"))?;
         self.decoded.clear();
-        self.decoded.reserve(self.raw.len());
+        self.decoded.reserve(raw.len());
         self.decompressor
             .decompress_to_buffer(&bytes, &mut self.decoded)
             .map_err(Error::io("decoding", "a frame that was just made"))?;
-        if self.decoded != self.raw {
+        if self.decoded != raw {
             return Err(not_the_same());
         }
-        let len = bytes.len() as u64;
-        for record in &mut self.records {
-            record.frame_len = len;
-        }
-        let records = std::mem::take(&mut self.records);
-        self.raw.clear();
-        Ok(Some(Frame { bytes, records }))
+        Ok(bytes)
     }
 }
 

@@ -35,6 +35,12 @@ fn blob(seed: u64, len: usize) -> Vec<u8> {
         .collect()
 }
 
+fn add_all(writer: &mut PackWriter, builder: &mut FrameBuilder) {
+    for frame in builder.finish().unwrap() {
+        writer.add(frame).unwrap();
+    }
+}
+
 /// Packs blobs as a backup does: small ones in frames, large ones by themselves.
 fn pack(storage: &Arc<dyn Storage>, blobs: &[(Vec<u8>, TreeSet)]) -> PackRef {
     let mut builder = FrameBuilder::new(1).unwrap();
@@ -56,13 +62,11 @@ fn pack(storage: &Arc<dyn Storage>, blobs: &[(Vec<u8>, TreeSet)]) -> PackRef {
             .unwrap()
             .extend_from_slice(content);
         builder.keep().unwrap();
-        if builder.raw_len() >= FRAME_TARGET {
-            writer.add(builder.finish().unwrap().unwrap()).unwrap();
+        if builder.raw_len() >= 3 * FRAME_TARGET {
+            add_all(&mut writer, &mut builder);
         }
     }
-    if let Some(frame) = builder.finish().unwrap() {
-        writer.add(frame).unwrap();
-    }
+    add_all(&mut writer, &mut builder);
     writer.finish().unwrap().unwrap()
 }
 
@@ -83,7 +87,7 @@ fn sample() -> Vec<(Vec<u8>, TreeSet)> {
         (blob(8, (LARGE + 1) as usize), both),
         (blob(9, 11 << 20), TreeSet::of(Tree::Gold)),
     ];
-    blobs.extend((10..60).map(|seed| (blob(seed, 40_000), TreeSet::of(Tree::Files))));
+    blobs.extend((10..110).map(|seed| (blob(seed, 40_000), TreeSet::of(Tree::Files))));
     blobs.push((b"last".to_vec(), both));
     blobs
 }
@@ -199,7 +203,7 @@ fn a_large_blob_that_turns_out_bad_leaves_nothing() {
         .unwrap()
         .extend_from_slice(&good);
     builder.keep().unwrap();
-    writer.add(builder.finish().unwrap().unwrap()).unwrap();
+    add_all(&mut writer, &mut builder);
     let pack = writer.finish().unwrap().unwrap();
     let records = records(&storage, pack.id);
     assert_eq!(records.len(), 1);
@@ -227,7 +231,7 @@ fn a_member_that_is_dropped_leaves_nothing() {
         }
     }
     let mut writer = PackWriter::new(storage.clone(), Tree::Files).unwrap();
-    writer.add(builder.finish().unwrap().unwrap()).unwrap();
+    add_all(&mut writer, &mut builder);
     let pack = writer.finish().unwrap().unwrap();
     let records = records(&storage, pack.id);
     assert_eq!(records.len(), 1);

@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `fo_backup backup`.
+
+use super::exit::Exit;
+use super::output::{bytes, number, seconds};
+use super::session::Session;
+use crate::operations::{Result, backup};
+use crate::vault::{Absent, Counts, Mode, Snapshot, SnapshotId};
+use std::time::Instant;
+
+/// Take a snapshot of the database, the repository and the configuration
+#[derive(clap::Args)]
+pub struct Args {
+    /// full: gold and files; gold: gold, and what cannot be unpacked again from it
+    #[arg(long, value_enum, default_value = "full")]
+    mode: ModeArg,
+
+    /// Take the job logs too
+    #[arg(long)]
+    logs: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum ModeArg {
+    Full,
+    Gold,
+}
+
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    snapshot: &'a SnapshotId,
+    mode: Mode,
+    seconds: f64,
+    complete: bool,
+    counts: &'a Counts,
+    absent: &'a [Absent],
+    left_out: &'a [String],
+}
+
+/// How many absent blobs are named in the text.
+const SHOWN: usize = 20;
+
+pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    let settings = session.settings()?;
+    let instance = session.instance()?;
+    let vault = session.open_vault(&settings)?;
+    let options = backup::Options {
+        mode: match args.mode {
+            ModeArg::Full => Mode::Full,
+            ModeArg::Gold => Mode::Gold,
+        },
+        level: settings.compression.unwrap_or(1),
+        threads: settings.threads(),
+        logs: args.logs || settings.logs.unwrap_or(false),
+        scratch: settings.scratch(),
+        postgres_bin: settings.postgres_bin.clone(),
+    };
+    let began = Instant::now();
+    let snapshot = backup::run(&instance, &vault, &options, session.context())?;
+    let spent = began.elapsed().as_secs_f64();
+    let report = Report {
+        snapshot: &snapshot.id,
+        mode: snapshot.mode,
+        seconds: spent,
+        complete: !snapshot.is_incomplete(),
+        counts: &snapshot.counts,
+        absent: &snapshot.absent,
+        left_out: &snapshot.left_out,
+    };
+    session
+        .output
+        .result("backup", &report, || text(&snapshot, spent));
+    Ok(if snapshot.is_incomplete() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    })
+}
+
+fn text(snapshot: &Snapshot, spent: f64) -> String {
+    let counts = &snapshot.counts;
+    let mut text = format!(
+        "snapshot {} ({}) in {}\n  gold {} blobs, {}; files {} blobs, {}; database {}\n  new: {} blobs, {}; added to the vault: {}\n",
+        snapshot.id,
+        snapshot.mode,
+        seconds(spent),
+        number(counts.gold),
+        bytes(counts.gold_bytes),
+        number(counts.files),
+        bytes(counts.files_bytes),
+        bytes(counts.dump_bytes),
+        number(counts.new),
+        bytes(counts.new_bytes),
+        bytes(counts.stored_bytes),
+    );
+    if counts.deleted > 0 {
+        text += &format!(
+            "  {} blobs were deleted while the backup ran\n",
+            number(counts.deleted)
+        );
+    }
+    if snapshot.is_incomplete() {
+        text += &format!(
+            "INCOMPLETE: {} blobs are missing and {} corrupt or unreadable in the repository, {} other files could not be read\n",
+            number(counts.missing),
+            number(counts.corrupt),
+            snapshot.left_out.len(),
+        );
+        for absent in snapshot
+            .absent
+            .iter()
+            .filter(|absent| absent.kind != "deleted")
+            .take(SHOWN)
+        {
+            text += &format!("  {} {}: {}\n", absent.kind, absent.name, absent.why);
+        }
+        for file in snapshot.left_out.iter().take(SHOWN) {
+            text += &format!("  {file}\n");
+        }
+        text += "  'fo_backup check' lists them by upload\n";
+    }
+    text
+}

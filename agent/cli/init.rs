@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `fo_backup init`.
+
+use super::exit::Exit;
+use super::session::Session;
+use crate::operations::Result;
+use crate::operations::init;
+
+/// Make a vault for this FOSSology instance
+#[derive(clap::Args)]
+pub struct Args {
+    /// Make this database the instance that an existing vault belongs to: after a restore by other means
+    #[arg(long)]
+    adopt: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Report {
+    vault: String,
+    id: uuid::Uuid,
+    instance: uuid::Uuid,
+}
+
+pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    let settings = session.settings()?;
+    let location = session.location(&settings)?;
+    let instance = session.instance()?;
+    let vault = if args.adopt {
+        init::adopt(&instance, &location)?
+    } else {
+        init::run(&instance, &location)?
+    };
+    let report = Report {
+        vault: vault.location(),
+        id: vault.id(),
+        instance: vault.instance(),
+    };
+    session.output.result("init", &report, || {
+        format!(
+            "vault {} at {} holds instance {}\n",
+            report.id, report.vault, report.instance
+        )
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The command line: a file a verb, each of which parses its options, calls the operation, and
+//! prints what came of it. What all verbs share is in [`session`], [`output`] and [`progress`].
+
+mod backup;
+mod exit;
+mod init;
+mod output;
+mod progress;
+mod session;
+mod settings;
+mod signals;
+mod snapshots;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+use output::Output;
+use session::Session;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Backup, restore and validation for FOSSology.
+#[derive(Parser)]
+#[command(name = "fo_backup", version, max_term_width = 100)]
+struct Cli {
+    /// FOSSology's configuration folder [default: FO_SYSCONFDIR, else where FOSSology installs it]
+    #[arg(short = 'c', long = "config", value_name = "SYSCONFDIR", global = true)]
+    sysconfdir: Option<PathBuf>,
+
+    /// The vault: a directory [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
+    #[arg(long, value_name = "LOCATION", global = true)]
+    vault: Option<String>,
+
+    /// Print the result as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// No progress and no notes
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Say more; twice for all details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Init(init::Args),
+    Backup(backup::Args),
+    Snapshots(snapshots::Args),
+}
+
+/// Runs the command of this process and gives back its exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no mistakes, although clap hands them out as errors.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            };
+        }
+    };
+    start_log(&cli);
+    // New folders and files get exactly the modes that they are made with.
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    signals::install();
+    let output = Output::new(cli.json, cli.quiet);
+    let session = Session::new(cli.sysconfdir, cli.vault, &output);
+    let result = match cli.verb {
+        Verb::Init(args) => init::run(&session, args),
+        Verb::Backup(args) => backup::run(&session, args),
+        Verb::Snapshots(args) => snapshots::run(&session, args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = Exit::of(&error);
+            output.error(&error.to_string(), exit);
+            exit.into()
+        }
+    }
+}
+
+fn start_log(cli: &Cli) {
+    let level = match (cli.quiet, cli.verbose) {
+        (true, _) => log::LevelFilter::Error,
+        (false, 0) => log::LevelFilter::Warn,
+        (false, 1) => log::LevelFilter::Info,
+        (false, _) => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new()
+        .filter_module("fossology_backup", level)
+        .parse_env("FO_BACKUP_LOG")
+        .format_target(false)
+        .init();
+}

@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What verbs share: finding the instance, the vault and the settings.
+
+use super::output::Output;
+use super::settings::Settings;
+use super::signals::STOP;
+use crate::fossology::config::Config;
+use crate::operations::{Context, Error, Instance, Result};
+use crate::vault::Vault;
+use std::path::{Path, PathBuf};
+
+/// One call of the command.
+pub struct Session<'a> {
+    sysconfdir: Option<PathBuf>,
+    vault: Option<String>,
+    /// Where results go.
+    pub output: &'a Output,
+}
+
+impl<'a> Session<'a> {
+    /// A session with the flags that all verbs have.
+    pub fn new(sysconfdir: Option<PathBuf>, vault: Option<String>, output: &'a Output) -> Self {
+        Self {
+            sysconfdir,
+            vault,
+            output,
+        }
+    }
+
+    fn sysconfdir(&self) -> Result<PathBuf> {
+        let argv0 = std::env::args_os().next().map(PathBuf::from);
+        Ok(Config::find_sysconfdir(
+            self.sysconfdir.as_deref(),
+            argv0.as_deref(),
+        )?)
+    }
+
+    /// The instance; its configuration has to be there.
+    pub fn instance(&self) -> Result<Instance> {
+        Instance::load(&self.sysconfdir()?)
+    }
+
+    /// The settings. Without a configuration folder, as on an empty machine, only the environment
+    /// counts.
+    pub fn settings(&self) -> Result<Settings> {
+        let sysconfdir = self.sysconfdir().ok();
+        Settings::load(
+            sysconfdir
+                .as_deref()
+                .or(self.sysconfdir.as_deref())
+                .map(Path::new),
+        )
+    }
+
+    /// Where the vault is.
+    pub fn location(&self, settings: &Settings) -> Result<String> {
+        self.vault.clone().or_else(|| settings.vault.clone()).ok_or_else(|| {
+            Error::Usage(
+                "no vault is named: give --vault LOCATION, or set FO_BACKUP_VAULT, or vault in fo_backup.toml".into(),
+            )
+        })
+    }
+
+    /// Opens the vault.
+    pub fn open_vault(&self, settings: &Settings) -> Result<Vault> {
+        Ok(Vault::open(&self.location(settings)?)?)
+    }
+
+    /// What operations run with.
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            progress: self.output.progress(),
+            stop: &STOP,
+        }
+    }
+}

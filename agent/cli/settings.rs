@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
+//! verb. A mistake names the file and the line, or the variable.
+
+use crate::operations::{Error, Result};
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can be set beside the command line.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where the vault is.
+    pub vault: Option<String>,
+    /// The zstd level of packs, 1 to 19.
+    pub compression: Option<i32>,
+    /// How many threads read, hash and compress.
+    pub threads: Option<usize>,
+    /// Whether job logs are taken too.
+    pub logs: Option<bool>,
+    /// Where dumps lie on their way.
+    pub scratch: Option<PathBuf>,
+    /// Where PostgreSQL's programs are.
+    pub postgres_bin: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads the settings. A missing file sets nothing.
+    ///
+    /// # Errors
+    /// With file and line, or the variable, of what is wrong.
+    pub fn load(sysconfdir: Option<&Path>) -> Result<Self> {
+        let mut settings = Self::default();
+        if let Some(path) = sysconfdir.map(|folder| folder.join("fo_backup.toml")) {
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    settings = toml::from_str(&text)
+                        .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("reading", &path)(error)),
+            }
+        }
+        settings.take_environment(|name| env::var(name).ok())?;
+        settings.check()
+    }
+
+    fn take_environment(&mut self, get: impl Fn(&str) -> Option<String>) -> Result<()> {
+        fn parse<T: std::str::FromStr>(
+            name: &str,
+            text: Option<String>,
+            old: &mut Option<T>,
+        ) -> Result<()> {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                let value = text.parse();
+                *old =
+                    Some(value.map_err(|_| {
+                        Error::Usage(format!("{name}: '{text}' is not what it takes"))
+                    })?);
+            }
+            Ok(())
+        }
+        parse("FO_BACKUP_VAULT", get("FO_BACKUP_VAULT"), &mut self.vault)?;
+        parse(
+            "FO_BACKUP_COMPRESSION",
+            get("FO_BACKUP_COMPRESSION"),
+            &mut self.compression,
+        )?;
+        parse(
+            "FO_BACKUP_THREADS",
+            get("FO_BACKUP_THREADS"),
+            &mut self.threads,
+        )?;
+        parse("FO_BACKUP_LOGS", get("FO_BACKUP_LOGS"), &mut self.logs)?;
+        parse(
+            "FO_BACKUP_SCRATCH",
+            get("FO_BACKUP_SCRATCH"),
+            &mut self.scratch,
+        )?;
+        parse(
+            "FO_BACKUP_POSTGRES_BIN",
+            get("FO_BACKUP_POSTGRES_BIN"),
+            &mut self.postgres_bin,
+        )
+    }
+
+    fn check(self) -> Result<Self> {
+        if let Some(level) = self.compression.filter(|level| !(1..=19).contains(level)) {
+            return Err(Error::Usage(format!(
+                "compression is {level}; it takes a zstd level from 1 to 19"
+            )));
+        }
+        if let Some(threads) = self.threads.filter(|threads| !(1..=256).contains(threads)) {
+            return Err(Error::Usage(format!(
+                "threads is {threads}; it takes a number from 1 to 256"
+            )));
+        }
+        Ok(self)
+    }
+
+    /// How many threads work: what was set, else a few more than the machine has cores, so that
+    /// some can wait for the disk.
+    pub fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        self.threads.unwrap_or((cores * 2).clamp(4, 16))
+    }
+
+    /// Where dumps lie on their way.
+    pub fn scratch(&self) -> PathBuf {
+        self.scratch.clone().unwrap_or_else(env::temp_dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Settings> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("fo_backup.toml"), text).unwrap();
+        Settings::load(Some(folder.path()))
+    }
+
+    #[test]
+    fn a_mistake_names_its_line() {
+        let error = load("vault = \"/backup\"\ncompresion = 3\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 2") && error.contains("compresion"),
+            "{error}"
+        );
+        let error = load("vault = \"/backup\"\nthreads = ")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("fo_backup.toml") && error.contains("line 2"),
+            "{error}"
+        );
+        assert!(
+            load("compression = 77")
+                .unwrap_err()
+                .to_string()
+                .contains("1 to 19")
+        );
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let mut settings: Settings = toml::from_str("vault = \"/a\"\nthreads = 2").unwrap();
+        let get = |name: &str| (name == "FO_BACKUP_VAULT").then(|| "/b".to_owned());
+        settings.take_environment(get).unwrap();
+        assert_eq!(settings.vault.as_deref(), Some("/b"));
+        assert_eq!(settings.threads, Some(2));
+        let get = |name: &str| (name == "FO_BACKUP_THREADS").then(|| "many".to_owned());
+        let error = settings.take_environment(get).unwrap_err().to_string();
+        assert!(error.contains("FO_BACKUP_THREADS"), "{error}");
+    }
+}

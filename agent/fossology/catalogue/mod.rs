@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the database says about blobs: which ones must exist, in which tree, under which key.
+//!
+//! Everything is asked within one transaction that sees one moment ([`Moment`]); the same moment
+//! can be exported for pg_dump. Large answers come by binary COPY: the server sends them as a
+//! stream, nothing is held on either side, and it is several times faster than a cursor.
+
+mod moment;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub use moment::{Moment, Needed, still_needed};

@@ -1,0 +1,254 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One moment of the database, seen by a single read-only transaction.
+
+use super::rows::{copy_rows, int4, int8};
+use crate::blob::{PfileName, PfileNameError, Tree, TreeSet};
+use crate::fossology::database::{Error, Result};
+use postgres::{Client, GenericClient, IsolationLevel, Transaction};
+
+/// A blob that the database needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// Its key, `pfile_pk`.
+    pub pfile: u32,
+    /// Its name; an error when the row's hashes or size are none.
+    pub name: Result<PfileName, PfileNameError>,
+    /// The trees in which it has to lie.
+    pub trees: TreeSet,
+}
+
+/// A read-only transaction that sees one moment.
+pub struct Moment<'a> {
+    transaction: Transaction<'a>,
+}
+
+/// That a pfile is an upload's own file (gold).
+const IS_GOLD: &str = "EXISTS (SELECT 1 FROM upload u WHERE u.pfile_fk = p.pfile_pk)";
+
+/// That a pfile is somewhere in an upload's tree. `uploadtree` is the parent of every table that
+/// uploads may have of their own.
+const IS_FILE: &str = "EXISTS (SELECT 1 FROM uploadtree t WHERE t.pfile_fk = p.pfile_pk)";
+
+impl<'a> Moment<'a> {
+    /// Begins the transaction; its moment is that of its first question.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn begin(client: &'a mut Client) -> Result<Self> {
+        let transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .map_err(Error::sql("beginning a read-only transaction"))?;
+        Ok(Self { transaction })
+    }
+
+    /// Exports the moment for other sessions, such as those of pg_dump. It lasts as long as this
+    /// transaction.
+    ///
+    /// # Errors
+    /// When the server cannot export snapshots (a standby cannot).
+    pub fn export(&mut self) -> Result<String> {
+        let row = self
+            .transaction
+            .query_one("SELECT pg_export_snapshot()", &[])
+            .map_err(Error::sql("exporting the transaction's snapshot"))?;
+        Ok(row.get(0))
+    }
+
+    /// The keys and sizes of all blobs that have to lie in a tree, in no order.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn keys(&mut self, tree: Tree, mut each: impl FnMut(u32, u64)) -> Result<()> {
+        let condition = match tree {
+            Tree::Gold => IS_GOLD,
+            Tree::Files => IS_FILE,
+        };
+        copy_rows(
+            &mut self.transaction,
+            "listing the blobs that are needed",
+            &format!("SELECT p.pfile_pk, p.pfile_size FROM pfile p WHERE {condition}"),
+            |row| {
+                let size = int8(row[1]).and_then(|size| u64::try_from(size).ok());
+                if let Some(pfile) = int4(row[0]).and_then(|key| u32::try_from(key).ok()) {
+                    each(pfile, size.unwrap_or(0));
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// The keys of blobs that recovery cannot make again: FOSSology's own notes about an archive
+    /// (`artifact.meta`: they hold the path of a temporary directory), and what an earlier
+    /// recovery found not to be reproducible.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn not_reproducible(&mut self, mut each: impl FnMut(u32)) -> Result<()> {
+        let artifact = "SELECT DISTINCT t.pfile_fk FROM uploadtree t WHERE t.pfile_fk > 0
+            AND t.ufile_name = 'artifact.meta' AND t.ufile_mode & (1 << 28) <> 0";
+        let known = "SELECT s.pfile_pk FROM backup_blob_state s WHERE s.kind = 'not_reproducible'";
+        let has_state = self
+            .transaction
+            .query_one("SELECT to_regclass('backup_blob_state') IS NOT NULL", &[])
+            .map_err(Error::sql("looking for the tables of fo_backup"))?
+            .get::<_, bool>(0);
+        for query in [Some(artifact), has_state.then_some(known)]
+            .into_iter()
+            .flatten()
+        {
+            copy_rows(
+                &mut self.transaction,
+                "listing the blobs that cannot be unpacked again",
+                query,
+                |row| {
+                    if let Some(pfile) = int4(row[0]).and_then(|key| u32::try_from(key).ok()) {
+                        each(pfile);
+                    }
+                    Ok(())
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The blobs with these keys, in the order of keys; a key without a row is left out. Their
+    /// trees are not asked for.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn blobs(&mut self, keys: &[u32]) -> Result<Vec<Needed>> {
+        let keys: Vec<i32> = keys
+            .iter()
+            .filter_map(|key| i32::try_from(*key).ok())
+            .collect();
+        let rows = self
+            .transaction
+            .query(
+                "SELECT pfile_pk, pfile_sha1, pfile_md5, pfile_size FROM pfile
+                  WHERE pfile_pk = ANY($1) ORDER BY pfile_pk",
+                &[&keys],
+            )
+            .map_err(Error::sql("asking for the names of blobs"))?;
+        let blobs = rows.iter().filter_map(|row| {
+            let (sha1, md5): (&str, &str) = (row.get(1), row.get(2));
+            Some(Needed {
+                pfile: u32::try_from(row.get::<_, i32>(0)).ok()?,
+                name: PfileName::from_database(sha1.as_bytes(), md5.as_bytes(), row.get(3)),
+                trees: TreeSet::NONE,
+            })
+        });
+        Ok(blobs.collect())
+    }
+
+    /// Every blob that is needed, in the order of names (see [`PfileName`]).
+    ///
+    /// # Errors
+    /// When the connection is lost, or `each` fails.
+    pub fn sorted(&mut self, mut each: impl FnMut(Needed) -> Result<()>) -> Result<()> {
+        self.transaction
+            .batch_execute("SET LOCAL work_mem = '64MB'")
+            .map_err(Error::sql("asking for memory to sort in"))?;
+        copy_rows(
+            &mut self.transaction,
+            "listing the blobs that are needed",
+            &format!(
+                "SELECT * FROM (SELECT p.pfile_pk, p.pfile_sha1, p.pfile_md5, p.pfile_size, {IS_GOLD} AS gold, {IS_FILE} AS file
+                   FROM pfile p) AS n WHERE gold OR file
+                 ORDER BY pfile_sha1 COLLATE \"C\", pfile_md5 COLLATE \"C\", pfile_size"
+            ),
+            |row| {
+                let Some(pfile) = int4(row[0]).and_then(|key| u32::try_from(key).ok()) else {
+                    return Ok(());
+                };
+                let holds = |field: Option<&[u8]>, tree| {
+                    if field == Some(&[1]) { TreeSet::of(tree) } else { TreeSet::NONE }
+                };
+                each(Needed {
+                    pfile,
+                    name: PfileName::from_database(
+                        row[1].unwrap_or_default(),
+                        row[2].unwrap_or_default(),
+                        int8(row[3]).unwrap_or(-1),
+                    ),
+                    trees: holds(row[4], Tree::Gold).union(holds(row[5], Tree::Files)),
+                })
+            },
+        )
+    }
+
+    /// FOSSology's release, from `sysconfig`.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn release(&mut self) -> Result<Option<String>> {
+        let row = self
+            .transaction
+            .query_opt(
+                "SELECT conf_value FROM sysconfig WHERE variablename = 'Release'",
+                &[],
+            )
+            .map_err(Error::sql("asking for FOSSology's release"))?;
+        Ok(row.and_then(|row| row.get(0)))
+    }
+
+    /// What identifies the table of pfiles (cluster, timeline, database, table), and the last
+    /// value of its keys' sequence: as long as both only go on, a key means what it meant.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn identity(&mut self) -> Result<(String, i64)> {
+        let row = self
+            .transaction
+            .query_one(
+                "SELECT format('%s/%s/%s/%s', s.system_identifier, c.timeline_id,
+                        (SELECT oid FROM pg_database WHERE datname = current_database()), 'pfile'::regclass::oid),
+                        coalesce(pg_sequence_last_value(to_regclass('pfile_pfile_pk_seq')),
+                                 (SELECT max(pfile_pk) FROM pfile), 0)
+                   FROM pg_control_system() s, pg_control_checkpoint() c",
+                &[],
+            )
+            .map_err(Error::sql("asking which cluster this is"))?;
+        Ok((row.get(0), row.get(1)))
+    }
+
+    /// The transaction itself, for what else is to be asked of the same moment.
+    pub fn transaction(&mut self) -> &mut Transaction<'a> {
+        &mut self.transaction
+    }
+
+    /// Ends the transaction.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn end(self) -> Result<()> {
+        self.transaction
+            .commit()
+            .map_err(Error::sql("ending a read-only transaction"))
+    }
+}
+
+/// Which of these pfiles are needed now: those whose upload was deleted meanwhile are not.
+///
+/// # Errors
+/// When the connection is lost.
+pub fn still_needed(client: &mut impl GenericClient, keys: &[u32]) -> Result<Vec<u32>> {
+    let keys: Vec<i32> = keys
+        .iter()
+        .filter_map(|key| i32::try_from(*key).ok())
+        .collect();
+    let rows = client
+        .query(
+            &format!("SELECT p.pfile_pk FROM pfile p WHERE p.pfile_pk = ANY($1) AND ({IS_GOLD} OR {IS_FILE})"),
+            &[&keys],
+        )
+        .map_err(Error::sql("asking which blobs are still needed"))?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| u32::try_from(row.get::<_, i32>(0)).ok())
+        .collect())
+}

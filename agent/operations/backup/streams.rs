@@ -1,0 +1,226 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Everything of a backup that is no blob: the database's dump, the configuration, and the other
+//! directories below the repository's path. Each becomes a stream of chunks; a directory's stream
+//! is a tar, sorted, so that what did not change gives the same chunks again.
+
+use super::Options;
+use crate::fossology::database::Tools;
+use crate::operations::{Error, Instance, Result, Scratch};
+use crate::vault::{self, ChunkStore, Stream};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Directories below the repository's path that a backup takes along.
+const DIRECTORIES: [&str; 2] = ["report", "fossdash"];
+
+/// A configuration file larger than this is none, in bytes.
+const CONFIGURATION_MOST: u64 = 16 << 20;
+
+/// Dumps the database as it was at the exported moment, and stores the dump. Gives back its files
+/// and its size in bytes.
+pub(super) fn dump(
+    instance: &Instance,
+    tools: &Tools,
+    exported: &str,
+    scratch: &Scratch,
+    chunks: &ChunkStore,
+    options: &Options,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(BTreeMap<String, Stream>, u64)> {
+    let folder = scratch.join("dump");
+    tools.dump(
+        &instance.database,
+        exported,
+        &folder,
+        options.threads.min(4),
+        stop,
+    )?;
+    let mut files = BTreeMap::new();
+    let mut size = 0;
+    let entries = fs::read_dir(&folder).map_err(Error::io("reading", &folder))?;
+    for entry in entries {
+        if stop() {
+            return Err(Error::Interrupted);
+        }
+        let path = entry.map_err(Error::io("reading", &folder))?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let file = File::open(&path).map_err(Error::io("reading", &path))?;
+        let stream = chunks.write(&format!("the dump's {name}"), file, options.threads)?;
+        // Gives its room back at once: a large dump need not fit in twice.
+        fs::remove_file(&path).map_err(Error::io("removing", &path))?;
+        size += stream.size;
+        files.insert(name, stream);
+    }
+    Ok((files, size))
+}
+
+/// Stores the configuration files as a tar: what lies in SYSCONFDIR itself, and each module's
+/// conf.
+pub(super) fn configuration(
+    instance: &Instance,
+    chunks: &ChunkStore,
+    options: &Options,
+    left_out: &mut Vec<String>,
+) -> Result<Stream> {
+    let root = &instance.config.sysconfdir;
+    let mut files = Vec::new();
+    for entry in fs::read_dir(root).map_err(Error::io("reading", root))? {
+        let path = entry.map_err(Error::io("reading", root))?.path();
+        // Followed, since files of the configuration are often links into /etc.
+        if path
+            .metadata()
+            .is_ok_and(|found| found.is_file() && found.len() <= CONFIGURATION_MOST)
+        {
+            files.push(path);
+        }
+    }
+    for entry in fs::read_dir(root.join("mods-enabled"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let module = entry.path();
+        let conf = module.join(entry.file_name()).with_extension("conf");
+        files.extend(
+            [conf, module.join("VERSION")]
+                .into_iter()
+                .filter(|path| path.is_file()),
+        );
+    }
+    files.sort();
+    store_tar(
+        "the configuration",
+        root,
+        files,
+        true,
+        chunks,
+        options,
+        left_out,
+    )
+}
+
+/// Stores the other directories, each as a tar.
+pub(super) fn directories(
+    repository: &Path,
+    chunks: &ChunkStore,
+    options: &Options,
+    left_out: &mut Vec<String>,
+) -> Result<BTreeMap<String, Stream>> {
+    let mut streams = BTreeMap::new();
+    let logs = options.logs.then_some("logs");
+    for name in DIRECTORIES.into_iter().chain(logs) {
+        let folder = repository.join(name);
+        if !folder.is_dir() {
+            continue;
+        }
+        let mut paths = Vec::new();
+        for entry in walkdir::WalkDir::new(&folder).sort_by_file_name() {
+            match entry {
+                Ok(entry) => paths.push(entry.into_path()),
+                Err(error) => left_out.push(error.to_string()),
+            }
+        }
+        let what = format!("the directory {name}");
+        let stream = store_tar(&what, repository, paths, false, chunks, options, left_out)?;
+        streams.insert(name.to_owned(), stream);
+    }
+    Ok(streams)
+}
+
+/// Writes a tar of some paths below `root` into the vault, through a pipe: it is nowhere whole.
+fn store_tar(
+    what: &str,
+    root: &Path,
+    paths: Vec<PathBuf>,
+    follow: bool,
+    chunks: &ChunkStore,
+    options: &Options,
+    left_out: &mut Vec<String>,
+) -> Result<Stream> {
+    let (from, to) =
+        nix::unistd::pipe().map_err(|error| Error::io("making a pipe for", root)(error.into()))?;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            let mut tar = tar::Builder::new(File::from(to));
+            tar.follow_symlinks(follow);
+            let mut left_out = Vec::new();
+            for path in paths {
+                let inside = path.strip_prefix(root).unwrap_or(&path);
+                match append(&mut tar, &path, inside, follow) {
+                    Ok(()) => {}
+                    Err(Failure::Source(error)) => {
+                        left_out.push(format!("{}: {error}", path.display()))
+                    }
+                    Err(Failure::Pipe(error)) => return Err(error),
+                }
+            }
+            tar.finish().map(|()| left_out)
+        });
+        let stream = chunks.write(what, File::from(from), options.threads);
+        let written = writer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // When the vault fails the pipe breaks, so its error is the reason.
+        let stream = stream?;
+        left_out.extend(written.map_err(|source| vault::Error::Source {
+            what: what.to_owned(),
+            source,
+        })?);
+        Ok(stream)
+    })
+}
+
+enum Failure {
+    /// The file cannot be read; nothing of it is in the tar.
+    Source(io::Error),
+    /// The tar cannot be written.
+    Pipe(io::Error),
+}
+
+fn append(
+    tar: &mut tar::Builder<File>,
+    path: &Path,
+    inside: &Path,
+    follow: bool,
+) -> Result<(), Failure> {
+    let metadata = if follow {
+        path.metadata()
+    } else {
+        path.symlink_metadata()
+    };
+    let metadata = metadata.map_err(Failure::Source)?;
+    if metadata.is_file() {
+        let mut flags = nix::libc::O_NONBLOCK;
+        if !follow {
+            flags |= nix::libc::O_NOFOLLOW;
+        }
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(path)
+            .map_err(Failure::Source)?;
+        let mut header = tar::Header::new_gnu();
+        header.set_metadata(&metadata);
+        // A log may grow or be cut while it is read; the tar has to stay in step with its header.
+        let size = metadata.len();
+        let content = file.take(size).chain(io::repeat(0)).take(size);
+        tar.append_data(&mut header, inside, content)
+            .map_err(Failure::Pipe)
+    } else if metadata.is_dir() || metadata.is_symlink() {
+        tar.append_path_with_name(path, inside)
+            .map_err(Failure::Pipe)
+    } else {
+        Err(Failure::Source(io::Error::other(
+            "neither a file, a folder nor a link",
+        )))
+    }
+}

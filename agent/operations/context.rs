@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What every operation gets besides its own options: whom to tell how far it is, and whether it
+//! should stop.
+
+use super::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Told how far an operation is. Calls come from many threads.
+pub trait Progress: Sync {
+    /// A step begins; `items` and `bytes` are what it will do in all, 0 when that is not known.
+    fn begin(&self, step: &str, items: u64, bytes: u64);
+
+    /// This much more was done.
+    fn advance(&self, items: u64, bytes: u64);
+
+    /// The step has ended.
+    fn end(&self);
+
+    /// Something that people should see at once.
+    fn note(&self, text: &str);
+}
+
+/// Tells nobody.
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn begin(&self, _: &str, _: u64, _: u64) {}
+    fn advance(&self, _: u64, _: u64) {}
+    fn end(&self) {}
+    fn note(&self, _: &str) {}
+}
+
+/// A request to stop, set by a signal. What is atomic is finished, the rest is left to the next
+/// run.
+#[derive(Default)]
+pub struct Stop(AtomicBool);
+
+impl Stop {
+    /// Nobody has asked yet.
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Asks to stop. Safe to call from a signal handler.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// For the places where an operation may end.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when somebody has asked.
+    pub fn check(&self) -> Result<()> {
+        if self.requested() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What an operation runs with.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Whom to tell how far it is.
+    pub progress: &'a dyn Progress,
+    /// Whether to stop.
+    pub stop: &'a Stop,
+}

@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Making a vault for an instance, or giving an instance back to its vault.
+
+use super::{Instance, Result};
+use crate::fossology::own;
+use crate::vault::Vault;
+
+/// Makes a vault for this instance. A vault of the instance that is there already stays as it is.
+///
+/// # Errors
+/// When something else lies at the location, or a vault of another instance.
+pub fn run(instance: &Instance, location: &str) -> Result<Vault> {
+    let mut client = instance.connect("init")?;
+    own::ensure_schema(&mut client)?;
+    instance.expect_outside(location)?;
+    Ok(Vault::init(location, own::instance_id(&mut client)?)?)
+}
+
+/// Makes this database the instance that a vault belongs to: for a database that was brought back
+/// by other means, from before fo_backup knew it.
+///
+/// # Errors
+/// When there is no vault.
+pub fn adopt(instance: &Instance, location: &str) -> Result<Vault> {
+    let vault = Vault::open(location)?;
+    let mut client = instance.connect("init")?;
+    own::ensure_schema(&mut client)?;
+    own::adopt_instance(&mut client, vault.instance())?;
+    Ok(vault)
+}

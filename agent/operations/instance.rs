@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The FOSSology instance that operations work on.
+
+use super::{Error, Result};
+use crate::fossology::config::{Config, DbConf};
+use crate::fossology::database::{Database, assert_fossology};
+use postgres::Client;
+use std::path::Path;
+
+/// A FOSSology instance: its configuration and where its database is.
+pub struct Instance {
+    /// fossology.conf.
+    pub config: Config,
+    /// The database of Db.conf.
+    pub database: Database,
+}
+
+impl Instance {
+    /// Reads fossology.conf and Db.conf.
+    ///
+    /// # Errors
+    /// With file, line and key of what is wrong.
+    pub fn load(sysconfdir: &Path) -> Result<Self> {
+        let config = Config::load(sysconfdir)?;
+        let database = Database::new(DbConf::load(sysconfdir)?.postgres_config());
+        Ok(Self { config, database })
+    }
+
+    /// Connects to the database and makes sure that it is a FOSSology's.
+    ///
+    /// # Errors
+    /// When it cannot be reached or is something else.
+    pub fn connect(&self, verb: &str) -> Result<Client> {
+        let mut client = self.database.connect(&format!("fo_backup {verb}"))?;
+        assert_fossology(&mut client)?;
+        Ok(client)
+    }
+
+    /// Refuses a vault that lies below the repository's path: losing one would lose the other.
+    ///
+    /// # Errors
+    /// [`Error::VaultInRepository`].
+    pub fn expect_outside(&self, location: &str) -> Result<()> {
+        let repository = self.config.layout.path();
+        let real = repository
+            .canonicalize()
+            .unwrap_or_else(|_| repository.to_owned());
+        // The vault may not exist yet; then what of its path exists decides.
+        let mut place = Path::new(location);
+        let place = loop {
+            if let Ok(place) = place.canonicalize() {
+                break place;
+            }
+            match place.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => place = parent,
+                _ => return Ok(()),
+            }
+        };
+        if place.starts_with(&real) {
+            return Err(Error::VaultInRepository {
+                vault: location.to_owned(),
+                repository: real,
+            });
+        }
+        Ok(())
+    }
+}

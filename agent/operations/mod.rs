@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What people and the scheduler ask for, one file or folder an operation. Nothing here prints or
+//! reads arguments: progress goes to a [`Progress`], results come back as values.
+
+pub mod backup;
+mod context;
+mod error;
+pub mod init;
+mod instance;
+mod scratch;
+
+pub use context::{Context, Progress, Quiet, Stop};
+pub use error::{Error, Result};
+pub use instance::Instance;
+pub use scratch::Scratch;
