@@ -8,4 +8,5 @@
 //! hashed).
 
 pub mod blob;
+pub mod demo;
 pub mod fossology;
