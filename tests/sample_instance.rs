@@ -5,31 +5,17 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use fossology_backup::blob::{PfileName, Tree, TreeSet, digest};
+mod support;
+
+use fossology_backup::blob::{PfileName, Tree, digest};
 use fossology_backup::demo::sample::{Encoding, NewUpload, Options};
 use fossology_backup::demo::{Cluster, Role, Sample, dump_rows, snapshot_tree};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// What FOSSology's tables need, asked by SQL and not by the sample's memory.
-fn needed_by_sql(sample: &Sample) -> BTreeMap<PfileName, TreeSet> {
-    let mut client = sample.connect().unwrap();
-    let mut needed: BTreeMap<PfileName, TreeSet> = BTreeMap::new();
-    for (tree, table) in [(Tree::Files, "uploadtree"), (Tree::Gold, "upload")] {
-        let query = format!(
-            "SELECT DISTINCT pfile_sha1::text, pfile_md5::text, pfile_size
-               FROM {table} JOIN pfile ON pfile_pk = pfile_fk"
-        );
-        for row in client.query(&query, &[]).unwrap() {
-            let (sha1, md5): (String, String) = (row.get(0), row.get(1));
-            let name = PfileName::from_database(sha1.as_bytes(), md5.as_bytes(), row.get(2));
-            let trees = needed.entry(name.unwrap()).or_default();
-            *trees = trees.with(tree);
-        }
-    }
-    needed
-}
+use std::process::{Command, Stdio};
+use support::needed_by_sql;
 
 /// Every file of the gold and files trees.
 fn blob_files(repository: &Path) -> BTreeSet<PathBuf> {
@@ -49,7 +35,7 @@ fn blob_files(repository: &Path) -> BTreeSet<PathBuf> {
 fn assert_whole(sample: &Sample) {
     let told = sample.needed_blobs();
     let by_memory: BTreeMap<_, _> = told.iter().map(|blob| (blob.name, blob.trees)).collect();
-    assert_eq!(by_memory, needed_by_sql(sample));
+    assert_eq!(by_memory, needed_by_sql(&mut sample.connect().unwrap()));
     let mut expected = BTreeSet::new();
     for blob in told.into_iter().chain(sample.orphans()) {
         for path in blob.paths {
@@ -336,4 +322,55 @@ fn passwords_stay_out_of_debug_output() {
         assert!(!text.contains(cluster.password(role)));
     }
     assert!(sample.uploads().is_empty());
+}
+
+/// The role of the process that gets killed: a cluster, and then nothing until the end.
+const VICTIM: &str = "SAMPLE_VICTIM_DIRECTORY";
+
+#[test]
+fn the_server_dies_with_the_process_that_started_it() {
+    if let Some(directory) = std::env::var_os(VICTIM) {
+        let cluster = Cluster::start(Path::new(&directory)).unwrap();
+        println!("\n{}", cluster.url(Role::Fossy, "postgres"));
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        unreachable!("nobody writes to this process");
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "the_server_dies_with_the_process_that_started_it",
+        ])
+        .env(VICTIM, scratch.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let url = lines.find_map(|line| line.ok().filter(|line| line.starts_with("postgresql://")));
+    let mut client = postgres::Client::connect(&url.unwrap(), postgres::NoTls).unwrap();
+    client.simple_query("SELECT 1").unwrap();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    // Ends at once when the server does; a server that lives on makes it succeed.
+    assert!(client.simple_query("SELECT pg_sleep(30)").is_err());
+}
+
+#[test]
+fn a_scratch_directory_that_the_server_cannot_enter_is_named() {
+    if !nix::unistd::geteuid().is_root() {
+        return; // Then the server runs as we do, and enters what we enter.
+    }
+    let closed = tempfile::tempdir().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(closed.path(), mode).unwrap();
+    let scratch = closed.path().join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let error = Cluster::start(&scratch).unwrap_err().to_string();
+    let path = closed.path().canonicalize().unwrap();
+    assert!(
+        error.contains(&format!("cannot enter {}:", path.display())),
+        "{error}"
+    );
 }

@@ -315,12 +315,13 @@ impl Postmaster {
         let prepare = move || {
             nix::sys::prctl::set_pdeathsig(Signal::SIGQUIT)?;
             if getppid() != us {
-                return Err(io::Error::other("the starting process died"));
+                // We died before the signal was asked for.
+                return Err(nix::errno::Errno::ESRCH.into());
             }
             Ok(())
         };
-        // SAFETY: between fork and exec the closure makes two system calls (prctl, getppid) that
-        // are async-signal-safe; the error that it makes does not come from shared state.
+        // SAFETY: between fork and exec the closure makes two system calls (prctl, getppid) and
+        // errors that are plain numbers: it allocates nothing and takes no lock.
         unsafe { command.pre_exec(prepare) };
 
         let (tell, news) = channel();

@@ -47,6 +47,7 @@ CREATE TABLE group_user_member (
   user_fk integer NOT NULL,
   group_perm integer NOT NULL
 );
+CREATE UNIQUE INDEX group_user_member_user_group_ukey ON group_user_member (user_fk, group_fk);
 
 -- Blobs and what they were unpacked from
 
@@ -171,7 +172,6 @@ CREATE TABLE ars_master (
   ars_endtime timestamptz
 );
 CREATE TABLE ununpack_ars () INHERITS (ars_master);
-CREATE TABLE adj2nest_ars () INHERITS (ars_master);
 CREATE TABLE mimetype_ars () INHERITS (ars_master);
 CREATE TABLE nomos_ars () INHERITS (ars_master);
 
@@ -275,7 +275,7 @@ CREATE TABLE sysconfig (
   group_order integer,
   description text NOT NULL,
   validation_function varchar(40) DEFAULT NULL,
-  option_value text DEFAULT NULL
+  option_value text DEFAULT NULL::varchar
 );
 
 CREATE TABLE reportgen (

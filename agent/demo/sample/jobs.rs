@@ -22,6 +22,14 @@ enum Progress {
     Queued,
 }
 
+/// Where an upload came from; the one that is still being fetched, from afar.
+pub(super) fn origin(filename: &str, state: UploadState) -> String {
+    match state {
+        UploadState::Fetching => format!("https://example.org/{filename}"),
+        UploadState::Done | UploadState::Unpacking => format!("/home/fossy/{filename}"),
+    }
+}
+
 impl Sample {
     /// The jobs of an upload: fetch, unpack, number the tree, and the scans.
     pub(super) fn add_jobs(
@@ -43,11 +51,10 @@ impl Sample {
         };
         let args = upload.to_string();
         let job = self.job_row(batch, "wget", Some(upload));
-        let fetched = format!("{upload} - /home/fossy/{filename}");
+        let fetched = format!("{upload} - {}", origin(filename, state));
         let fetch = self.step(batch, job, "wget_agent", &fetched, fetch, None)?;
         self.ars(batch, "ununpack_ars", upload, 7, unpack);
         let unpack = self.step(batch, job, "ununpack", &args, unpack, Some(fetch))?;
-        self.ars(batch, "adj2nest_ars", upload, 1, later);
         let number = self.step(batch, job, "adj2nest", &args, later, Some(unpack))?;
         let job = self.job_row(batch, filename, Some(upload));
         for (agent, table, key) in [("mimetype", "mimetype_ars", 4), ("nomos", "nomos_ars", 5)] {

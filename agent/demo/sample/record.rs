@@ -9,6 +9,7 @@
 use super::archive::{Node, unpack};
 use super::content::LICENSES;
 use super::etc::{AGENTS, RELEASE, REVISION};
+use super::jobs::origin;
 use super::keys::next;
 use super::rows::{Batch, Row};
 use super::upload::{GoldStyle, NewUpload, Upload, UploadState};
@@ -245,11 +246,11 @@ impl Sample {
         state: UploadState,
         table: &str,
     ) {
-        // Bits: 3 = came as a file, 5 = gold is there, 6 = unpacked.
-        let (mode, origin) = match state {
-            UploadState::Done => (104, format!("/home/fossy/{filename}")),
-            UploadState::Unpacking => (40, format!("/home/fossy/{filename}")),
-            UploadState::Fetching => (4, format!("https://example.org/{filename}")),
+        // Bits: 2 = is fetched from afar, 3 = came as a file, 5 = gold is there, 6 = unpacked.
+        let mode = match state {
+            UploadState::Done => 104,
+            UploadState::Unpacking => 40,
+            UploadState::Fetching => 4,
         };
         let row = Row::key(upload).text("").text(filename).int(USER).int(mode);
         let row = row
@@ -259,7 +260,7 @@ impl Sample {
             "upload",
             "upload_pk, upload_desc, upload_filename, user_fk, upload_mode, upload_ts, pfile_fk, \
              upload_origin, uploadtree_tablename, public_perm",
-            row.text(&origin).text(table).int(0),
+            row.text(&origin(filename, state)).text(table).int(0),
         );
         batch.add(
             "upload_clearing",

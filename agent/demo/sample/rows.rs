@@ -10,13 +10,12 @@ use super::super::{Error, Result};
 use std::io::Write;
 
 /// A row being written, field by field.
-#[derive(Default)]
 pub(super) struct Row(Vec<u8>);
 
 impl Row {
     /// A row that starts with a number, as most start with a key.
     pub fn key(number: i32) -> Self {
-        Self::default().int(number)
+        Self(number.to_string().into_bytes())
     }
 
     pub fn int(self, number: impl Into<i64>) -> Self {
@@ -55,9 +54,7 @@ impl Row {
     }
 
     fn raw(mut self, field: &[u8]) -> Self {
-        if !self.0.is_empty() {
-            self.0.push(b'\t');
-        }
+        self.0.push(b'\t');
         self.0.extend(field);
         self
     }
@@ -72,17 +69,12 @@ pub(super) struct Batch {
 impl Batch {
     /// Adds a row; `columns` are those that the row's fields are for, in their order.
     pub fn add(&mut self, table: &str, columns: &'static str, row: Row) {
-        let found = self.tables.iter_mut().find(|(name, ..)| name == table);
-        let rows = match found {
-            Some((_, _, rows)) => rows,
-            None => {
-                self.tables.push((table.to_owned(), columns, Vec::new()));
-                match self.tables.last_mut() {
-                    Some((_, _, rows)) => rows,
-                    None => return,
-                }
-            }
-        };
+        let known = self.tables.iter().position(|(name, ..)| name == table);
+        let index = known.unwrap_or(self.tables.len());
+        if known.is_none() {
+            self.tables.push((table.to_owned(), columns, Vec::new()));
+        }
+        let rows = &mut self.tables[index].2;
         rows.extend(row.0);
         rows.push(b'\n');
     }
