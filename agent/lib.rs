@@ -9,6 +9,7 @@
 
 pub mod blob;
 pub mod cli;
+pub mod demo;
 pub mod fossology;
 pub mod operations;
 pub mod process;

@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What several end-to-end tests use; none uses all of it.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+pub mod fixture;
+
+use fossology_backup::blob::{PfileName, Tree, TreeSet};
+use std::collections::BTreeMap;
+
+/// The blobs that FOSSology's tables need and the trees that they have to be in, asked by SQL of
+/// the tests' own.
+pub fn needed_by_sql(client: &mut postgres::Client) -> BTreeMap<PfileName, TreeSet> {
+    let mut needed: BTreeMap<PfileName, TreeSet> = BTreeMap::new();
+    for (tree, table) in [(Tree::Files, "uploadtree"), (Tree::Gold, "upload")] {
+        let query = format!(
+            "SELECT DISTINCT pfile_sha1::text, pfile_md5::text, pfile_size
+               FROM {table} JOIN pfile ON pfile_pk = pfile_fk"
+        );
+        for row in client.query(&query, &[]).unwrap() {
+            let (sha1, md5): (String, String) = (row.get(0), row.get(1));
+            let name = PfileName::from_database(sha1.as_bytes(), md5.as_bytes(), row.get(2));
+            let trees = needed.entry(name.unwrap()).or_default();
+            *trees = trees.with(tree);
+        }
+    }
+    needed
+}
