@@ -138,8 +138,16 @@ impl ChunkId {
 pub struct SnapshotId(String);
 
 impl SnapshotId {
-    /// A new id for a snapshot of this time.
-    pub fn new(time: jiff::Timestamp) -> Self {
+    /// A new id for a snapshot of this time, in whole seconds. Ids are in the order in which
+    /// their snapshots were made, so one that would not be later than the newest, as after a
+    /// second backup within a second or a clock that was set back, gets the second after it.
+    pub(super) fn after(newest: Option<&Self>, time: jiff::Timestamp) -> Self {
+        let next = newest.and_then(|newest| {
+            let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", &newest.0[..16]).ok()?;
+            let time = jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?;
+            time.checked_add(jiff::SignedDuration::from_secs(1)).ok()
+        });
+        let time = next.map_or(time, |next| next.max(time));
         let random = uuid::Uuid::new_v4().simple().to_string();
         Self(format!(
             "{}-{}",
@@ -218,11 +226,14 @@ mod tests {
     #[test]
     fn snapshot_ids_are_their_time_and_a_random_part() {
         let time = jiff::Timestamp::from_second(1_795_500_000).unwrap();
-        let id = SnapshotId::new(time);
+        let id = SnapshotId::after(None, time);
         assert!(id.as_str().starts_with("20261124T"), "{id}");
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
         assert_eq!(id.short().len(), 8);
-        assert_ne!(SnapshotId::new(time), id);
+        assert_ne!(SnapshotId::after(None, time), id);
+        assert!(SnapshotId::after(Some(&id), time) > id);
+        let earlier = jiff::Timestamp::UNIX_EPOCH;
+        assert!(SnapshotId::after(Some(&id), earlier) > id);
         for bad in [
             "",
             "latest",

@@ -128,10 +128,10 @@ impl Lease {
             shared.release();
             let wait = 20 + u64::from(lease.as_bytes()[0]);
             std::thread::sleep(Duration::from_millis(wait));
-            if let Some(still) = conflict(&*storage, kind, None)? {
-                if still.lease == other.lease {
-                    return Err(locked(&still));
-                }
+            if let Some(still) = conflict(&*storage, kind, None)?
+                && still.lease == other.lease
+            {
+                return Err(locked(&still));
             }
         }
         match conflict(&*storage, kind, None)? {
@@ -227,12 +227,12 @@ impl Shared {
             state.key.clone()
         };
         let Some(key) = key else { return };
-        if self.storage.delete(&key).is_err() {
-            if let Err(error) = self.put(true) {
-                log::warn!(
-                    "the lease on the vault could not be released and ends by itself in 5 minutes: {error}"
-                );
-            }
+        if self.storage.delete(&key).is_err()
+            && let Err(error) = self.put(true)
+        {
+            log::warn!(
+                "the lease on the vault could not be released and ends by itself in 5 minutes: {error}"
+            );
         }
     }
 }
@@ -358,12 +358,7 @@ mod tests {
         });
         left(&storage, |body| body.released = true);
         // A process of this boot that is not there any more.
-        left(&storage, |body| {
-            body.owner = Owner {
-                start: 1,
-                ..Process::this_process()
-            }
-        });
+        left(&storage, |body| body.owner = Process::ended());
         Lease::acquire(storage, LeaseKind::Append, "backup").unwrap();
     }
 

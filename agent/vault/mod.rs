@@ -202,6 +202,15 @@ impl Vault {
         snapshot::find(&*self.storage, wanted)
     }
 
+    /// An id for a snapshot of this time, later than that of every other snapshot.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn new_snapshot_id(&self, time: jiff::Timestamp) -> Result<SnapshotId> {
+        let ids = snapshot::ids(&*self.storage)?;
+        Ok(SnapshotId::after(ids.last().map(|(id, _)| id), time))
+    }
+
     /// Puts a snapshot. Everything that it names is durable already: each object was synced
     /// before it got its name.
     ///

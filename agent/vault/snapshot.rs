@@ -212,15 +212,18 @@ pub(super) fn list(storage: &dyn Storage) -> Result<SnapshotList> {
     Ok(found)
 }
 
-pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
+/// The ids of all snapshots, oldest first, with their files' sizes.
+pub(super) fn ids(storage: &dyn Storage) -> Result<Vec<(SnapshotId, u64)>> {
+    let id = |key: &Key| key.file_name().strip_suffix(".json")?.parse().ok();
     let objects = storage.list("snapshots/")?;
-    let ids: Vec<(SnapshotId, u64)> = objects
+    Ok(objects
         .iter()
-        .filter_map(|object| {
-            let id = object.key.file_name().strip_suffix(".json")?.parse().ok()?;
-            Some((id, object.size))
-        })
-        .collect();
+        .filter_map(|object| Some((id(&object.key)?, object.size)))
+        .collect())
+}
+
+pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
+    let ids = ids(storage)?;
     let none = || Error::NoSnapshot {
         wanted: wanted.to_owned(),
         location: storage.location(),

@@ -56,11 +56,11 @@ fn header(
         records.extend(pax_record("path", path));
         header.set_path(tail(path))?;
     }
-    if let Some(link) = link {
-        if header.set_link_name(link).is_err() {
-            records.extend(pax_record("linkpath", link));
-            header.set_link_name(tail(link))?;
-        }
+    if let Some(link) = link
+        && header.set_link_name(link).is_err()
+    {
+        records.extend(pax_record("linkpath", link));
+        header.set_link_name(tail(link))?;
     }
     if !records.is_empty() {
         extended(out, &records)?;

@@ -69,7 +69,7 @@ impl Range {
 
     /// As FOSSology compares: as many of the name's first digits as the bound has.
     fn covers(&self, tree: Tree, name: &PfileName) -> bool {
-        let digit = |i: usize| (name.sha1()[i / 2] >> if i % 2 == 0 { 4 } else { 0 }) & 15;
+        let digit = |i: usize| (name.sha1()[i / 2] >> if i.is_multiple_of(2) { 4 } else { 0 }) & 15;
         let name = |bound: &[u8]| (0..bound.len()).map(digit);
         self.trees.contains(tree)
             && self.from.iter().copied().le(name(&self.from))

@@ -22,9 +22,7 @@ use crate::fossology::catalogue::{Moment, still_needed};
 use crate::fossology::database::{Tools, properties, server_major};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::fossology::repository::Reader;
-use crate::vault::{
-    Absent, Counts, Database, FORMAT, LeaseKind, Members, Mode, Snapshot, SnapshotId, Vault,
-};
+use crate::vault::{Absent, Counts, Database, FORMAT, LeaseKind, Members, Mode, Snapshot, Vault};
 use packer::Packer;
 use postgres::Client;
 use select::Selection;
@@ -129,7 +127,7 @@ fn take(
     client: &mut Client,
 ) -> Result<Snapshot> {
     let layout = &instance.config.layout;
-    let reader = Reader::open(layout)?;
+    let reader = Reader::new(layout.clone())?;
     let tools = Tools::find(options.postgres_bin.as_deref(), server_major(client)?)?;
     let scratch = Scratch::new(&options.scratch)?;
     let chunks = vault.chunks();
@@ -200,7 +198,7 @@ fn take(
     };
     Ok(Snapshot {
         format: FORMAT,
-        id: SnapshotId::new(time),
+        id: vault.new_snapshot_id(time)?,
         mode: options.mode,
         instance: vault.instance(),
         host: crate::process::host_name(),
@@ -253,7 +251,10 @@ fn pack(
     let packer = std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(4 * options.threads);
         let workers: Vec<_> = (0..options.threads.max(1))
-            .map(|_| scope.spawn(|| packer.work(receive.clone())))
+            .map(|_| {
+                let (packer, jobs) = (&packer, receive.clone());
+                scope.spawn(move || packer.work(jobs))
+            })
             .collect();
         drop(receive);
         let selected = selection.each_new(moment, context.progress, |job| {

@@ -89,12 +89,13 @@ impl<'a> Packer<'a> {
     /// Works until there are no more jobs.
     pub fn work(&self, jobs: Receiver<Job>) -> Result<()> {
         let mut builder = FrameBuilder::new(self.level)?;
+        let mut content = Vec::new();
         for job in jobs {
             if (self.stop)() {
                 return Err(Error::Interrupted);
             }
             match job {
-                Job::Small(items) => self.batch(&mut builder, &items)?,
+                Job::Small(items) => self.batch(&mut builder, &mut content, &items)?,
                 Job::Large(item) => self.large(&item)?,
                 Job::Broken { pfile, why } => {
                     let name = PfileName::new([0; 20], [0; 16], 0);
@@ -132,10 +133,15 @@ impl<'a> Packer<'a> {
     }
 
     /// Packs a batch of blobs.
-    fn batch(&self, builder: &mut FrameBuilder, items: &[Item]) -> Result<()> {
+    fn batch(
+        &self,
+        builder: &mut FrameBuilder,
+        content: &mut Vec<u8>,
+        items: &[Item],
+    ) -> Result<()> {
         let mut kept = Vec::with_capacity(items.len());
         for item in items {
-            if self.add(builder, item)? {
+            if self.add(builder, content, item)? {
                 kept.push(*item);
             }
         }
@@ -150,7 +156,7 @@ impl<'a> Packer<'a> {
             builder.clear();
             let mut good = Vec::new();
             for item in kept {
-                if self.add_checked(builder, &item)? {
+                if self.add_checked(builder, content, &item)? {
                     good.push(item);
                 }
             }
@@ -171,39 +177,45 @@ impl<'a> Packer<'a> {
     }
 
     /// Reads a blob into the batch without looking at its content yet. `false` when it is nowhere.
-    fn add(&self, builder: &mut FrameBuilder, item: &Item) -> Result<bool> {
+    fn add(&self, builder: &mut FrameBuilder, content: &mut Vec<u8>, item: &Item) -> Result<bool> {
         let places = places(self.layout, &item.name, item.trees);
-        let buffer = builder.begin(item.name, item.pfile, &places)?;
         if places
             .first()
-            .is_some_and(|(tree, _)| self.reader.read(*tree, &item.name, buffer).is_ok())
+            .is_some_and(|(tree, _)| self.reader.read(*tree, &item.name, content).is_ok())
         {
+            builder
+                .begin(item.name, item.pfile, &places)?
+                .extend_from_slice(content);
             builder.keep()?;
             return Ok(true);
         }
-        builder.drop_member();
-        self.add_checked(builder, item)
+        self.add_checked(builder, content, item)
     }
 
-    /// Tries every place where a blob may be until one has the right content.
-    fn add_checked(&self, builder: &mut FrameBuilder, item: &Item) -> Result<bool> {
+    /// Tries every tree where a blob may be until one has the right content.
+    fn add_checked(
+        &self,
+        builder: &mut FrameBuilder,
+        content: &mut Vec<u8>,
+        item: &Item,
+    ) -> Result<bool> {
         let places = places(self.layout, &item.name, item.trees);
         let mut reasons = Reasons::default();
         for (tree, path) in &places {
-            let buffer = builder.begin(item.name, item.pfile, &places)?;
-            let start = buffer.len();
-            match self.reader.read(*tree, &item.name, buffer) {
+            match self.reader.read(*tree, &item.name, content) {
                 Ok(_) => {
-                    let found = digest(&buffer[start..]);
+                    let found = digest(content);
                     if found == item.name {
+                        builder
+                            .begin(item.name, item.pfile, &places)?
+                            .extend_from_slice(content);
                         builder.keep()?;
                         return Ok(true);
                     }
                     reasons.wrong(path, &found);
                 }
-                Err(error) => reasons.unreadable(path, &error),
+                Err(error) => reasons.unreadable(&error),
             }
-            builder.drop_member();
         }
         let (kind, why) = reasons.say();
         self.give_up(item, kind, why);
@@ -217,9 +229,9 @@ impl<'a> Packer<'a> {
         let class = item.class();
         for (tree, path) in &places {
             let mut file = match self.reader.open(*tree, &item.name) {
-                Ok(file) => file,
+                Ok((file, _)) => file,
                 Err(error) => {
-                    reasons.unreadable(path, &error);
+                    reasons.unreadable(&error);
                     continue;
                 }
             };
@@ -266,7 +278,10 @@ impl<'a> Packer<'a> {
             self.give_back(class, pack)?;
             match read {
                 Ok(()) => reasons.wrong(path, &found),
-                Err(error) => reasons.unreadable(path, &ReadError::Io(error)),
+                Err(source) => reasons.unreadable(&ReadError::Io {
+                    path: path.into(),
+                    source,
+                }),
             }
         }
         let (kind, why) = reasons.say();
@@ -342,17 +357,17 @@ impl Reasons {
             .push(format!("{path}: its content is that of {found}"));
     }
 
-    fn unreadable(&mut self, path: &str, error: &ReadError) {
+    fn unreadable(&mut self, error: &ReadError) {
         let kind = match error {
-            ReadError::Missing => "missing",
-            ReadError::SizeDiffers { .. } | ReadError::NotAFile => "corrupt",
-            ReadError::Io(_) => "unreadable",
+            ReadError::Missing { .. } => "missing",
+            ReadError::SizeDiffers { .. } | ReadError::NotAFile { .. } => "corrupt",
+            ReadError::Io { .. } => "unreadable",
         };
         // What was seen in one place says more than that it lacks in another.
         if self.kind.is_none_or(|kind| kind == "missing") {
             self.kind = Some(kind);
         }
-        self.texts.push(format!("{path}: {error}"));
+        self.texts.push(error.to_string());
     }
 
     fn say(self) -> (&'static str, String) {

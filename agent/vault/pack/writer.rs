@@ -216,12 +216,12 @@ impl LargeBlob<'_> {
 
 impl Drop for LargeBlob<'_> {
     fn drop(&mut self) {
-        if !self.committed {
-            if let Err(error) = self.undo() {
-                // The digest would not match any more, so such a pack must not be finished.
-                self.pack.records.clear();
-                log::error!("cutting a pack after a failure: {error}");
-            }
+        if !self.committed
+            && let Err(error) = self.undo()
+        {
+            // The digest would not match any more, so such a pack must not be finished.
+            self.pack.records.clear();
+            log::error!("cutting a pack after a failure: {error}");
         }
     }
 }

@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A whole world for a test: a PostgreSQL cluster, a sample instance, a vault, and the command
+//! `fo_backup` as a user calls it.
+
+use fossology_backup::demo::Cluster;
+use fossology_backup::demo::sample::{Options, Sample};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+pub struct World {
+    pub sample: Sample,
+    pub cluster: Cluster,
+    pub folder: TempDir,
+}
+
+/// How a call of the command ended.
+pub struct Called {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Called {
+    fn new(output: &Output) -> Self {
+        Self {
+            // A signal ends it with 128 and the signal's number, as a shell says it.
+            code: output.status.code().unwrap_or_else(|| {
+                use std::os::unix::process::ExitStatusExt;
+                128 + output.status.signal().unwrap()
+            }),
+            stdout: String::from_utf8(output.stdout.clone()).unwrap(),
+            stderr: String::from_utf8(output.stderr.clone()).unwrap(),
+        }
+    }
+
+    /// The call has to have ended with this code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// What it printed with `--json`.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{error}\nstdout:\n{}\nstderr:\n{}",
+                self.stdout, self.stderr
+            )
+        })
+    }
+
+    /// Its error has to name this.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(
+            self.stderr.contains(text),
+            "'{text}' is not in:\n{}\n{}",
+            self.stderr,
+            self.stdout
+        );
+        self
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cluster = Cluster::start(folder.path()).unwrap();
+        std::fs::create_dir(folder.path().join("instance")).unwrap();
+        std::fs::create_dir(folder.path().join("scratch")).unwrap();
+        let sample = Sample::build(&folder.path().join("instance"), &cluster, options).unwrap();
+        Self {
+            sample,
+            cluster,
+            folder,
+        }
+    }
+
+    /// A world whose vault exists.
+    pub fn with_vault() -> Self {
+        let world = Self::new();
+        world.call(&["init"]).expect(0);
+        world
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn vault(&self) -> PathBuf {
+        self.path("vault")
+    }
+
+    /// The command with the world's instance and vault.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_for(&self.sample.sysconfdir(), arguments)
+    }
+
+    pub fn command_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fo_backup"));
+        command
+            .arg("-c")
+            .arg(sysconfdir)
+            .arg("--vault")
+            .arg(self.vault())
+            .args(arguments)
+            .env("FO_BACKUP_SCRATCH", self.path("scratch"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn call(&self, arguments: &[&str]) -> Called {
+        Called::new(&self.command(arguments).output().unwrap())
+    }
+
+    pub fn call_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Called {
+        Called::new(&self.command_for(sysconfdir, arguments).output().unwrap())
+    }
+
+    /// Makes a snapshot and gives back what `--json` says of it.
+    #[track_caller]
+    pub fn backup(&self, mode: &str) -> Value {
+        self.call(&["--json", "backup", "--mode", mode])
+            .expect(0)
+            .json()
+    }
+}
