@@ -41,6 +41,38 @@ pub enum Error {
         /// What is wrong and what is expected; never a password.
         problem: String,
     },
+    /// The file system is full.
+    #[error("writing {}: no space left; free some there, then run the same command again", path.display())]
+    NoSpace {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The user's or group's share of the file system is used up.
+    #[error("writing {}: the disk quota is used up; raise it or free space, then run the same command again", path.display())]
+    QuotaUsed {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The system does not let this user write there.
+    #[error("writing {}: {source}; run this as FOSSology's user or as root, and see that the folder belongs to them", path.display())]
+    NotAllowed {
+        /// What was being written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system is mounted read-only.
+    #[error("writing {}: the file system is read-only; mount it for writing (and look why it was not: a failing disk does that)", path.display())]
+    ReadOnly {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// A folder has the name of a file.
+    #[error("writing {}: a folder lies there; move it away, then run the same command again", path.display())]
+    FolderInTheWay {
+        /// Where the file has to be.
+        path: PathBuf,
+    },
 }
 
 /// The result of this room's functions.
@@ -54,6 +86,22 @@ impl Error {
             doing,
             path,
             source,
+        }
+    }
+
+    /// Tells apart why something could not be written, so that the message can say what to do.
+    pub fn write(path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull => Self::NoSpace { path },
+            io::ErrorKind::QuotaExceeded => Self::QuotaUsed { path },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            io::ErrorKind::IsADirectory => Self::FolderInTheWay { path },
+            io::ErrorKind::PermissionDenied => Self::NotAllowed { path, source },
+            _ => Self::Io {
+                doing: "writing",
+                path,
+                source,
+            },
         }
     }
 }
