@@ -13,7 +13,7 @@ use support::world::World;
 fn a_second_backup_with_nothing_new_reads_no_blob() {
     let world = World::with_vault();
     let first = world.backup("full");
-    let needed = world.sample.needed_blobs().len() as u64;
+    let needed = world.sample().needed_blobs().len() as u64;
     assert_eq!(first["counts"]["new"], needed, "{first}");
     let second = world.backup("full");
     assert_eq!(second["counts"]["new"], 0);

@@ -7,8 +7,10 @@
 mod backup;
 mod exit;
 mod init;
+mod jobs;
 mod output;
 mod progress;
+mod restore;
 mod session;
 mod settings;
 mod signals;
@@ -54,6 +56,8 @@ enum Verb {
     Init(init::Args),
     Backup(backup::Args),
     Snapshots(snapshots::Args),
+    Restore(restore::Args),
+    Jobs(jobs::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -80,6 +84,8 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::run(&session, args),
         Verb::Backup(args) => backup::run(&session, args),
         Verb::Snapshots(args) => snapshots::run(&session, args),
+        Verb::Restore(args) => restore::run(&session, args),
+        Verb::Jobs(args) => jobs::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

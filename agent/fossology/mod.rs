@@ -10,5 +10,6 @@ mod error;
 pub mod jobs;
 pub mod own;
 pub mod repository;
+pub mod scheduler;
 
 pub use error::{Error, Result};

@@ -59,7 +59,10 @@ mod tests {
     fn a_scheduler_of_another_instance_does_not_count() {
         let conf = "/etc/fossology";
         for (line, ours) in [
-            ("/usr/local/share/fossology/scheduler/agent/fo_scheduler\0--daemon\0--reset\0--verbose=3\0-c\0/etc/fossology/\0", true),
+            (
+                "/usr/local/share/fossology/scheduler/agent/fo_scheduler\0--daemon\0--reset\0--verbose=3\0-c\0/etc/fossology/\0",
+                true,
+            ),
             ("fo_scheduler\0--daemon\0", true),
             ("fo_scheduler\0--config=/srv/other\0", false),
             ("/usr/bin/fo_scheduler_log\0", false),

@@ -9,6 +9,7 @@ mod context;
 mod error;
 pub mod init;
 mod instance;
+pub mod restore;
 mod scratch;
 
 pub use context::{Context, Progress, Quiet, Stop};

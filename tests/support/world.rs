@@ -12,7 +12,8 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub struct World {
-    pub sample: Sample,
+    /// The instance; a world that was made [`World::empty`] has none.
+    sample: Option<Sample>,
     pub cluster: Cluster,
     pub folder: TempDir,
 }
@@ -78,16 +79,19 @@ impl World {
     }
 
     pub fn with(options: Options) -> Self {
+        let mut world = Self::empty();
+        let place = world.path("instance");
+        std::fs::create_dir(&place).unwrap();
+        world.sample = Some(Sample::build(&place, &world.cluster, options).unwrap());
+        world
+    }
+
+    /// A world without an instance: for one that is brought along.
+    pub fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Cluster::start(folder.path()).unwrap();
-        std::fs::create_dir(folder.path().join("instance")).unwrap();
         std::fs::create_dir(folder.path().join("scratch")).unwrap();
-        let sample = Sample::build(&folder.path().join("instance"), &cluster, options).unwrap();
-        Self {
-            sample,
-            cluster,
-            folder,
-        }
+        Self { sample: None, cluster, folder }
     }
 
     /// A world whose vault exists.
@@ -95,6 +99,16 @@ impl World {
         let world = Self::new();
         world.call(&["init"]).expect(0);
         world
+    }
+
+    #[track_caller]
+    pub fn sample(&self) -> &Sample {
+        self.sample.as_ref().unwrap()
+    }
+
+    #[track_caller]
+    pub fn sample_mut(&mut self) -> &mut Sample {
+        self.sample.as_mut().unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -107,7 +121,7 @@ impl World {
 
     /// The command with the world's instance and vault.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.command_for(&self.sample.sysconfdir(), arguments)
+        self.command_for(&self.sample().sysconfdir(), arguments)
     }
 
     pub fn command_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Command {

@@ -57,7 +57,11 @@ impl WantedPack {
 
     fn trees(&self, number: u64) -> TreeSet {
         let bit = |bitmap: &RoaringBitmap, tree| {
-            if bitmap.contains(number as u32) { TreeSet::of(tree) } else { TreeSet::NONE }
+            if bitmap.contains(number as u32) {
+                TreeSet::of(tree)
+            } else {
+                TreeSet::NONE
+            }
         };
         bit(&self.gold, Tree::Gold).union(bit(&self.files, Tree::Files))
     }
@@ -92,7 +96,11 @@ impl Selection {
                     files: RoaringBitmap::new(),
                 }),
                 Err(error) => {
-                    selection.damaged.push(Damage { pack: pack.id, name: None, why: error.to_string() });
+                    selection.damaged.push(Damage {
+                        pack: pack.id,
+                        name: None,
+                        why: error.to_string(),
+                    });
                 }
             }
         }
@@ -125,7 +133,10 @@ fn open_index(vault: &Vault, pack: &PackRef) -> Result<IndexFile, vault::Error> 
     let size = storage.size(&pack.id.key())?;
     if size != Some(pack.size) {
         return Err(match size {
-            None => vault::Error::Missing { key: pack.id.key(), location: vault.location() },
+            None => vault::Error::Missing {
+                key: pack.id.key(),
+                location: vault.location(),
+            },
             Some(size) => vault::Error::Damaged {
                 key: pack.id.key(),
                 why: format!("it has {size} bytes instead of {}", pack.size),
@@ -133,19 +144,36 @@ fn open_index(vault: &Vault, pack: &PackRef) -> Result<IndexFile, vault::Error> 
         });
     }
     let whole = |index: IndexFile| index.verify().map(|()| index);
-    IndexFile::open(storage.clone(), pack.id).and_then(whole).or_else(|error| {
-        log::warn!("{error}; making the index again");
-        rebuild_index(storage, &PackInfo { id: pack.id, size: pack.size, indexed: false })?;
-        IndexFile::open(storage.clone(), pack.id)
-    })
+    IndexFile::open(storage.clone(), pack.id)
+        .and_then(whole)
+        .or_else(|error| {
+            log::warn!("{error}; making the index again");
+            rebuild_index(
+                storage,
+                &PackInfo {
+                    id: pack.id,
+                    size: pack.size,
+                    indexed: false,
+                },
+            )?;
+            IndexFile::open(storage.clone(), pack.id)
+        })
 }
 
 /// The blobs that a restored database needs.
-pub(super) fn needed_by(database: &Database, vault: &Vault, snapshot: &Snapshot) -> Result<Selection> {
+pub(super) fn needed_by(
+    database: &Database,
+    vault: &Vault,
+    snapshot: &Snapshot,
+) -> Result<Selection> {
     let mut client = database.connect("fo_backup restore")?;
     let mut moment = Moment::begin(&mut client)?;
     let mut selection = Selection::new(vault, snapshot);
-    let indexes: Vec<IndexFile> = selection.packs.iter().map(|pack| pack.index.clone()).collect();
+    let indexes: Vec<IndexFile> = selection
+        .packs
+        .iter()
+        .map(|pack| pack.index.clone())
+        .collect();
     let mut merge = IndexMerge::new(&indexes)?;
     let mut failed = None;
     moment.sorted(|needed| {
@@ -181,7 +209,11 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
         let trees = extra.entry(path.name).or_default();
         *trees = trees.with(path.tree);
     }
-    let indexes: Vec<IndexFile> = selection.packs.iter().map(|pack| pack.index.clone()).collect();
+    let indexes: Vec<IndexFile> = selection
+        .packs
+        .iter()
+        .map(|pack| pack.index.clone())
+        .collect();
     let mut merge = IndexMerge::new(&indexes)?;
     let mut last = None;
     while let Some((pack, number, record)) = merge.take_next()? {

@@ -65,10 +65,17 @@ impl Target {
             if !others.is_empty() {
                 return Err(Error::DatabaseInUse {
                     name: name.to_owned(),
-                    others: others.iter().map(|other| format!("  {other}")).collect::<Vec<_>>().join("\n"),
+                    others: others
+                        .iter()
+                        .map(|other| format!("  {other}"))
+                        .collect::<Vec<_>>()
+                        .join("\n"),
                 });
             }
-            let now = crate::vault::now().strftime("%Y%m%dT%H%M%SZ").to_string().to_lowercase();
+            let now = crate::vault::now()
+                .strftime("%Y%m%dT%H%M%SZ")
+                .to_string()
+                .to_lowercase();
             old = Some(format!("{name}_before_{now}"));
         }
         let id = snapshot.id.as_str();
@@ -86,7 +93,11 @@ impl Target {
 
     /// What would be made.
     pub fn outlook(&self) -> RestoredDatabase {
-        RestoredDatabase { name: self.name.clone(), old: self.old.clone(), ..Default::default() }
+        RestoredDatabase {
+            name: self.name.clone(),
+            old: self.old.clone(),
+            ..Default::default()
+        }
     }
 
     /// The database that is being made.
@@ -114,13 +125,22 @@ pub(super) fn stage(
     context: Context<'_>,
 ) -> Result<Staged> {
     let mut result = target.outlook();
-    let found = if target.admin.exists(&target.staging)? { target.admin.marker(&target.staging)? } else { None };
+    let found = if target.admin.exists(&target.staging)? {
+        target.admin.marker(&target.staging)?
+    } else {
+        None
+    };
     if found.as_deref() != Some(&target.complete) {
         // Made anew also when it was loading: half a dump cannot be gone on with.
-        target.admin.drop_staging(&target.staging, &target.loading)?;
+        target
+            .admin
+            .drop_staging(&target.staging, &target.loading)?;
         result.left_out = load(target, vault, snapshot, options, context)?;
     } else {
-        context.progress.note(&format!("going on with database {}, which is complete", target.staging));
+        context.progress.note(&format!(
+            "going on with database {}, which is complete",
+            target.staging
+        ));
     }
     // Again and again the same result, so an interruption before the mark does no harm.
     let mut client = target.staging().connect("fo_backup restore")?;
@@ -130,9 +150,15 @@ pub(super) fn stage(
     result.parked_queued = parked.queued;
     result.parked_running = parked.running;
     result.paths_moved = moved.reports + moved.logs;
-    client.batch_execute("ANALYZE").map_err(crate::fossology::database::Error::sql("collecting statistics"))?;
+    client
+        .batch_execute("ANALYZE")
+        .map_err(crate::fossology::database::Error::sql(
+            "collecting statistics",
+        ))?;
     drop(client);
-    target.admin.set_marker(&target.staging, Some(&target.complete))?;
+    target
+        .admin
+        .set_marker(&target.staging, Some(&target.complete))?;
     Ok(Staged { result })
 }
 
@@ -143,19 +169,33 @@ fn load(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Vec<String>> {
-    let properties: DatabaseProperties = serde_json::from_value(snapshot.database.properties.clone())
-        .map_err(|error| Error::Snapshot { id: snapshot.id.to_string(), why: error.to_string() })?;
+    let properties: DatabaseProperties =
+        serde_json::from_value(snapshot.database.properties.clone()).map_err(|error| {
+            Error::Snapshot {
+                id: snapshot.id.to_string(),
+                why: error.to_string(),
+            }
+        })?;
     let scratch = Scratch::new(&options.scratch)?;
     let dump = scratch.join("dump");
     fs::create_dir(&dump).map_err(Error::io("making", &dump))?;
     fetch(&vault.chunks(), snapshot, &dump, options.threads, context)?;
     let owner = target.base.role().to_owned();
-    let mut left_out = target.admin.create(&target.staging, &owner, &properties, &target.loading)?;
+    let mut left_out =
+        target
+            .admin
+            .create(&target.staging, &owner, &properties, &target.loading)?;
     context.progress.begin("loading the database", 0, 0);
     let stop = || context.stop.requested();
     let database = target.staging();
-    let restored =
-        target.tools.restore(&database, &owner, &dump, scratch.path(), options.threads.min(4), &stop);
+    let restored = target.tools.restore(
+        &database,
+        &owner,
+        &dump,
+        scratch.path(),
+        options.threads.min(4),
+        &stop,
+    );
     context.stop.check()?;
     left_out.extend(restored?.grants_left_out);
     context.progress.end();
@@ -174,9 +214,16 @@ fn fetch(
     // The largest last in the list is taken first.
     files.sort_by_key(|(_, stream)| stream.size);
     let total = files.iter().map(|(_, stream)| stream.size).sum();
-    context.progress.begin("the database's dump", files.len() as u64, total);
+    context
+        .progress
+        .begin("the database's dump", files.len() as u64, total);
     let files = Mutex::new(files);
-    let next = || files.lock().unwrap_or_else(|error| error.into_inner()).pop();
+    let next = || {
+        files
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+            .pop()
+    };
     std::thread::scope(|scope| {
         let work = || -> Result<()> {
             while let Some((name, stream)) = next() {
@@ -197,7 +244,9 @@ fn fetch(
         };
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     })?;
     context.progress.end();
@@ -205,9 +254,15 @@ fn fetch(
 }
 
 /// Parks what the scheduler would start, and makes paths follow the repository.
-fn make_ready(client: &mut postgres::Client, snapshot: &Snapshot, layout: &Layout) -> Result<(Parked, Relocated)> {
+fn make_ready(
+    client: &mut postgres::Client,
+    snapshot: &Snapshot,
+    layout: &Layout,
+) -> Result<(Parked, Relocated)> {
     use crate::fossology::database::Error as Sql;
-    let mut step = client.transaction().map_err(Sql::sql("beginning a transaction"))?;
+    let mut step = client
+        .transaction()
+        .map_err(Sql::sql("beginning a transaction"))?;
     let parked = jobs::park(&mut step, snapshot.id.as_str())?;
     let mut moved = Relocated::default();
     let old = Path::new(&snapshot.repository);

@@ -129,7 +129,9 @@ pub fn run(
 
     let mut staged = None;
     if let Some(target) = &mut plan.database {
-        staged = Some(database::stage(target, vault, &snapshot, &layout, options, context)?);
+        staged = Some(database::stage(
+            target, vault, &snapshot, &layout, options, context,
+        )?);
         report.seconds.database = began.elapsed().as_secs_f64();
     }
     lease.check()?;
@@ -142,8 +144,14 @@ pub fn run(
         };
         report.not_in_snapshot = selection.not_in_snapshot;
         plan::expect_space(&layout, &selection)?;
-        let (written, damaged) =
-            writer::write(vault, selection, &layout, instance, options.threads, context)?;
+        let (written, damaged) = writer::write(
+            vault,
+            selection,
+            &layout,
+            instance,
+            options.threads,
+            context,
+        )?;
         report.blobs = Some(written);
         report.damaged = damaged;
         directories::restore(vault, &snapshot, layout.path(), instance, &mut report)?;

@@ -53,7 +53,11 @@ pub(super) fn make(
         let major = snapshot.database.tool_major;
         let tools = Tools::find(options.postgres_bin.as_deref(), major)?;
         let target = Target::new(instance, admin, tools, name, snapshot)?;
-        expect_room(&options.scratch, "the dump on its way", snapshot.counts.dump_bytes)?;
+        expect_room(
+            &options.scratch,
+            "the dump on its way",
+            snapshot.counts.dump_bytes,
+        )?;
         database = Some(target);
     }
     Ok(Plan { database })
@@ -66,7 +70,9 @@ fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Resul
         // Somebody who names a new place wants it made; a missing place of the configuration is
         // more often a file system that is not mounted.
         if options.repository.is_none() {
-            return Err(Error::NoRepository { path: path.to_owned() });
+            return Err(Error::NoRepository {
+                path: path.to_owned(),
+            });
         }
         std::fs::create_dir_all(path).map_err(Error::io("making", path))?;
     }
@@ -77,7 +83,12 @@ fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Resul
 fn expect_room(folder: &Path, what: &'static str, bytes: u64) -> Result<()> {
     let free = free(folder)?;
     if free < bytes.saturating_add(RESERVE) {
-        return Err(Error::NoRoom { what, place: folder.to_owned(), needed: bytes, free });
+        return Err(Error::NoRoom {
+            what,
+            place: folder.to_owned(),
+            needed: bytes,
+            free,
+        });
     }
     Ok(())
 }
