@@ -41,6 +41,14 @@ pub enum Error {
         /// What is wrong and what is expected; never a password.
         problem: String,
     },
+    /// The repository's folder cannot be opened.
+    #[error("opening the repository {}: {source}; see 'path' in fossology.conf, and whether the file system is mounted", path.display())]
+    NoRepository {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The file system is full.
     #[error("writing {}: no space left; free some there, then run the same command again", path.display())]
     NoSpace {
@@ -120,4 +128,29 @@ fn place(line: Option<usize>, key: Option<&str>) -> String {
         let _ = write!(text, ", {key}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_says_what_to_do() {
+        for (errno, words) in [
+            (libc::ENOSPC, "no space left"),
+            (libc::EDQUOT, "quota"),
+            (libc::EROFS, "read-only"),
+            (libc::EISDIR, "move it away"),
+            (libc::EACCES, "run this as FOSSology's user"),
+            (libc::EPERM, "run this as FOSSology's user"),
+            (libc::EIO, "Input/output error"),
+        ] {
+            let error = Error::write("/repo/x".into(), io::Error::from_raw_os_error(errno));
+            let text = error.to_string();
+            assert!(
+                text.starts_with("writing /repo/x: ") && text.contains(words),
+                "{text}"
+            );
+        }
+    }
 }

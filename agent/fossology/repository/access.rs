@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Modes and owner of what is put into the repository: folders 2770, so that what FOSSology's
-//! programs make in them stays in the group, and files 0660. Asked of the system only where it
-//! does not come by itself from the umask and the folder above.
+//! programs make in them stays in the group, and files 0660. Looking at what came of the umask
+//! and the folder above costs less than a change, so a change is made only where it is needed.
 
 use nix::errno::Errno;
-use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, fstatat};
 use nix::unistd::{Gid, Uid, fchown, fchownat};
 use std::fs::File;
 use std::os::fd::BorrowedFd;
@@ -22,58 +23,52 @@ pub struct Owner {
     pub gid: u32,
 }
 
+/// Gives new files and folders their mode and owner.
 #[derive(Debug)]
 pub struct Access {
     owner: Option<Owner>,
-    umask: u32,
     refused: AtomicBool,
 }
 
 impl Access {
+    /// The mode of files.
     pub const FILE: Mode = Mode::from_bits_truncate(0o660);
+    /// The mode of folders; when one is made the system ignores the setgid bit in it.
     pub const FOLDER: Mode = Mode::from_bits_truncate(0o2770);
-    /// The setgid bit cannot be asked for when a folder is made; it is handed down or set later.
-    pub const FOLDER_WITHOUT_SETGID: Mode = Mode::from_bits_truncate(0o770);
+    const ALL_BITS: u32 = 0o7777;
 
     pub fn new(owner: Option<Owner>) -> Self {
         Self {
             owner,
-            umask: umask(),
             refused: AtomicBool::new(false),
         }
     }
 
-    /// Whether folders made in one of this mode lack something of [`Self::FOLDER`].
-    pub fn folders_need_chmod(&self, parent: u32) -> bool {
-        self.umask & Self::FOLDER.bits() != 0 || parent & Mode::S_ISGID.bits() == 0
-    }
-
-    /// Gives a new folder its owner and, where needed, its mode.
-    pub fn give_folder(&self, at: BorrowedFd<'_>, path: &Path, chmod: bool) -> Result<(), Errno> {
+    /// For a folder that was just made.
+    pub fn give_folder(&self, at: BorrowedFd<'_>, path: &Path) {
         if let Some((uid, gid)) = self.ids() {
-            self.warn_once(fchownat(
+            self.warn_once(fchownat(at, path, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW));
+        }
+        let mode = fstatat(at, path, AtFlags::AT_SYMLINK_NOFOLLOW).map(|s| s.st_mode);
+        if mode.is_ok_and(|mode| mode & Self::ALL_BITS != Self::FOLDER.bits()) {
+            self.warn_once(fchmodat(
                 at,
                 path,
-                uid,
-                gid,
-                nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW,
+                Self::FOLDER,
+                FchmodatFlags::FollowSymlink,
             ));
         }
-        if chmod {
-            fchmodat(at, path, Self::FOLDER, FchmodatFlags::FollowSymlink)?;
-        }
-        Ok(())
     }
 
-    /// Gives a new file its owner and, where needed, its mode.
-    pub fn give_file(&self, file: &File) -> Result<(), Errno> {
+    /// For a file that was just made.
+    pub fn give_file(&self, file: &File) {
         if let Some((uid, gid)) = self.ids() {
             self.warn_once(fchown(file, uid, gid));
         }
-        if self.umask & Self::FILE.bits() != 0 {
-            fchmod(file, Self::FILE)?;
+        let mode = fstat(file).map(|s| s.st_mode);
+        if mode.is_ok_and(|mode| mode & Self::ALL_BITS != Self::FILE.bits()) {
+            self.warn_once(fchmod(file, Self::FILE));
         }
-        Ok(())
     }
 
     fn ids(&self) -> Option<(Option<Uid>, Option<Gid>)> {
@@ -90,18 +85,9 @@ impl Access {
             && !self.refused.swap(true, Ordering::Relaxed)
         {
             log::warn!(
-                "the repository's file system refuses to change the owner ({}); files stay with the user that writes them: check that FOSSology can read them",
+                "the repository's file system refuses to change owner or mode of new files ({}); see that FOSSology's user can read and write them",
                 errno.desc()
             );
         }
     }
-}
-
-/// The process's umask, without changing it for a moment as the system call would.
-fn umask() -> u32 {
-    const UNKNOWN: u32 = 0o777;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
-        .unwrap_or(UNKNOWN)
 }

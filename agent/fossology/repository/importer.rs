@@ -23,7 +23,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes blobs into a repository.
@@ -31,8 +30,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Importer {
     pub(super) trees: Trees,
     pub(super) access: Access,
-    /// For each root whether new folders in it have to be given their mode.
-    chmod_folders: Vec<OnceLock<bool>>,
     random: AtomicU64,
 }
 
@@ -73,9 +70,7 @@ impl Importer {
     /// When the repository's folder cannot be opened.
     pub fn new(layout: Layout, owner: Option<Owner>) -> Result<Self> {
         let trees = Trees::open(layout)?;
-        let roots = trees.layout().roots().iter();
         Ok(Self {
-            chmod_folders: roots.map(|_| OnceLock::new()).collect(),
             access: Access::new(owner),
             random: AtomicU64::new(RandomState::new().hash_one(std::process::id())),
             trees,
@@ -90,7 +85,8 @@ impl Importer {
     /// # Errors
     /// With the path and what to do; no partial file is left behind then.
     pub fn import(&self, trees: TreeSet, name: &PfileName, data: &[u8]) -> Result<Imported> {
-        match self.start(trees, name, |file| has_content(file, data))? {
+        let whole = data.len() as u64 == name.size();
+        match self.start(trees, name, |file| Ok(whole && has_content(file, data)?))? {
             Begun::Done(imported) => Ok(imported),
             Begun::Write(mut blob) => {
                 let written = blob.write_all(data);
@@ -138,7 +134,7 @@ impl Importer {
         name: &PfileName,
         good: impl Fn(&mut File) -> io::Result<bool>,
     ) -> Result<Begun<'_>> {
-        let path = BlobPath::new(name, self.trees.layout().depth());
+        let path = self.path(name);
         let survey = self.survey(trees, name, &path, good)?;
         match (survey.good, survey.gaps.split_first()) {
             (_, None) => Ok(Begun::Done(survey.imported)),
@@ -263,7 +259,7 @@ impl Importer {
             Err(Errno::EEXIST) => {}
             other => return other,
         }
-        let partial = self.partial_path(name);
+        let partial = self.partial_path(name, self.next_random());
         linkat(from, path.as_path(), to, partial.as_path(), none)?;
         let renamed = renameat(to, partial.as_path(), to, path.as_path());
         // Renaming does nothing when another import linked the same file there meanwhile.
@@ -278,14 +274,23 @@ impl Importer {
             .and_then(|folder| openat(folder, path.as_path(), flags, Mode::empty()))
             .map_err(|e| Error::io("reading", &self.trees.full_path(from, path))(e.into()))?;
         let mut partial = Partial::create(self, to, name)?;
-        let copied = io::copy(&mut File::from(source), &mut partial);
+        let copied = partial.copy_from(&mut File::from(source));
         copied.map_err(|e| partial.error(e))?;
         partial.commit()
     }
 
-    /// A new name for a half-written blob.
-    pub(super) fn partial_path(&self, name: &PfileName) -> BlobPath {
-        let random = self.random.fetch_add(1, Ordering::Relaxed);
+    /// What makes the name of the next partial file its own.
+    pub(super) fn next_random(&self) -> u64 {
+        self.random.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A blob's path below its tree.
+    pub(super) fn path(&self, name: &PfileName) -> BlobPath {
+        BlobPath::new(name, self.trees.layout().depth())
+    }
+
+    /// The path of a partial file of it.
+    pub(super) fn partial_path(&self, name: &PfileName, random: u64) -> BlobPath {
         BlobPath::partial(name, self.trees.layout().depth(), random)
     }
 
@@ -300,18 +305,12 @@ impl Importer {
 
     /// Makes the folders that a blob lies in, and those of its tree where they are missing.
     pub(super) fn make_folders(&self, root: usize, path: &BlobPath) -> Result<()> {
-        let chmod = match self.chmod_folders[root].get() {
-            Some(&chmod) => chmod,
-            None => {
-                let made = self.make_root(root);
-                let chmod =
-                    made.map_err(|e| Error::write(self.trees.root(root).path.clone(), e.into()))?;
-                *self.chmod_folders[root].get_or_init(|| chmod)
-            }
-        };
+        if self.descriptor(root).err() == Some(Errno::ENOENT) {
+            self.make_root(root)?;
+        }
         let levels = usize::from(self.trees.layout().depth());
         self.descriptor(root)
-            .and_then(|folder| self.make_levels(folder, path, levels, chmod))
+            .and_then(|folder| self.make_levels(folder, path, levels))
             .map_err(|e| self.error(root, path, e.into()))
     }
 
@@ -321,41 +320,40 @@ impl Importer {
         root: BorrowedFd<'_>,
         path: &BlobPath,
         levels: usize,
-        chmod: bool,
     ) -> Result<(), Errno> {
         let Some(folder) = path.folder(levels) else {
             return Ok(());
         };
-        match self.make_folder(root, folder, chmod) {
+        match self.make_folder(root, folder) {
             Err(Errno::ENOENT) => {
-                self.make_levels(root, path, levels - 1, chmod)?;
-                self.make_folder(root, folder, chmod)
+                self.make_levels(root, path, levels - 1)?;
+                self.make_folder(root, folder)
             }
             other => other,
         }
     }
 
-    fn make_folder(&self, at: BorrowedFd<'_>, folder: &Path, chmod: bool) -> Result<(), Errno> {
-        match mkdirat(at, folder, Access::FOLDER_WITHOUT_SETGID) {
-            Ok(()) => self.access.give_folder(at, folder, chmod),
+    fn make_folder(&self, at: BorrowedFd<'_>, folder: &Path) -> Result<(), Errno> {
+        match mkdirat(at, folder, Access::FOLDER) {
+            Ok(()) => {
+                self.access.give_folder(at, folder);
+                Ok(())
+            }
             Err(Errno::EEXIST) => Ok(()),
             Err(errno) => Err(errno),
         }
     }
 
-    /// Makes `<host>/<tree>` where it is missing; gives whether folders in it need a chmod.
-    fn make_root(&self, root: usize) -> Result<bool, Errno> {
+    /// Makes `<host>/<tree>` where it is missing.
+    fn make_root(&self, root: usize) -> Result<()> {
         let path = self.trees.path_in_repository(root);
-        let mut above: Vec<_> = path
-            .ancestors()
-            .filter(|p| !p.as_os_str().is_empty())
-            .collect();
-        above.reverse();
-        for folder in above {
-            self.make_folder(self.trees.folder(), folder, true)?;
+        let mut folders: Vec<_> = path.ancestors().collect();
+        folders.pop();
+        for folder in folders.into_iter().rev() {
+            self.make_folder(self.trees.folder(), folder)
+                .map_err(|e| Error::write(self.trees.root(root).path.clone(), e.into()))?;
         }
-        let mode = fstat(self.descriptor(root)?)?.st_mode;
-        Ok(self.access.folders_need_chmod(mode))
+        Ok(())
     }
 }
 

@@ -44,8 +44,7 @@ impl<'a> PartialBlob<'a> {
             ..
         } = self.partial;
         self.partial.commit()?;
-        let path = BlobPath::new(&name, importer.trees.layout().depth());
-        importer.fill(root, &self.others, &name, &path)?;
+        importer.fill(root, &self.others, &name, &importer.path(&name))?;
         Ok(self.imported)
     }
 
@@ -70,15 +69,17 @@ pub struct Partial<'a> {
     importer: &'a Importer,
     root: usize,
     name: PfileName,
-    path: BlobPath,
+    random: u64,
     /// `None` once it has its final name.
     file: Option<File>,
     written: u64,
 }
 
 impl<'a> Partial<'a> {
+    /// Makes the file, and the folders that it needs.
     pub fn create(importer: &'a Importer, root: usize, name: &PfileName) -> Result<Self> {
-        let path = importer.partial_path(name);
+        let random = importer.next_random();
+        let path = importer.partial_path(name, random);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let create = || {
             let folder = importer.descriptor(root)?;
@@ -91,28 +92,33 @@ impl<'a> Partial<'a> {
             }
             other => other,
         };
-        let file = created.map_err(|e| importer.error(root, &path, e.into()))?;
-        let partial = Self {
+        let file = File::from(created.map_err(|e| importer.error(root, &path, e.into()))?);
+        importer.access.give_file(&file);
+        Ok(Self {
             importer,
             root,
             name: *name,
-            path,
-            file: Some(File::from(file)),
+            random,
+            file: Some(file),
             written: 0,
-        };
-        if let Some(file) = &partial.file {
-            let given = importer.access.give_file(file);
-            given.map_err(|e| partial.error(e.into()))?;
-        }
-        Ok(partial)
+        })
     }
 
+    /// Takes all of another file; inside the system where it can do that.
+    pub fn copy_from(&mut self, source: &mut File) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            self.written += io::copy(source, file)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the whole file its final name.
     pub fn commit(mut self) -> Result<()> {
         if self.written != self.name.size() {
             let text = format!("{} bytes came for it", self.written);
             return Err(self.error(io::Error::other(text)));
         }
-        let path = BlobPath::new(&self.name, self.importer.trees.layout().depth());
+        let path = self.importer.path(&self.name);
         let closed = match self.file.take() {
             // Network file systems tell only here that there was no room.
             Some(file) => close(file),
@@ -120,7 +126,7 @@ impl<'a> Partial<'a> {
         };
         let renamed = closed.and_then(|()| {
             let folder = self.importer.descriptor(self.root)?;
-            renameat(folder, self.path.as_path(), folder, path.as_path())
+            renameat(folder, self.path().as_path(), folder, path.as_path())
         });
         if let Err(errno) = renamed {
             self.remove();
@@ -130,13 +136,17 @@ impl<'a> Partial<'a> {
     }
 
     pub fn error(&self, source: io::Error) -> Error {
-        self.importer.error(self.root, &self.path, source)
+        self.importer.error(self.root, &self.path(), source)
+    }
+
+    fn path(&self) -> BlobPath {
+        self.importer.partial_path(&self.name, self.random)
     }
 
     fn remove(&self) {
         if let Ok(folder) = self.importer.descriptor(self.root) {
             // What cannot be removed is debris, as after a crash: the failure itself is reported.
-            let _ = unlinkat(folder, self.path.as_path(), UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(folder, self.path().as_path(), UnlinkatFlags::NoRemoveDir);
         }
     }
 }

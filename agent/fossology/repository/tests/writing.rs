@@ -1,79 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What users of a repository rely on, tried on a real folder.
+//! Importing blobs: again, over damage, without room, by several at once.
 
 use super::*;
-use crate::blob::{HostName, PfileName, Tree, TreeSet, digest};
-use crate::fossology::Error;
-use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-fn both() -> TreeSet {
-    TreeSet::of(Tree::Gold).with(Tree::Files)
-}
-
-fn files() -> TreeSet {
-    TreeSet::of(Tree::Files)
-}
-
-/// A repository in a scratch folder.
-struct Scratch {
-    folder: TempDir,
-    layout: Layout,
-}
-
-impl Scratch {
-    fn new(depth: u8, ranges: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let ranges = ranges
-            .iter()
-            .map(|(host, range)| Range::parse(HostName::new(*host).unwrap(), range).unwrap())
-            .collect();
-        let layout = Layout::new(folder.path(), depth, ranges);
-        Self { folder, layout }
-    }
-
-    fn usual() -> Self {
-        Self::new(3, &[("localhost", "* 00 ff")])
-    }
-
-    fn importer(&self) -> Importer {
-        Importer::new(self.layout.clone(), None).unwrap()
-    }
-
-    fn reader(&self) -> Reader {
-        Reader::new(self.layout.clone()).unwrap()
-    }
-
-    fn path(&self, tree: Tree, name: &PfileName) -> PathBuf {
-        let host = self.layout.write_host(tree, name);
-        let relative = self.layout.relative_path(host, tree, name);
-        self.folder.path().join(relative)
-    }
-
-    fn read(&self, tree: Tree, name: &PfileName) -> Result<Vec<u8>, ReadError> {
-        let mut buf = b"left over".to_vec();
-        self.reader().read(tree, name, &mut buf).map(|_| ())?;
-        Ok(buf)
-    }
-
-    /// Every file below the repository, as paths relative to it.
-    fn listing(&self) -> Vec<String> {
-        let walk = walkdir::WalkDir::new(self.folder.path()).sort_by_file_name();
-        walk.into_iter()
-            .map(|entry| entry.unwrap())
-            .filter(|entry| !entry.file_type().is_dir())
-            .map(|entry| {
-                let path = entry.path().strip_prefix(self.folder.path()).unwrap();
-                path.to_str().unwrap().to_owned()
-            })
-            .collect()
-    }
-}
 
 fn inode(path: &Path) -> u64 {
     fs::symlink_metadata(path).unwrap().ino()
@@ -326,125 +258,6 @@ fn blobs_go_to_the_host_of_their_range_and_are_read_from_its_fall_backs() {
 }
 
 #[test]
-fn a_name_without_a_range_lies_without_a_host() {
-    let scratch = Scratch::new(1, &[("a", "gold 00 ff")]);
-    let name = digest(b"no host");
-    scratch
-        .importer()
-        .import(both(), &name, b"no host")
-        .unwrap();
-    assert!(
-        scratch
-            .path(Tree::Files, &name)
-            .starts_with(scratch.folder.path().join("files"))
-    );
-    let found: Vec<_> = roots_on_disk(&scratch.layout).unwrap();
-    let hosts: Vec<_> = found
-        .iter()
-        .map(|r| (r.host.as_ref().map(HostName::as_str), r.tree))
-        .collect();
-    assert_eq!(hosts, [(Some("a"), Tree::Gold), (None, Tree::Files)]);
-}
-
-#[test]
-fn trees_of_hosts_that_the_configuration_forgot_are_found() {
-    let scratch = Scratch::usual();
-    for folder in [
-        "localhost/gold",
-        "old/files",
-        "old/ununpack",
-        "logs",
-        "gold",
-    ] {
-        fs::create_dir_all(scratch.folder.path().join(folder)).unwrap();
-    }
-    fs::write(scratch.folder.path().join("note"), b"").unwrap();
-    let found = roots_on_disk(&scratch.layout).unwrap();
-    let found: Vec<_> = found
-        .iter()
-        .map(|r| r.path.strip_prefix(scratch.folder.path()).unwrap())
-        .collect();
-    assert_eq!(
-        found,
-        ["gold", "localhost/gold", "old/files"].map(Path::new)
-    );
-}
-
-#[test]
-fn the_reader_says_what_is_wrong_with_a_file() {
-    let scratch = Scratch::usual();
-    let (whole, empty) = (digest(b"content"), digest(b""));
-    let put = |name: &PfileName, content: &[u8]| {
-        let path = scratch.path(Tree::Files, name);
-        let _ = fs::remove_file(&path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    };
-    let missing = scratch.read(Tree::Files, &whole).unwrap_err();
-    assert!(
-        matches!(missing, ReadError::Missing { path } if path == scratch.path(Tree::Files, &whole))
-    );
-
-    for content in [&b""[..], b"conten", b"content and more"] {
-        put(&whole, content);
-        let error = scratch.read(Tree::Files, &whole).unwrap_err();
-        assert!(
-            matches!(error, ReadError::SizeDiffers { found, .. } if found == content.len() as u64),
-            "{error}"
-        );
-        assert!(scratch.reader().open(Tree::Files, &whole).is_err());
-    }
-    put(&empty, b"x");
-    assert!(matches!(
-        scratch.read(Tree::Files, &empty),
-        Err(ReadError::SizeDiffers { found: 1, .. })
-    ));
-
-    for name in [&whole, &empty] {
-        let path = put(name, b"");
-        let target = scratch.folder.path().join("target");
-        fs::write(&target, b"content").unwrap();
-        let kinds: [&dyn Fn(); 4] = [
-            &|| symlink(&target, &path).unwrap(),
-            &|| fs::create_dir(&path).unwrap(),
-            &|| nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap(),
-            &|| drop(std::os::unix::net::UnixListener::bind_addr(&short(&scratch, &path)).unwrap()),
-        ];
-        for make in kinds {
-            let _ = fs::remove_file(&path);
-            let _ = fs::remove_dir(&path);
-            make();
-            let error = scratch.read(Tree::Files, name).unwrap_err();
-            assert!(matches!(error, ReadError::NotAFile { .. }), "{error}");
-            assert!(scratch.reader().open(Tree::Files, name).is_err());
-        }
-    }
-}
-
-/// A socket's address is limited to about a hundred bytes; a descriptor of its folder shortens it.
-fn short(scratch: &Scratch, path: &Path) -> std::os::unix::net::SocketAddr {
-    use std::os::unix::net::SocketAddr;
-    let link = scratch.folder.path().join("d");
-    let _ = fs::remove_file(&link);
-    symlink(path.parent().unwrap(), &link).unwrap();
-    SocketAddr::from_pathname(link.join(path.file_name().unwrap())).unwrap()
-}
-
-#[test]
-fn a_name_of_absurd_size_asks_for_no_memory() {
-    let scratch = Scratch::usual();
-    let absurd = PfileName::new([1; 20], [2; 16], 1 << 62);
-    let path = scratch.path(Tree::Files, &absurd);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, b"small").unwrap();
-    assert!(matches!(
-        scratch.read(Tree::Files, &absurd),
-        Err(ReadError::SizeDiffers { found: 5, .. })
-    ));
-}
-
-#[test]
 fn a_large_blob_comes_in_pieces_and_only_whole() {
     let scratch = Scratch::usual();
     let importer = scratch.importer();
@@ -497,14 +310,86 @@ fn two_importers_of_the_same_blobs_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_repository_that_does_not_exist_is_named() {
+fn trees_on_two_file_systems_get_a_copy_each() {
     let scratch = Scratch::usual();
-    let layout = Layout::new(scratch.folder.path().join("nowhere"), 3, Vec::new());
-    for error in [
-        Reader::new(layout.clone()).map(|_| ()).unwrap_err(),
-        Importer::new(layout.clone(), None).map(|_| ()).unwrap_err(),
-        roots_on_disk(&layout).map(|_| ()).unwrap_err(),
-    ] {
-        assert!(error.to_string().contains("nowhere"), "{error}");
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
+        return eprintln!("skipped: no second file system at /dev/shm");
+    };
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    if device(elsewhere.path()) == device(scratch.folder.path()) {
+        return eprintln!("skipped: /dev/shm is no file system of its own");
     }
+    fs::create_dir(scratch.folder.path().join("localhost")).unwrap();
+    symlink(
+        elsewhere.path(),
+        scratch.folder.path().join("localhost/files"),
+    )
+    .unwrap();
+    let importer = scratch.importer();
+    let name = digest(b"two disks");
+    importer.import(both(), &name, b"two disks").unwrap();
+    for tree in Tree::ALL {
+        assert_eq!(scratch.read(tree, &name).unwrap(), b"two disks");
+        let metadata = fs::metadata(scratch.path(tree, &name)).unwrap();
+        assert_eq!(metadata.nlink(), 1);
+        assert_eq!(metadata.mode() & 0o7777, 0o660);
+    }
+    importer.sync().unwrap();
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_named() {
+    if nix::unistd::geteuid().is_root() {
+        // Root may write everywhere.
+        return;
+    }
+    let scratch = Scratch::usual();
+    fs::set_permissions(scratch.folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    let error = scratch
+        .importer()
+        .import(files(), &digest(b"x"), b"x")
+        .unwrap_err();
+    fs::set_permissions(scratch.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(matches!(error, Error::NotAllowed { .. }), "{error}");
+}
+
+/// Runs the ignored test `name` of this file in a process of its own that can write no file
+/// beyond 4 KiB: the only kind of full disk that needs neither root nor a mount.
+#[test]
+fn no_partial_file_stays_when_there_is_no_room() {
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" --ignored --exact \"$1\"";
+    let child = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .arg(format!(
+            "{}::with_room_for_4_kib_a_file",
+            module_path!().split_once("::").unwrap().1
+        ))
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && output.contains("1 passed"),
+        "{output}"
+    );
+}
+
+#[test]
+#[ignore = "run by no_partial_file_stays_when_there_is_no_room"]
+fn with_room_for_4_kib_a_file() {
+    let scratch = Scratch::usual();
+    let importer = scratch.importer();
+    let large = vec![5; 10_000];
+    let name = digest(&large);
+    let error = importer.import(both(), &name, &large).unwrap_err();
+    assert!(error.to_string().contains("localhost/gold/"), "{error}");
+    assert!(scratch.listing().is_empty(), "{:?}", scratch.listing());
+    // What was there, even if damaged, is still there.
+    importer.import(files(), &digest(b"x"), b"x").unwrap();
+    let path = scratch.path(Tree::Files, &name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, b"damaged").unwrap();
+    importer.import(files(), &name, &large).unwrap_err();
+    assert_eq!(fs::read(&path).unwrap(), b"damaged");
+    assert_eq!(scratch.listing().len(), 2, "{:?}", scratch.listing());
 }
