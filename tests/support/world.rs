@@ -91,7 +91,11 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Cluster::start(folder.path()).unwrap();
         std::fs::create_dir(folder.path().join("scratch")).unwrap();
-        Self { sample: None, cluster, folder }
+        Self {
+            sample: None,
+            cluster,
+            folder,
+        }
     }
 
     /// A world whose vault exists.
