@@ -117,7 +117,7 @@ pub(super) fn write(
         .damaged
         .into_inner()
         .unwrap_or_else(|error| error.into_inner());
-    damaged.sort_by(|a, b| (a.pack, a.name).cmp(&(b.pack, b.name)));
+    damaged.sort_by_key(|a| (a.pack, a.name));
     Ok((written, damaged))
 }
 
