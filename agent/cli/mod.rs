@@ -5,6 +5,7 @@
 //! prints what came of it. What all verbs share is in [`session`], [`output`] and [`progress`].
 
 mod backup;
+mod demo;
 mod exit;
 mod init;
 mod jobs;
@@ -58,6 +59,7 @@ enum Verb {
     Snapshots(snapshots::Args),
     Restore(restore::Args),
     Jobs(jobs::Args),
+    Demo(demo::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Verb::Snapshots(args) => snapshots::run(&session, args),
         Verb::Restore(args) => restore::run(&session, args),
         Verb::Jobs(args) => jobs::run(&session, args),
+        Verb::Demo(args) => demo::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -97,6 +97,17 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// The demonstration's own instance could not be made.
+    #[error(transparent)]
+    Sample(#[from] crate::demo::Error),
+    /// A command of the demonstration failed.
+    #[error("'{command}' ended with {status}")]
+    Demo {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: String,
+    },
     /// A file of ours could not be read or written.
     #[error("{doing} {}: {source}", path.display())]
     Io {
