@@ -13,6 +13,7 @@ mod session;
 mod settings;
 mod signals;
 mod snapshots;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
@@ -54,6 +55,7 @@ enum Verb {
     Init(init::Args),
     Backup(backup::Args),
     Snapshots(snapshots::Args),
+    Verify(verify::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::run(&session, args),
         Verb::Backup(args) => backup::run(&session, args),
         Verb::Snapshots(args) => snapshots::run(&session, args),
+        Verb::Verify(args) => verify::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

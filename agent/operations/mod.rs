@@ -10,6 +10,7 @@ mod error;
 pub mod init;
 mod instance;
 mod scratch;
+pub mod verify;
 
 pub use context::{Context, Progress, Quiet, Stop};
 pub use error::{Error, Result};
