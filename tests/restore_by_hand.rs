@@ -175,7 +175,7 @@ fn comes_back(cluster: &Cluster, folder: &Path, vault: &Path, before: &Before, m
         for (path, state) in blobs {
             let found = after
                 .get(path)
-                .unwrap_or_else(|| panic!("{} did not come back", path.display()));
+                .unwrap_or_else(|| panic!("{mode}: {} did not come back", path.display()));
             assert_eq!((found.size, &found.sha1), (state.size, &state.sha1));
             assert_eq!(found.mode & 0o7777, 0o660, "{}", path.display());
             let parent = target.join(path.parent().unwrap());
