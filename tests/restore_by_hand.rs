@@ -199,7 +199,7 @@ fn newest(vault: &Path) -> String {
 }
 
 #[test]
-fn the_sample_comes_back_by_hand() {
+fn the_sample_comes_back_by_hand_on_another_server() {
     let mut world = World::with_vault();
     world.backup("full");
     // What was unpacked before is uploaded by itself: its blob gets a second place, and no pack
@@ -212,24 +212,51 @@ fn the_sample_comes_back_by_hand() {
     let content = fs::read(&unpacked.unwrap().paths[0]).unwrap();
     let late = NewUpload::new("late.c", Entry::File(content));
     world.sample.add_upload(late).unwrap();
+    // What is no part of the tables: a role that only reads, and settings of the database.
+    let mut admin = world
+        .cluster
+        .connect(Role::Superuser, world.sample.database())
+        .unwrap();
+    admin
+        .batch_execute(
+            "CREATE ROLE \"the reader\";
+             GRANT SELECT ON upload TO \"the reader\";
+             ALTER DATABASE fossology SET search_path TO public, \"$user\";
+             ALTER ROLE fossy IN DATABASE fossology SET work_mem TO '7MB'",
+        )
+        .unwrap();
+
+    let other = world.path("other server");
+    fs::create_dir(&other).unwrap();
+    let other = Cluster::start(&other).unwrap();
+    let mut empty = other.connect(Role::Superuser, "postgres").unwrap();
+    empty.batch_execute("DROP ROLE fossy").unwrap();
     let repository = world.sample.repository().to_owned();
     for mode in ["full", "gold"] {
         world.backup(mode);
-        let snapshot = fs::read(
-            world
-                .vault()
-                .join(format!("snapshots/{}.json", newest(&world.vault()))),
-        );
-        let snapshot: serde_json::Value = serde_json::from_slice(&snapshot.unwrap()).unwrap();
+        let path = format!("snapshots/{}.json", newest(&world.vault()));
+        let text = fs::read(world.vault().join(path)).unwrap();
+        let snapshot: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(snapshot["extra"].as_array().unwrap().len(), 1);
         let before = Before::of(&mut world.sample.connect().unwrap(), &repository);
-        comes_back(
-            &world.cluster,
-            world.folder.path(),
-            &world.vault(),
-            &before,
-            mode,
+        let folder = world.folder.path();
+        comes_back(&other, folder, &world.vault(), &before, mode);
+
+        // FOSSology gets in with what its Db.conf says, and finds the same settings.
+        let mut client = other
+            .config(Role::Fossy, &format!("by_hand_{mode}"))
+            .password(world.cluster.password(Role::Fossy))
+            .connect(postgres::NoTls)
+            .unwrap();
+        let row = client.query_one(
+            "SELECT current_setting('search_path'), current_setting('work_mem'),
+                    has_table_privilege('the reader', 'upload', 'SELECT')",
+            &[],
         );
+        let row = row.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "public, \"$user\"");
+        assert_eq!(row.get::<_, &str>(1), "7MB");
+        assert!(row.get::<_, bool>(2));
     }
 }
 

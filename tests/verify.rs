@@ -8,6 +8,7 @@
 mod support;
 
 use fossology_backup::blob::{PfileName, Tree};
+use fossology_backup::operations::{Context, Error, Quiet, Stop, verify};
 use fossology_backup::vault::{IndexFile, PackId, PackReader, Record, Vault};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ fn backed_up() -> (World, Value) {
     (world, snapshot)
 }
 
-fn verify(world: &World, arguments: &[&str]) -> Called {
+fn call_verify(world: &World, arguments: &[&str]) -> Called {
     let mut all = vec!["--json", "verify"];
     all.extend(arguments);
     world.call(&all)
@@ -93,11 +94,11 @@ fn a_whole_vault_is_whole() {
     let (world, snapshot) = backed_up();
     world.backup("gold");
     for arguments in [&[][..], &["--read-data"], &["--read-data=10"], &["latest"]] {
-        let report = verify(&world, arguments).expect(0).json();
+        let report = call_verify(&world, arguments).expect(0).json();
         assert_eq!(report["whole"], true);
         assert_eq!(report["notes"].as_array().unwrap().len(), 0, "{report:#}");
     }
-    let report = verify(&world, &["--read-data"]).expect(0).json();
+    let report = call_verify(&world, &["--read-data"]).expect(0).json();
     assert_eq!(report["snapshots"].as_array().unwrap().len(), 2);
     assert_eq!(
         report["checked"]["blobs"],
@@ -140,8 +141,8 @@ fn one_bad_frame_hits_its_blobs_and_uploads_and_no_others() {
     flip(&path, (hit.frame_offset + hit.frame_len / 2) as usize);
 
     // Nothing that a look without the data could find.
-    verify(&world, &[]).expect(0);
-    let damage = only_damage(verify(&world, &["--read-data"]));
+    call_verify(&world, &[]).expect(0);
+    let damage = only_damage(call_verify(&world, &["--read-data"]));
     assert_eq!(damage["object"], pack);
     assert_eq!(damage["kind"], "damaged");
     assert_eq!(names(&damage), expected);
@@ -179,7 +180,7 @@ fn one_bad_frame_hits_its_blobs_and_uploads_and_no_others() {
     .unwrap();
     let second = world.backup("full");
     assert_eq!(second["counts"]["new"], all.len() as u64, "{second:#}");
-    verify(&world, &["latest", "--read-data"]).expect(0);
+    call_verify(&world, &["latest", "--read-data"]).expect(0);
 }
 
 #[test]
@@ -188,16 +189,16 @@ fn a_missing_pack_is_named_by_its_index_and_packed_anew() {
     let pack = largest_pack(&world);
     let all: BTreeSet<PfileName> = records(&world, &pack).iter().map(|r| r.name).collect();
     fs::remove_file(world.vault().join(&pack)).unwrap();
-    let damage = only_damage(verify(&world, &[]));
+    let damage = only_damage(call_verify(&world, &[]));
     assert_eq!(damage["object"], pack);
     assert_eq!(damage["kind"], "missing");
     assert_eq!(names(&damage), all);
     assert_eq!(damage["elsewhere"], 0);
     let second = world.backup("full");
     assert_eq!(second["counts"]["new"], all.len() as u64);
-    verify(&world, &["latest", "--read-data"]).expect(0);
+    call_verify(&world, &["latest", "--read-data"]).expect(0);
     // The first snapshot is whole again when the very same pack came back; if not, it is named.
-    let report = verify(&world, &[]).json();
+    let report = call_verify(&world, &[]).json();
     for damage in report["damage"].as_array().unwrap() {
         assert_eq!(damage["snapshots"][0], first["snapshot"]);
         assert_eq!(damage["elsewhere"], all.len() as u64);
@@ -211,7 +212,7 @@ fn a_pack_that_is_lost_with_its_index_is_named_by_the_database() {
     let all = records(&world, &pack);
     fs::remove_file(world.vault().join(&pack)).unwrap();
     fs::remove_file(world.vault().join(pack.replace(".tar.zst", ".idx"))).unwrap();
-    let report = verify(&world, &[]).expect(3).json();
+    let report = call_verify(&world, &[]).expect(3).json();
     assert_eq!(report["snapshots"][0]["whole"], false);
     let found = report["damage"].as_array().unwrap();
     let damage = found
@@ -238,7 +239,7 @@ fn a_pack_that_is_lost_with_its_index_is_named_by_the_database() {
     assert_eq!(damage["blobs"][0]["name"], Value::Null);
 
     world.backup("full");
-    verify(&world, &["latest", "--read-data"]).expect(0);
+    call_verify(&world, &["latest", "--read-data"]).expect(0);
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn a_cut_pack_still_has_its_first_blobs() {
         .open(world.vault().join(&pack))
         .unwrap();
     file.set_len(half).unwrap();
-    let damage = only_damage(verify(&world, &[]));
+    let damage = only_damage(call_verify(&world, &[]));
     let lost: BTreeSet<PfileName> = all
         .iter()
         .filter(|record| record.frame_offset + record.frame_len > half)
@@ -263,7 +264,7 @@ fn a_cut_pack_still_has_its_first_blobs() {
     assert!(damage["why"].as_str().unwrap().contains("instead of"));
     // A cut pack that nobody moved away must not get into the next snapshot as it is.
     world.backup("full");
-    verify(&world, &["latest", "--read-data"]).expect(0);
+    call_verify(&world, &["latest", "--read-data"]).expect(0);
 }
 
 #[test]
@@ -285,7 +286,7 @@ fn a_cut_pack_gives_way_to_the_very_same_pack() {
     }
     backup();
     assert_eq!(keys(&world, "packs", ""), before);
-    verify(&world, &["--read-data"]).expect(0);
+    call_verify(&world, &["--read-data"]).expect(0);
 }
 
 #[test]
@@ -297,23 +298,23 @@ fn lost_and_damaged_indexes_are_made_again() {
         .map(|key| fs::read(world.vault().join(key)).unwrap())
         .collect();
     fs::remove_file(world.vault().join(&indexes[0])).unwrap();
-    let damage = only_damage(verify(&world, &[]));
+    let damage = only_damage(call_verify(&world, &[]));
     assert_eq!(damage["object"], indexes[0]);
     assert_eq!(damage["hit"], 0);
-    let report = verify(&world, &[]).json();
+    let report = call_verify(&world, &[]).json();
     assert_eq!(report["snapshots"][0]["whole"], true, "nothing is lost");
 
     for (key, good) in indexes.iter().zip(&before).skip(1) {
         flip(&world.vault().join(key), good.len() / 2);
     }
-    let report = verify(&world, &["--repair-indexes"]).expect(0).json();
+    let report = call_verify(&world, &["--repair-indexes"]).expect(0).json();
     let repaired = report["damage"].as_array().unwrap();
     assert_eq!(repaired.len(), indexes.len());
     assert!(repaired.iter().all(|damage| damage["repaired"] == true));
     for (key, good) in indexes.iter().zip(&before) {
         assert!(fs::read(world.vault().join(key)).unwrap() == *good, "{key}");
     }
-    verify(&world, &["--read-data"]).expect(0);
+    call_verify(&world, &["--read-data"]).expect(0);
 }
 
 #[test]
@@ -330,8 +331,8 @@ fn chunks_are_named_by_what_they_belong_to() {
     let good = fs::read(&path).unwrap();
 
     flip(&path, good.len() / 2);
-    verify(&world, &[]).expect(0);
-    let damage = only_damage(verify(&world, &["--read-data"]));
+    call_verify(&world, &[]).expect(0);
+    let damage = only_damage(call_verify(&world, &["--read-data"]));
     assert_eq!(
         (damage["object"].as_str(), damage["kind"].as_str()),
         (Some(&key[..]), Some("damaged"))
@@ -339,16 +340,19 @@ fn chunks_are_named_by_what_they_belong_to() {
     assert_eq!(damage["parts"][0], "the database's toc.dat");
 
     fs::remove_file(&path).unwrap();
-    let damage = only_damage(verify(&world, &[]));
+    let damage = only_damage(call_verify(&world, &[]));
     assert_eq!(
         (damage["object"].as_str(), damage["kind"].as_str()),
         (Some(&key[..]), Some("missing"))
     );
     assert_eq!(damage["parts"][0], "the database's toc.dat");
-    assert_eq!(verify(&world, &[]).json()["snapshots"][0]["whole"], false);
+    assert_eq!(
+        call_verify(&world, &[]).json()["snapshots"][0]["whole"],
+        false
+    );
 
     world.backup("full");
-    verify(&world, &["latest", "--read-data"]).expect(0);
+    call_verify(&world, &["latest", "--read-data"]).expect(0);
 }
 
 #[test]
@@ -362,15 +366,15 @@ fn a_damaged_snapshot_takes_no_other_along() {
     let text = fs::read_to_string(&path).unwrap();
     let depth = text.find("\"depth\": 3").unwrap() + "\"depth\": ".len();
     flip(&path, depth);
-    let damage = only_damage(verify(&world, &[]));
+    let damage = only_damage(call_verify(&world, &[]));
     assert_eq!(damage["object"], key);
     assert_eq!(damage["snapshots"][0], id);
-    let report = verify(&world, &[]).json();
+    let report = call_verify(&world, &[]).json();
     assert_eq!(report["snapshots"].as_array().unwrap().len(), 1);
     assert_eq!(report["snapshots"][0]["snapshot"], second["snapshot"]);
     assert_eq!(report["snapshots"][0]["whole"], true);
-    only_damage(verify(&world, &[id]));
-    verify(&world, &["latest"]).expect(0);
+    only_damage(call_verify(&world, &[id]));
+    call_verify(&world, &["latest"]).expect(0);
 }
 
 #[test]
@@ -385,7 +389,7 @@ fn left_overs_and_foreign_files_are_notes() {
     let orphan = "packs/00/".to_owned() + &"00".repeat(32) + ".idx";
     fs::create_dir_all(vault.join("packs/00")).unwrap();
     fs::write(vault.join(&orphan), "index").unwrap();
-    let report = verify(&world, &["--read-data"]).expect(0).json();
+    let report = call_verify(&world, &["--read-data"]).expect(0).json();
     let note = |words: &str| -> Value {
         let notes = report["notes"].as_array().unwrap();
         let found = notes
@@ -440,7 +444,7 @@ fn a_vault_that_cannot_be_used_says_why() {
     change_head(&world, |head| {
         head["instance"] = "11111111-2222-4333-8444-555555555555".into()
     });
-    let damage = only_damage(verify(&world, &[]));
+    let damage = only_damage(call_verify(&world, &[]));
     assert!(
         damage["why"]
             .as_str()
@@ -502,6 +506,31 @@ fn a_lease_of_a_dead_run_stops_nobody_and_that_of_a_live_one_is_named() {
 }
 
 #[test]
+fn it_stops_when_it_is_asked_to() {
+    let (world, _) = backed_up();
+    let vault = Vault::open(world.vault().to_str().unwrap()).unwrap();
+    let stop = Stop::new();
+    stop.request();
+    let context = Context {
+        progress: &Quiet,
+        stop: &stop,
+    };
+    let options = verify::Options {
+        snapshot: None,
+        read: Some(100.0),
+        repair_indexes: false,
+        threads: 2,
+    };
+    let stopped = verify::run(&vault, None, &options, context);
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+    assert_eq!(
+        keys(&world, "locks", ""),
+        [""; 0],
+        "the lease is given back"
+    );
+}
+
+#[test]
 fn trees_of_a_hit_blob_are_named() {
     let (world, _) = backed_up();
     let packs = keys(&world, "packs", ".tar.zst");
@@ -513,7 +542,7 @@ fn trees_of_a_hit_blob_are_named() {
     });
     let gold = gold.unwrap();
     fs::remove_file(world.vault().join(gold)).unwrap();
-    let damage = only_damage(verify(&world, &[]));
+    let damage = only_damage(call_verify(&world, &[]));
     for blob in damage["blobs"].as_array().unwrap() {
         let name: PfileName = blob["name"].as_str().unwrap().parse().unwrap();
         let stored = world.sample.needed_blobs();

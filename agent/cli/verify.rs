@@ -121,7 +121,14 @@ fn text(report: &Report, options: &verify::Options, spent: f64) -> String {
 
 fn conclusion(report: &Report) -> String {
     if !report.is_damaged() {
-        return "all of it is whole\n".into();
+        let whole = "all of it is whole\n";
+        let empty = "there is no snapshot yet\n";
+        return if report.snapshots.is_empty() {
+            empty
+        } else {
+            whole
+        }
+        .into();
     }
     let (whole, hit): (Vec<_>, Vec<_>) = report.snapshots.iter().partition(|found| found.whole);
     let mut text = String::from("DAMAGE was found. ");

@@ -257,7 +257,7 @@ pub(super) fn damaged_pack(key: &Key, kind: Kind, why: impl ToString) -> Damage 
         kind,
         why,
         format!(
-            "move {key} and {index} out of the vault (keep them: the blobs that are not named here can still be read), then run 'fo_backup backup': what the repository still has is packed anew"
+            "move {key} and {index} out of the vault, then run 'fo_backup backup': what the repository still has is packed anew. Keep them: put back, they still give an older snapshot every blob that is not named here"
         ),
     )
 }
