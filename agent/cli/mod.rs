@@ -16,6 +16,7 @@ mod session;
 mod settings;
 mod signals;
 mod snapshots;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
@@ -60,6 +61,7 @@ enum Verb {
     Restore(restore::Args),
     Jobs(jobs::Args),
     Demo(demo::Args),
+    Verify(verify::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Verb::Restore(args) => restore::run(&session, args),
         Verb::Jobs(args) => jobs::run(&session, args),
         Verb::Demo(args) => demo::run(&session, args),
+        Verb::Verify(args) => verify::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -11,6 +11,7 @@ pub mod init;
 mod instance;
 pub mod restore;
 mod scratch;
+pub mod verify;
 
 pub use context::{Context, Progress, Quiet, Stop};
 pub use error::{Error, Result};

@@ -184,6 +184,14 @@ impl Storage for Local {
         }
     }
 
+    fn unfinished(&self) -> Result<u64> {
+        match fs::read_dir(self.root.join(TMP)) {
+            Ok(entries) => Ok(entries.count() as u64),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(Error::io("listing", TMP)(error)),
+        }
+    }
+
     fn tidy(&self) -> Result<()> {
         let tmp = self.root.join(TMP);
         let Ok(entries) = fs::read_dir(&tmp) else {

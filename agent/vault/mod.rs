@@ -18,6 +18,7 @@ mod members;
 mod pack;
 mod rebuild;
 mod restore_md;
+mod seal;
 mod snapshot;
 mod storage;
 mod tarball;
@@ -202,6 +203,35 @@ impl Vault {
         snapshot::find(&*self.storage, wanted)
     }
 
+    /// The keys of all files of snapshots, oldest first, whether or not they can be read.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn snapshot_keys(&self) -> Result<Vec<Object>> {
+        self.storage.list("snapshots/")
+    }
+
+    /// Reads one snapshot's file.
+    ///
+    /// # Errors
+    /// When it is damaged, or of a newer format.
+    pub fn read_snapshot(&self, file: &Object) -> Result<Snapshot> {
+        snapshot::read(&*self.storage, &file.key, file.size)
+    }
+
+    /// Whether the vault's instructions are those that this program writes.
+    ///
+    /// # Errors
+    /// When they are missing or cannot be read.
+    pub fn has_own_instructions(&self) -> Result<bool> {
+        let key = Key::restore_md();
+        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
+            key: key.clone(),
+            location: self.location(),
+        })?;
+        Ok(self.storage.read(&key, 0, size)? == restore_md::TEXT.as_bytes())
+    }
+
     /// An id for a snapshot of this time, later than that of every other snapshot.
     ///
     /// # Errors
@@ -217,7 +247,8 @@ impl Vault {
     /// # Errors
     /// When it cannot be written.
     pub fn put_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        self.storage.put(&snapshot.id.key(), &to_json(snapshot))?;
+        self.storage
+            .put(&snapshot.id.key(), &seal::seal(to_json(snapshot)))?;
         Ok(())
     }
 }

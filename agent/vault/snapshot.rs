@@ -3,6 +3,7 @@
 
 //! A snapshot: one moment of an instance, as the list of what belongs to it.
 
+use super::seal::is_whole;
 use super::{Error, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
 use crate::blob::{PfileName, Tree};
 use jiff::Timestamp;
@@ -250,16 +251,26 @@ pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
     read(storage, &id.key(), *size)
 }
 
-fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapshot> {
+pub(super) fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapshot> {
     let text = storage.read(key, 0, size)?;
-    let snapshot: Snapshot = serde_json::from_slice(&text)
-        .map_err(|error| Error::damaged(key, format!("no valid snapshot ({error})")))?;
-    if snapshot.format > super::FORMAT {
+    // The format is looked at first: a newer snapshot may have any form besides.
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let damaged =
+        |error: serde_json::Error| Error::damaged(key, format!("no valid snapshot ({error})"));
+    let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
+    if format > super::FORMAT {
         return Err(Error::Newer {
             location: storage.location(),
-            format: snapshot.format,
+            format,
         });
     }
+    if !is_whole(&text) {
+        return Err(Error::damaged(key, "its digest does not match"));
+    }
+    let snapshot: Snapshot = serde_json::from_slice(&text).map_err(damaged)?;
     if snapshot.id.key() != *key {
         return Err(Error::damaged(
             key,

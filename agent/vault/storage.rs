@@ -35,6 +35,14 @@ pub trait Storage: Send + Sync {
     /// Removes an object; one that is not there is no error.
     fn delete(&self, key: &Key) -> Result<()>;
 
+    /// How many objects are unfinished: being written now, or left by killed runs.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    fn unfinished(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Removes what killed runs left unfinished. Called by a run that holds a lease.
     fn tidy(&self) -> Result<()>;
 }

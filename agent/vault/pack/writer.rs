@@ -125,6 +125,13 @@ impl PackWriter {
         self.append(&end)?;
         let id = PackId::new(self.digest.finalize().into());
         let index = encode(id, self.len, self.class, &mut self.records);
+        // The same bytes are packed again only when the pack of this name could not be used (it is
+        // cut, or neither it nor its index decodes). A put would leave it as it is.
+        for key in [id.key(), id.index_key()] {
+            if self.storage.size(&key)?.is_some() {
+                self.storage.delete(&key)?;
+            }
+        }
         self.storage.put(&id.index_key(), &index)?;
         self.spool.publish(&id.key())?;
         Ok(Some(PackRef {

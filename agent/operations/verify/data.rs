@@ -1,0 +1,175 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reading the data: packs are compared with their ids, which are their SHA-256, and chunks are
+//! decoded and compared with theirs. A pack was decoded and compared with its blobs' names before
+//! it got its id, so the same bytes are the same blobs.
+
+use super::inventory::chunk_todo;
+use super::packs::{Pack, Packs, damaged_pack, is_about_object, what_is_wrong};
+use super::report::{Damage, Report};
+use super::{Options, on_all_cores};
+use crate::operations::{Context, Result};
+use crate::vault::{ChunkId, Error, PackId, PackReader, Vault};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// How much of a pack is read at once, in bytes.
+const READ: u64 = 1 << 20;
+
+/// Compares packs with their ids: those that are there with the right size, or a sample of them.
+pub(super) fn read_packs(
+    vault: &Vault,
+    packs: &mut Packs,
+    percent: f64,
+    options: &Options,
+    context: Context<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let whole = packs
+        .0
+        .iter()
+        .enumerate()
+        .filter(|(_, pack)| pack.damage.is_none());
+    let sizes: Vec<(usize, PackId, u64)> = whole
+        .map(|(at, Pack { reference, .. })| (at, reference.id, reference.size))
+        .collect();
+    let mut chosen = sample(sizes, percent, |(_, id, _)| *id.bytes());
+    // The largest first, so that no core waits long for another at the end.
+    chosen.sort_unstable_by_key(|(_, _, size)| std::cmp::Reverse(*size));
+    let bytes: u64 = chosen.iter().map(|(_, _, size)| size).sum();
+    context
+        .progress
+        .begin("reading packs", chosen.len() as u64, bytes);
+    let found = on_all_cores(options.threads, &chosen, context, |(_, id, size)| {
+        let read = pack_is_whole(vault, *id, *size, context);
+        context.progress.advance(1, 0);
+        match read? {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(damaged_pack(
+                &id.key(),
+                super::Kind::Damaged,
+                "its content is not that of its name",
+            ))),
+            Err(error) if is_about_object(&error) => {
+                let (kind, why) = what_is_wrong(error);
+                Ok(Some(damaged_pack(&id.key(), kind, why)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    context.progress.end();
+    report.checked.packs_read += chosen.len() as u64;
+    report.checked.bytes_read += bytes;
+    for ((at, _, _), damage) in chosen.into_iter().zip(found) {
+        if let Some(damage) = damage {
+            packs.0[at].damage = Some(report.damage.len());
+            report.damage.push(damage);
+        }
+    }
+    Ok(())
+}
+
+/// The outer error is a request to stop, the inner one is what was seen of the pack.
+fn pack_is_whole(
+    vault: &Vault,
+    id: PackId,
+    size: u64,
+    context: Context<'_>,
+) -> Result<Result<bool, Error>> {
+    let reader = PackReader::new(vault.storage().clone(), id);
+    let mut digest = Sha256::new();
+    let mut offset = 0;
+    while offset < size {
+        context.stop.check()?;
+        let len = READ.min(size - offset);
+        match reader.bytes(offset, len) {
+            Ok(bytes) => digest.update(&bytes),
+            Err(error) => return Ok(Err(error)),
+        }
+        context.progress.advance(0, len);
+        offset += len;
+    }
+    Ok(Ok(digest.finalize()[..] == id.bytes()[..]))
+}
+
+/// Decodes chunks and compares them with their ids: all, or a sample. The lengths of their
+/// contents in bytes come back when all were read.
+pub(super) fn read_chunks(
+    vault: &Vault,
+    there: &[(ChunkId, u64)],
+    percent: f64,
+    options: &Options,
+    context: Context<'_>,
+    report: &mut Report,
+) -> Result<Option<HashMap<ChunkId, u64>>> {
+    let chosen = sample(there.to_vec(), percent, |(id, _)| *id.bytes());
+    let bytes: u64 = chosen.iter().map(|(_, size)| size).sum();
+    context
+        .progress
+        .begin("reading chunks", chosen.len() as u64, bytes);
+    let chunks = vault.chunks();
+    let found = on_all_cores(options.threads, &chosen, context, |(id, size)| {
+        let read = chunks.chunk(*id);
+        context.progress.advance(1, *size);
+        match read {
+            Ok(content) => Ok(Ok(content.len() as u64)),
+            Err(error) if is_about_object(&error) => {
+                let (key, (kind, why)) = (id.key(), what_is_wrong(error));
+                Ok(Err(Damage::new(&key, kind, why, chunk_todo(&key))))
+            }
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    context.progress.end();
+    report.checked.chunks_read += chosen.len() as u64;
+    report.checked.bytes_read += bytes;
+    let all = chosen.len() == there.len();
+    let mut lengths = HashMap::new();
+    for ((id, _), read) in chosen.into_iter().zip(found) {
+        match read {
+            Ok(len) if all => drop(lengths.insert(id, len)),
+            Ok(_) => {}
+            Err(damage) => report.damage.push(damage),
+        }
+    }
+    Ok(all.then_some(lengths))
+}
+
+/// So many percent of some objects, others each time; of a few at least one.
+fn sample<T>(mut all: Vec<T>, percent: f64, id: impl Fn(&T) -> [u8; 32]) -> Vec<T> {
+    let wanted = (all.len() as f64 * percent / 100.0).ceil() as usize;
+    if wanted < all.len() {
+        // A digest over a random number and the id is an order that nobody can foresee.
+        let random = uuid::Uuid::new_v4();
+        all.sort_by_cached_key(|item| {
+            Sha256::new_with_prefix(random.as_bytes())
+                .chain_update(id(item))
+                .finalize()
+        });
+        all.truncate(wanted);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn samples_have_their_size_and_reach_everything_in_time() {
+        let all: Vec<u8> = (0..50).collect();
+        let id = |item: &u8| [*item; 32];
+        assert_eq!(sample(all.clone(), 100.0, id), all);
+        assert_eq!(sample(all.clone(), 0.1, id).len(), 1);
+        assert_eq!(sample(Vec::new(), 10.0, id), Vec::<u8>::new());
+        let mut seen = BTreeSet::new();
+        for _ in 0..200 {
+            let some = sample(all.clone(), 20.0, id);
+            assert_eq!(some.len(), 10);
+            seen.extend(some);
+        }
+        assert_eq!(seen.len(), all.len());
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Is the vault whole? Every snapshot names packs and chunks; each of them has to be there, the
+//! indexes have to be whole and to cover the snapshots' members. Asked to, it reads the data too.
+//! Damage is followed down to the blobs and uploads that it hits, and to the snapshots; whatever
+//! is not named stays restorable.
+//!
+//! Nothing is changed, except that `repair_indexes` makes lost indexes again from their packs.
+//! Memory: bitmaps of keys for each pack, never names; snapshots are read one at a time, twice.
+
+mod data;
+mod inventory;
+mod members;
+mod notes;
+mod packs;
+mod report;
+mod uploads;
+
+pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
+
+use super::{Context, Error, Instance, Result};
+use crate::fossology::own::{self, Outcome, Run};
+use crate::vault::{LeaseKind, Vault};
+use inventory::Inventory;
+use packs::Packs;
+use postgres::Client;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What is verified, and how thoroughly.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The snapshot, as the user names it; all without one.
+    pub snapshot: Option<String>,
+    /// How much of the data is read, in percent; nothing without a number.
+    pub read: Option<f64>,
+    /// Whether lost or damaged indexes are made again.
+    pub repair_indexes: bool,
+    /// How many threads read.
+    pub threads: usize,
+}
+
+/// Verifies a vault. The instance, if its configuration is there, tells which uploads are hit;
+/// that its database cannot be reached is no failure.
+///
+/// # Errors
+/// When the vault cannot be listed, is locked, or a named snapshot is not there. Damage is no
+/// error, it is in the report.
+pub fn run(
+    vault: &Vault,
+    instance: Option<&Instance>,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Report> {
+    let kind = if options.repair_indexes {
+        LeaseKind::Append
+    } else {
+        LeaseKind::Read
+    };
+    let lease = vault.lease(kind, "verify")?;
+    let mut database = instance.and_then(|instance| connect(vault, instance));
+    let record = database.as_mut().and_then(start_record);
+    let result = verify(vault, database.as_mut(), options, context).and_then(|report| {
+        lease.check()?;
+        Ok(report)
+    });
+    if let (Some(record), Some(client)) = (record, database.as_mut()) {
+        finish_record(record, client, options, &result);
+    }
+    result
+}
+
+fn verify(
+    vault: &Vault,
+    mut database: Option<&mut Client>,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Report> {
+    let mut report = Report::default();
+    let inventory = Inventory::take(vault, options, context, &mut report)?;
+    let mut packs = Packs::look(vault, &inventory, options, context, &mut report)?;
+    let chunks = inventory.look_at_chunks(&mut report);
+    let mut lengths = None;
+    if let Some(percent) = options.read {
+        data::read_packs(vault, &mut packs, percent, options, context, &mut report)?;
+        lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
+    }
+    packs.name_hits(vault, database.as_deref_mut(), context, &mut report)?;
+    members::compare(
+        vault,
+        &inventory,
+        &packs,
+        lengths.as_ref(),
+        database,
+        context,
+        &mut report,
+    )?;
+    if options.snapshot.is_none() {
+        notes::look(vault, &inventory, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// Connects to the database of the vault's own instance, when that is possible.
+fn connect(vault: &Vault, instance: &Instance) -> Option<Client> {
+    let connected = instance.connect("verify").and_then(|mut client| {
+        own::ensure_schema(&mut client)?;
+        vault.expect_instance(own::instance_id(&mut client)?)?;
+        Ok(client)
+    });
+    connected
+        .inspect_err(|error| {
+            log::info!("uploads are not named, and the run is not in the history: {error}");
+        })
+        .ok()
+}
+
+fn start_record(client: &mut Client) -> Option<Run> {
+    let (host, user) = (crate::process::host_name(), crate::process::user_name());
+    Run::fail_dead(client)
+        .and_then(|_| Run::start(client, "verify", None, &host, &user))
+        .inspect_err(|error| log::warn!("the run could not be written into the history: {error}"))
+        .ok()
+}
+
+fn finish_record(record: Run, client: &mut Client, options: &Options, result: &Result<Report>) {
+    let snapshot = options.snapshot.as_deref();
+    let noted = match result {
+        Ok(report) => {
+            let outcome = if report.is_damaged() {
+                Outcome::Incomplete
+            } else {
+                Outcome::Done
+            };
+            let counts = serde_json::json!({
+                "checked": report.checked,
+                "damage": report.damage.len(),
+                "hit": report.damage.iter().map(|damage| damage.hit).sum::<u64>(),
+            });
+            record.finish(client, outcome, snapshot, &counts, None)
+        }
+        Err(error) => {
+            let message = error.to_string();
+            let counts = serde_json::json!({});
+            record.finish(client, Outcome::Failed, snapshot, &counts, Some(&message))
+        }
+    };
+    if let Err(error) = noted {
+        log::warn!("the run could not be written into the history: {error}");
+    }
+}
+
+/// Does something with each item on several threads, and gives back what came of it, in the
+/// order of the items.
+fn on_all_cores<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    context: Context<'_>,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let parts: Vec<Result<Vec<(usize, R)>>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.clamp(1, items.len().max(1)))
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut done = Vec::new();
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(item) = items.get(at) else {
+                            return Ok(done);
+                        };
+                        context.stop.check()?;
+                        done.push((at, work(item)?));
+                    }
+                })
+            })
+            .collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect()
+    });
+    let mut all = Vec::with_capacity(items.len());
+    let mut failed: Option<Error> = None;
+    for part in parts {
+        match part {
+            Ok(part) => all.extend(part),
+            // A real reason goes before "interrupted".
+            Err(error) if !matches!(failed, None | Some(Error::Interrupted)) => drop(error),
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    all.sort_unstable_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, result)| result).collect())
+}
