@@ -5,6 +5,7 @@
 //! prints what came of it. What all verbs share is in [`session`], [`output`] and [`progress`].
 
 mod backup;
+mod check;
 mod exit;
 mod init;
 mod output;
@@ -54,6 +55,7 @@ enum Verb {
     Init(init::Args),
     Backup(backup::Args),
     Snapshots(snapshots::Args),
+    Check(check::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::run(&session, args),
         Verb::Backup(args) => backup::run(&session, args),
         Verb::Snapshots(args) => snapshots::run(&session, args),
+        Verb::Check(args) => check::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -11,5 +11,7 @@ mod moment;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 pub use moment::{Moment, Needed, still_needed};
+pub use uploads::{UploadRow, Use, in_flight, needed_now, some_files, states, uploads, uses};
