@@ -5,6 +5,7 @@
 //! prints what came of it. What all verbs share is in [`session`], [`output`] and [`progress`].
 
 mod backup;
+mod check;
 mod demo;
 mod exit;
 mod init;
@@ -62,6 +63,7 @@ enum Verb {
     Jobs(jobs::Args),
     Demo(demo::Args),
     Verify(verify::Args),
+    Check(check::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::run(&session, args),
         Verb::Demo(args) => demo::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
+        Verb::Check(args) => check::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod config;
 pub mod database;
 mod error;
+pub mod findings;
 pub mod jobs;
 pub mod own;
 pub mod repository;
