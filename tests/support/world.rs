@@ -26,7 +26,7 @@ pub struct Called {
 }
 
 impl Called {
-    fn new(output: &Output) -> Self {
+    pub fn new(output: &Output) -> Self {
         Self {
             // A signal ends it with 128 and the signal's number, as a shell says it.
             code: output.status.code().unwrap_or_else(|| {
