@@ -85,15 +85,13 @@ pub fn expect_outside(repository: &Path, location: &str) -> Result<()> {
         .canonicalize()
         .unwrap_or_else(|_| repository.to_owned());
     // The vault may not exist yet; then what of its path exists decides.
-    let mut place = Path::new(location);
-    let place = loop {
-        if let Ok(place) = place.canonicalize() {
-            break place;
-        }
-        match place.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => place = parent,
-            _ => return Ok(()),
-        }
+    let absolute = std::path::absolute(location)
+        .map_err(Error::io("looking for the vault", Path::new(location)))?;
+    let Some(place) = absolute
+        .ancestors()
+        .find_map(|place| place.canonicalize().ok())
+    else {
+        return Ok(());
     };
     if place.starts_with(&real) {
         return Err(Error::VaultInRepository {

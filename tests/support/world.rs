@@ -26,7 +26,7 @@ pub struct Called {
 }
 
 impl Called {
-    fn new(output: &Output) -> Self {
+    pub fn new(output: &Output) -> Self {
         Self {
             // A signal ends it with 128 and the signal's number, as a shell says it.
             code: output.status.code().unwrap_or_else(|| {
@@ -129,12 +129,21 @@ impl World {
     }
 
     pub fn command_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Command {
+        self.command_with(sysconfdir, &self.vault(), arguments)
+    }
+
+    /// The command with the world's instance and another vault.
+    pub fn command_at(&self, vault: impl AsRef<Path>, arguments: &[&str]) -> Command {
+        self.command_with(&self.sample().sysconfdir(), vault.as_ref(), arguments)
+    }
+
+    fn command_with(&self, sysconfdir: &Path, vault: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fo_backup"));
         command
             .arg("-c")
             .arg(sysconfdir)
             .arg("--vault")
-            .arg(self.vault())
+            .arg(vault)
             .args(arguments)
             .env("FO_BACKUP_SCRATCH", self.path("scratch"))
             .stdin(Stdio::null());
@@ -147,6 +156,10 @@ impl World {
 
     pub fn call_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Called {
         Called::new(&self.command_for(sysconfdir, arguments).output().unwrap())
+    }
+
+    pub fn call_at(&self, vault: impl AsRef<Path>, arguments: &[&str]) -> Called {
+        Called::new(&self.command_at(vault, arguments).output().unwrap())
     }
 
     /// Makes a snapshot and gives back what `--json` says of it.

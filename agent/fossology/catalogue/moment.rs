@@ -5,7 +5,7 @@
 
 use super::rows::{copy_rows, int4, int8};
 use crate::blob::{PfileName, PfileNameError, Tree, TreeSet};
-use crate::fossology::database::{Error, Result};
+use crate::fossology::database::{Error, RawText, Result};
 use postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
 /// A blob that the database needs.
@@ -136,10 +136,12 @@ impl<'a> Moment<'a> {
             )
             .map_err(Error::sql("asking for the names of blobs"))?;
         let blobs = rows.iter().filter_map(|row| {
-            let (sha1, md5): (&str, &str) = (row.get(1), row.get(2));
+            // A broken row may hold anything, bytes that are no text included.
+            let (sha1, md5): (RawText, RawText) = (row.get(1), row.get(2));
+            let size = row.get::<_, Option<i64>>(3).unwrap_or(-1);
             Some(Needed {
                 pfile: u32::try_from(row.get::<_, i32>(0)).ok()?,
-                name: PfileName::from_database(sha1.as_bytes(), md5.as_bytes(), row.get(3)),
+                name: PfileName::from_database(sha1.bytes(), md5.bytes(), size),
                 trees: TreeSet::NONE,
             })
         });
@@ -256,7 +258,8 @@ impl<'a> Moment<'a> {
                 &[],
             )
             .map_err(Error::sql("asking for FOSSology's release"))?;
-        Ok(row.and_then(|row| row.get(0)))
+        let release = row.and_then(|row| row.get::<_, Option<RawText>>(0));
+        Ok(release.map(|release| release.lossy().into_owned()))
     }
 
     /// What identifies the table of pfiles (cluster, timeline, database, table), and the last

@@ -216,7 +216,13 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
         .collect();
     let mut merge = IndexMerge::new(&indexes)?;
     let mut last = None;
+    // Members that no pack has; those whose records carry another key are not looked for.
+    let mut lacking = snapshot.members.any();
+    for alias in &snapshot.aliases {
+        lacking.remove(alias.pfile);
+    }
     while let Some((pack, number, record)) = merge.take_next()? {
+        lacking.remove(record.pfile);
         if last == Some(record.name) {
             continue; // it lies in two packs
         }
@@ -230,5 +236,6 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
             last = Some(record.name);
         }
     }
+    selection.not_in_snapshot = lacking.len();
     Ok(selection)
 }
