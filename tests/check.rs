@@ -61,7 +61,7 @@ fn only<'a>(report: &'a Value, kind: &str) -> &'a Value {
 
 /// Needed blobs that lie in files only, so that nothing else has them.
 fn in_files_only(world: &World) -> Vec<StoredBlob> {
-    let blobs = world.sample.needed_blobs().into_iter();
+    let blobs = world.sample().needed_blobs().into_iter();
     blobs
         .filter(|blob| blob.trees == TreeSet::of(Tree::Files) && blob.name.size() > 0)
         .collect()
@@ -70,14 +70,14 @@ fn in_files_only(world: &World) -> Vec<StoredBlob> {
 /// The blobs of an upload that no other upload needs.
 fn own_blobs(world: &World, upload: i32) -> Vec<StoredBlob> {
     let others: Vec<PfileName> = world
-        .sample
+        .sample()
         .uploads()
         .into_iter()
         .filter(|other| *other != upload)
-        .flat_map(|other| world.sample.blobs_of(other))
+        .flat_map(|other| world.sample().blobs_of(other))
         .map(|blob| blob.name)
         .collect();
-    let blobs = world.sample.blobs_of(upload).into_iter();
+    let blobs = world.sample().blobs_of(upload).into_iter();
     blobs.filter(|blob| !others.contains(&blob.name)).collect()
 }
 
@@ -104,11 +104,14 @@ fn traces(path: &Path) -> BTreeMap<PathBuf, (u32, u64, i64, i64, i64, SystemTime
 #[test]
 fn a_whole_instance_shows_what_a_deletion_forgot_and_what_is_on_its_way() {
     let world = World::new();
-    let before = traces(world.sample.repository());
+    let before = traces(world.sample().repository());
     let report = expect(&world, &[], &[]);
-    assert_eq!(report["needed"]["count"], world.sample.needed_blobs().len());
+    assert_eq!(
+        report["needed"]["count"],
+        world.sample().needed_blobs().len()
+    );
     let paths = |blobs: Vec<StoredBlob>| blobs.iter().map(|blob| blob.paths.len()).sum::<usize>();
-    let files = paths(world.sample.needed_blobs()) + paths(world.sample.orphans());
+    let files = paths(world.sample().needed_blobs()) + paths(world.sample().orphans());
     assert_eq!(report["files"]["count"], files);
     let names: Vec<&str> = report["in_flight"]
         .as_array()
@@ -119,9 +122,9 @@ fn a_whole_instance_shows_what_a_deletion_forgot_and_what_is_on_its_way() {
     assert!(names.contains(&"arriving-1.1.tar.gz") && names.contains(&"awaited-2.0.tar.gz"));
     assert_eq!(report["uploads"], json!([]));
     expect(&world, &["--deep"], &[]);
-    assert_eq!(traces(world.sample.repository()), before);
+    assert_eq!(traces(world.sample().repository()), before);
 
-    for orphan in world.sample.orphans() {
+    for orphan in world.sample().orphans() {
         orphan
             .paths
             .iter()
@@ -137,11 +140,11 @@ fn a_whole_instance_shows_what_a_deletion_forgot_and_what_is_on_its_way() {
 #[test]
 fn a_lost_blob_is_told_with_the_uploads_it_hits_and_how_it_comes_back() {
     let world = World::with_vault();
-    let kernel = world.sample.upload_named("kernel-6.1.tar.gz").unwrap();
+    let kernel = world.sample().upload_named("kernel-6.1.tar.gz").unwrap();
     let in_vault = own_blobs(&world, kernel)[7].clone();
     world.backup("full");
-    let single = world.sample.upload_named("COPYING").unwrap();
-    let library = world.sample.upload_named("alpha-lib-1.0.tar.gz").unwrap();
+    let single = world.sample().upload_named("COPYING").unwrap();
+    let library = world.sample().upload_named("alpha-lib-1.0.tar.gz").unwrap();
 
     // In an archive whose gold is there.
     let from_gold = in_vault;
@@ -162,7 +165,7 @@ fn a_lost_blob_is_told_with_the_uploads_it_hits_and_how_it_comes_back() {
 
     // Without the gold only the vault has both.
     let gold = world
-        .sample
+        .sample()
         .blobs_of(kernel)
         .into_iter()
         .find(|blob| blob.trees.contains(Tree::Gold));
@@ -200,7 +203,7 @@ fn a_lost_blob_is_told_with_the_uploads_it_hits_and_how_it_comes_back() {
     fs::hard_link(&gold.paths[0], &gold.paths[1]).unwrap();
 
     // What several uploads share hits all of them.
-    let license = world.sample.blobs_of(single).remove(0);
+    let license = world.sample().blobs_of(single).remove(0);
     license
         .paths
         .iter()
@@ -221,7 +224,7 @@ fn a_lost_blob_is_told_with_the_uploads_it_hits_and_how_it_comes_back() {
 fn a_blob_in_one_tree_only_needs_a_link() {
     let world = World::new();
     let both = |blob: &StoredBlob| blob.paths.len() == 2;
-    let mut blobs = world.sample.needed_blobs().into_iter().filter(both);
+    let mut blobs = world.sample().needed_blobs().into_iter().filter(both);
     let (no_gold, no_files) = (blobs.next().unwrap(), blobs.next().unwrap());
     fs::remove_file(&no_gold.paths[0]).unwrap();
     fs::remove_file(&no_files.paths[1]).unwrap();
@@ -271,7 +274,7 @@ fn a_flipped_byte_is_found_by_a_deep_check_and_a_cut_file_by_each() {
 
     // A large file is read in pieces.
     let large = world
-        .sample
+        .sample()
         .needed_blobs()
         .into_iter()
         .max_by_key(|blob| blob.name.size())
@@ -293,7 +296,7 @@ fn a_flipped_byte_is_found_by_a_deep_check_and_a_cut_file_by_each() {
 #[test]
 fn what_lies_where_nobody_looks_is_misplaced_and_not_missing() {
     let world = World::new();
-    let repository = world.sample.repository().to_owned();
+    let repository = world.sample().repository().to_owned();
     let blobs = in_files_only(&world);
     let move_to = |blob: &StoredBlob, folder: &str| {
         let folder = repository.join(folder);
@@ -336,13 +339,13 @@ fn what_lies_where_nobody_looks_is_misplaced_and_not_missing() {
     assert_eq!(report["uploads"].as_array().unwrap().len(), {
         let hit = |upload: &i32| {
             world
-                .sample
+                .sample()
                 .blobs_of(*upload)
                 .iter()
                 .any(|b| hosts.contains(b))
         };
         world
-            .sample
+            .sample()
             .uploads()
             .iter()
             .filter(|upload| hit(upload))
@@ -394,7 +397,7 @@ fn what_lies_where_nobody_looks_is_misplaced_and_not_missing() {
 #[test]
 fn a_later_host_of_the_configuration_is_a_fallback() {
     let world = World::new();
-    let conf = world.sample.sysconfdir().join("fossology.conf");
+    let conf = world.sample().sysconfdir().join("fossology.conf");
     let text = fs::read_to_string(&conf).unwrap();
     fs::write(
         &conf,
@@ -403,7 +406,7 @@ fn a_later_host_of_the_configuration_is_a_fallback() {
     .unwrap();
     let report = world.call(&["--json", "check"]).expect(3).json();
     let later = |blob: &&StoredBlob| blob.name.sha1()[0] >= 0x80;
-    let needed = world.sample.needed_blobs();
+    let needed = world.sample().needed_blobs();
     let expected: usize = needed
         .iter()
         .filter(later)
@@ -413,7 +416,7 @@ fn a_later_host_of_the_configuration_is_a_fallback() {
         counts(&report),
         BTreeMap::from([("in_fallback".into(), expected as u64)])
     );
-    for orphan in world.sample.orphans() {
+    for orphan in world.sample().orphans() {
         orphan
             .paths
             .iter()
@@ -425,7 +428,7 @@ fn a_later_host_of_the_configuration_is_a_fallback() {
 #[test]
 fn rubbish_is_told_by_its_name_and_a_link_is_no_blob() {
     let world = World::new();
-    let tree = world.sample.repository().join("alpha/files");
+    let tree = world.sample().repository().join("alpha/files");
     let blob = in_files_only(&world)
         .into_iter()
         .find(|blob| blob.paths[0].starts_with(&tree))
@@ -445,7 +448,7 @@ fn rubbish_is_told_by_its_name_and_a_link_is_no_blob() {
     symlink("/etc/passwd", leaf.join("link")).unwrap();
     symlink("/nowhere", tree.join("zz")).unwrap();
     nix::unistd::mkfifo(&leaf.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let left = world.sample.repository().join("agent-host/ununpack/77");
+    let left = world.sample().repository().join("agent-host/ununpack/77");
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("large"), vec![0; 5000]).unwrap();
     let report = expect(&world, &[], &[("debris", 10)]);
@@ -468,7 +471,7 @@ fn rubbish_is_told_by_its_name_and_a_link_is_no_blob() {
     expect(&world, &["--deep"], &[("debris", 10)]);
 
     // What the upload on its way uses is no rubbish.
-    let arriving = world.sample.upload_named("arriving-1.1.tar.gz").unwrap();
+    let arriving = world.sample().upload_named("arriving-1.1.tar.gz").unwrap();
     fs::rename(&left, left.with_file_name(arriving.to_string())).unwrap();
     expect(&world, &[], &[("debris", 9), ("in_flight", 1)]);
 
@@ -495,7 +498,7 @@ fn folders_may_be_links_to_another_disk() {
         expect(&world, &["--deep"], &[]);
     }
     // A second name of a host, as kept after a renaming, doubles nothing.
-    symlink("alpha", world.sample.repository().join("alias")).unwrap();
+    symlink("alpha", world.sample().repository().join("alias")).unwrap();
     expect(&world, &[], &[]);
 }
 
@@ -530,7 +533,7 @@ fn modes_and_groups_that_make_jobs_fail_are_told() {
     );
 
     // Another group than the configuration's; only where there is one that is not ours.
-    let conf = world.sample.sysconfdir().join("fossology.conf");
+    let conf = world.sample().sysconfdir().join("fossology.conf");
     let text = fs::read_to_string(&conf).unwrap();
     let ours = nix::unistd::Group::from_gid(nix::unistd::getegid())
         .unwrap()
@@ -541,7 +544,10 @@ fn modes_and_groups_that_make_jobs_fail_are_told() {
     fs::write(&conf, text.replace(&group(&ours), &group(other))).unwrap();
     let report = world.call(&["--json", "check"]).expect(3).json();
     let wrong = counts(&report)["wrong_owner"];
-    assert!(wrong > world.sample.needed_blobs().len() as u64, "{wrong}");
+    assert!(
+        wrong > world.sample().needed_blobs().len() as u64,
+        "{wrong}"
+    );
     // A group that this host does not know cannot be compared with.
     fs::write(&conf, text.replace(&group(&ours), &group("no-such-group"))).unwrap();
     expect(&world, &[], &[("wrong_mode", 2)]);
@@ -550,7 +556,7 @@ fn modes_and_groups_that_make_jobs_fail_are_told() {
 #[test]
 fn rows_that_nobody_can_use_are_told() {
     let world = World::new();
-    let mut client = world.sample.connect().unwrap();
+    let mut client = world.sample().connect().unwrap();
     client
         .batch_execute(
             "UPDATE sysconfig SET conf_value = ' ' WHERE variablename = 'Release';
@@ -569,20 +575,20 @@ fn rows_that_nobody_can_use_are_told() {
 #[test]
 fn what_is_on_its_way_or_was_removed_on_purpose_is_not_lost() {
     let mut world = World::new();
-    let arriving = world.sample.upload_named("arriving-1.1.tar.gz").unwrap();
+    let arriving = world.sample().upload_named("arriving-1.1.tar.gz").unwrap();
     let coming = own_blobs(&world, arriving)
         .into_iter()
         .find(|blob| blob.paths.len() == 1)
         .unwrap();
     fs::remove_file(&coming.paths[0]).unwrap();
-    let pruned = world.sample.upload_named("kernel-6.1.tar.gz").unwrap();
+    let pruned = world.sample().upload_named("kernel-6.1.tar.gz").unwrap();
     let pruned = own_blobs(&world, pruned)
         .into_iter()
         .find(|blob| blob.paths.len() == 1)
         .unwrap();
     fs::remove_file(&pruned.paths[0]).unwrap();
     expect(&world, &[], &[("in_flight", 1), ("missing", 1)]);
-    let mut client = world.sample.connect().unwrap();
+    let mut client = world.sample().connect().unwrap();
     client
         .execute(
             "INSERT INTO backup_blob_state (pfile_pk, kind)
@@ -591,7 +597,7 @@ fn what_is_on_its_way_or_was_removed_on_purpose_is_not_lost() {
         )
         .unwrap();
     expect(&world, &[], &[("in_flight", 1), ("pruned", 1)]);
-    for orphan in world.sample.orphans() {
+    for orphan in world.sample().orphans() {
         orphan
             .paths
             .iter()
@@ -601,11 +607,11 @@ fn what_is_on_its_way_or_was_removed_on_purpose_is_not_lost() {
 
     // Two rows of the same content, one of which has a SHA-256: needed by either.
     let twin = world
-        .sample
+        .sample_mut()
         .add_upload(NewUpload::sources("twin.tar.gz", 7, 3))
         .unwrap();
     let blob = world
-        .sample
+        .sample()
         .blobs_of(twin)
         .into_iter()
         .find(|blob| blob.paths.len() == 1)
@@ -629,8 +635,8 @@ fn what_is_on_its_way_or_was_removed_on_purpose_is_not_lost() {
 #[test]
 fn an_upload_can_be_checked_alone() {
     let world = World::new();
-    let kernel = world.sample.upload_named("kernel-6.1.tar.gz").unwrap();
-    let single = world.sample.upload_named("COPYING").unwrap();
+    let kernel = world.sample().upload_named("kernel-6.1.tar.gz").unwrap();
+    let single = world.sample().upload_named("COPYING").unwrap();
     let (lost, moved) = {
         let mut blobs = own_blobs(&world, kernel)
             .into_iter()
@@ -652,7 +658,10 @@ fn an_upload_can_be_checked_alone() {
         .call(&["--json", "check", "--deep", "--upload", &numbers[1]])
         .expect(0)
         .json();
-    assert_eq!(good["needed"]["count"], world.sample.blobs_of(single).len());
+    assert_eq!(
+        good["needed"]["count"],
+        world.sample().blobs_of(single).len()
+    );
     let both = [
         "--json",
         "check",
@@ -670,7 +679,7 @@ fn an_upload_can_be_checked_alone() {
     );
     let names: std::collections::BTreeSet<PfileName> = [kernel, single]
         .iter()
-        .flat_map(|upload| world.sample.blobs_of(*upload))
+        .flat_map(|upload| world.sample().blobs_of(*upload))
         .map(|blob| blob.name)
         .collect();
     assert_eq!(report["needed"]["count"], names.len());
@@ -686,7 +695,7 @@ fn findings_and_history_are_in_the_database_and_nothing_else_changed() {
     let blob = in_files_only(&world).remove(0);
     fs::remove_file(&blob.paths[0]).unwrap();
     expect(&world, &[], &[("missing", 1)]);
-    let mut client = world.sample.connect().unwrap();
+    let mut client = world.sample().connect().unwrap();
     let mut rows = |kind: &str| {
         let query =
             "SELECT count(*), min(sha1), min(upload_fk) FROM backup_finding WHERE kind = $1";
@@ -701,12 +710,12 @@ fn findings_and_history_are_in_the_database_and_nothing_else_changed() {
     assert_eq!(sha1, Some(blob.name.sha1_column()));
     let hit = |upload: &i32| {
         world
-            .sample
+            .sample()
             .blobs_of(*upload)
             .iter()
             .any(|b| b.name == blob.name)
     };
-    let hit: Vec<i32> = world.sample.uploads().into_iter().filter(hit).collect();
+    let hit: Vec<i32> = world.sample().uploads().into_iter().filter(hit).collect();
     assert_eq!((count, upload), (hit.len() as i64, Some(hit[0])));
     assert_eq!(rows("orphan").0, ORPHANS as i64);
 
@@ -740,7 +749,7 @@ fn findings_and_history_are_in_the_database_and_nothing_else_changed() {
 #[test]
 fn a_repository_that_is_not_there_is_an_error_and_an_empty_one_a_loss() {
     let world = World::new();
-    let repository = world.sample.repository().to_owned();
+    let repository = world.sample().repository().to_owned();
     fs::rename(&repository, world.path("away")).unwrap();
     world
         .call(&["check"])
@@ -759,7 +768,7 @@ fn a_repository_that_is_not_there_is_an_error_and_an_empty_one_a_loss() {
     // All but what the upload on its way needs alone.
     let all =
         found["missing"]["count"].as_u64().unwrap() + found["in_flight"]["count"].as_u64().unwrap();
-    assert_eq!(all, world.sample.needed_blobs().len() as u64, "{found:#}");
+    assert_eq!(all, world.sample().needed_blobs().len() as u64, "{found:#}");
     assert_eq!(
         found["missing"]["recovery"],
         json!({"lost": found["missing"]["count"]})
@@ -787,7 +796,7 @@ fn a_role_that_may_not_make_tables_can_check() {
     let world = World::new();
     let mut client = world.cluster.config(
         fossology_backup::demo::Role::Superuser,
-        world.sample.database(),
+        world.sample().database(),
     );
     let mut client = client
         .application_name("test")
