@@ -129,7 +129,7 @@ impl<'a> Show<'a> {
         let before = self.state()?;
         self.call("the first backup takes everything", &["backup"])?;
         self.call("the second one finds nothing new", &["backup"])?;
-        //TMP self.call("the vault is whole", &["verify", "--read-data"])?;
+        self.call("the vault is whole", &["verify", "--read-data"])?;
         self.lose()?;
         self.call("and bring it back", &["restore", "latest"])?;
         self.call(
