@@ -51,8 +51,9 @@ lint: toolchain tools $(VENV)/reuse-6.2.0 ## checks format, lints, scripts, lice
 advisories: toolchain ## asks the RustSec database about the dependencies (cargo-deny, network)
 	$(CARGO) deny --locked check advisories
 
+# BENCH="--help" shows its options; `make bench BENCH=--quick` is a first look.
 bench: toolchain tools ## compares the speed with other tools, on generated data
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench peers -- $(BENCH)
 
 # Builds nothing, so that `sudo make install` compiles nothing as root.
 install: ## puts the program into $(DESTDIR)$(PREFIX)/bin, after `make build`

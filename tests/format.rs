@@ -39,7 +39,7 @@ fn found_by_another_program(world: &World, snapshot: &str) -> BTreeMap<PfileName
 }
 
 fn needed(world: &World) -> BTreeMap<PfileName, TreeSet> {
-    let blobs = world.sample.needed_blobs();
+    let blobs = world.sample().needed_blobs();
     blobs.iter().map(|blob| (blob.name, blob.trees)).collect()
 }
 
@@ -58,22 +58,22 @@ fn another_program_finds_every_blob() {
     // A blob of several frames.
     let large: Vec<u8> = (0u32..3_000_000).flat_map(u32::to_le_bytes).collect();
     let large = NewUpload::new("large.bin", Entry::File(large));
-    world.sample.add_upload(large).unwrap();
+    world.sample_mut().add_upload(large).unwrap();
     let first = world.backup("full");
     let id = first["snapshot"].as_str().unwrap();
     assert_eq!(found_by_another_program(&world, id), needed(&world));
 
     // A blob gets a second place, and others get other keys.
     let unpacked = world
-        .sample
+        .sample()
         .needed_blobs()
         .into_iter()
         .find(|blob| blob.trees == TreeSet::of(Tree::Files) && blob.name.size() > 100);
     let content = fs::read(&unpacked.unwrap().paths[0]).unwrap();
     let late = NewUpload::new("late.c", Entry::File(content));
-    world.sample.add_upload(late).unwrap();
+    world.sample_mut().add_upload(late).unwrap();
     world
-        .sample
+        .sample()
         .connect()
         .unwrap()
         .batch_execute(

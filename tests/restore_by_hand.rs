@@ -205,17 +205,17 @@ fn the_sample_comes_back_by_hand_on_another_server() {
     // What was unpacked before is uploaded by itself: its blob gets a second place, and no pack
     // knows of it.
     let unpacked = world
-        .sample
+        .sample()
         .needed_blobs()
         .into_iter()
         .find(|blob| blob.trees == TreeSet::of(Tree::Files) && blob.name.size() > 100);
     let content = fs::read(&unpacked.unwrap().paths[0]).unwrap();
     let late = NewUpload::new("late.c", Entry::File(content));
-    world.sample.add_upload(late).unwrap();
+    world.sample_mut().add_upload(late).unwrap();
     // What is no part of the tables: a role that only reads, and settings of the database.
     let mut admin = world
         .cluster
-        .connect(Role::Superuser, world.sample.database())
+        .connect(Role::Superuser, world.sample().database())
         .unwrap();
     admin
         .batch_execute(
@@ -231,14 +231,14 @@ fn the_sample_comes_back_by_hand_on_another_server() {
     let other = Cluster::start(&other).unwrap();
     let mut empty = other.connect(Role::Superuser, "postgres").unwrap();
     empty.batch_execute("DROP ROLE fossy").unwrap();
-    let repository = world.sample.repository().to_owned();
+    let repository = world.sample().repository().to_owned();
     for mode in ["full", "gold"] {
         world.backup(mode);
         let path = format!("snapshots/{}.json", newest(&world.vault()));
         let text = fs::read(world.vault().join(path)).unwrap();
         let snapshot: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(snapshot["extra"].as_array().unwrap().len(), 1);
-        let before = Before::of(&mut world.sample.connect().unwrap(), &repository);
+        let before = Before::of(&mut world.sample().connect().unwrap(), &repository);
         let folder = world.folder.path();
         comes_back(&other, folder, &world.vault(), &before, mode);
 

@@ -102,7 +102,7 @@ fn a_whole_vault_is_whole() {
     assert_eq!(report["snapshots"].as_array().unwrap().len(), 2);
     assert_eq!(
         report["checked"]["blobs"],
-        world.sample.needed_blobs().len() as u64
+        world.sample().needed_blobs().len() as u64
     );
     assert_eq!(
         report["checked"]["chunks_read"],
@@ -113,7 +113,7 @@ fn a_whole_vault_is_whole() {
     assert!(text.contains("all of it is whole"), "{text}");
     // The runs are in the history.
     let count: i64 = world
-        .sample
+        .sample()
         .connect()
         .unwrap()
         .query_one(
@@ -153,8 +153,8 @@ fn one_bad_frame_hits_its_blobs_and_uploads_and_no_others() {
         .iter()
         .map(|upload| upload["upload"].as_i64().unwrap())
         .collect();
-    let needing = world.sample.uploads().into_iter().filter(|upload| {
-        let blobs = world.sample.blobs_of(*upload);
+    let needing = world.sample().uploads().into_iter().filter(|upload| {
+        let blobs = world.sample().blobs_of(*upload);
         blobs.iter().any(|blob| expected.contains(&blob.name))
     });
     assert_eq!(uploads, needing.map(i64::from).collect());
@@ -449,7 +449,7 @@ fn trees_of_a_hit_blob_are_named() {
     let damage = only_damage(call_verify(&world, &[]));
     for blob in damage["blobs"].as_array().unwrap() {
         let name: PfileName = blob["name"].as_str().unwrap().parse().unwrap();
-        let stored = world.sample.needed_blobs();
+        let stored = world.sample().needed_blobs();
         let stored = stored.iter().find(|stored| stored.name == name).unwrap();
         let trees: Vec<&str> = stored.trees.iter().map(Tree::as_str).collect();
         assert_eq!(blob["trees"], serde_json::json!(trees));

@@ -5,10 +5,14 @@
 //! prints what came of it. What all verbs share is in [`session`], [`output`] and [`progress`].
 
 mod backup;
+mod check;
+mod demo;
 mod exit;
 mod init;
+mod jobs;
 mod output;
 mod progress;
+mod restore;
 mod session;
 mod settings;
 mod signals;
@@ -55,7 +59,11 @@ enum Verb {
     Init(init::Args),
     Backup(backup::Args),
     Snapshots(snapshots::Args),
+    Restore(restore::Args),
+    Jobs(jobs::Args),
+    Demo(demo::Args),
     Verify(verify::Args),
+    Check(check::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -82,7 +90,11 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::run(&session, args),
         Verb::Backup(args) => backup::run(&session, args),
         Verb::Snapshots(args) => snapshots::run(&session, args),
+        Verb::Restore(args) => restore::run(&session, args),
+        Verb::Jobs(args) => jobs::run(&session, args),
+        Verb::Demo(args) => demo::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
+        Verb::Check(args) => check::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

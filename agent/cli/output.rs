@@ -40,6 +40,11 @@ impl Output {
         Self { json, progress }
     }
 
+    /// Whether results are JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Whom operations tell how far they are.
     pub fn progress(&self) -> &dyn Progress {
         &*self.progress

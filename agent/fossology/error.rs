@@ -41,6 +41,46 @@ pub enum Error {
         /// What is wrong and what is expected; never a password.
         problem: String,
     },
+    /// The repository's folder cannot be opened.
+    #[error("opening the repository {}: {source}; see 'path' in fossology.conf, and whether the file system is mounted", path.display())]
+    NoRepository {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system is full.
+    #[error("writing {}: no space left; free some there, then run the same command again", path.display())]
+    NoSpace {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The user's or group's share of the file system is used up.
+    #[error("writing {}: the disk quota is used up; raise it or free space, then run the same command again", path.display())]
+    QuotaUsed {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The system does not let this user write there.
+    #[error("writing {}: {source}; run this as FOSSology's user or as root, and see that the folder belongs to them", path.display())]
+    NotAllowed {
+        /// What was being written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system is mounted read-only.
+    #[error("writing {}: the file system is read-only; mount it for writing (and look why it was not: a failing disk does that)", path.display())]
+    ReadOnly {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// A folder has the name of a file.
+    #[error("writing {}: a folder lies there; move it away, then run the same command again", path.display())]
+    FolderInTheWay {
+        /// Where the file has to be.
+        path: PathBuf,
+    },
 }
 
 /// The result of this room's functions.
@@ -54,6 +94,22 @@ impl Error {
             doing,
             path,
             source,
+        }
+    }
+
+    /// Tells apart why something could not be written, so that the message can say what to do.
+    pub fn write(path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull => Self::NoSpace { path },
+            io::ErrorKind::QuotaExceeded => Self::QuotaUsed { path },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            io::ErrorKind::IsADirectory => Self::FolderInTheWay { path },
+            io::ErrorKind::PermissionDenied => Self::NotAllowed { path, source },
+            _ => Self::Io {
+                doing: "writing",
+                path,
+                source,
+            },
         }
     }
 }
@@ -72,4 +128,29 @@ fn place(line: Option<usize>, key: Option<&str>) -> String {
         let _ = write!(text, ", {key}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_says_what_to_do() {
+        for (errno, words) in [
+            (libc::ENOSPC, "no space left"),
+            (libc::EDQUOT, "quota"),
+            (libc::EROFS, "read-only"),
+            (libc::EISDIR, "move it away"),
+            (libc::EACCES, "run this as FOSSology's user"),
+            (libc::EPERM, "run this as FOSSology's user"),
+            (libc::EIO, "Input/output error"),
+        ] {
+            let error = Error::write("/repo/x".into(), io::Error::from_raw_os_error(errno));
+            let text = error.to_string();
+            assert!(
+                text.starts_with("writing /repo/x: ") && text.contains(words),
+                "{text}"
+            );
+        }
+    }
 }

@@ -7,8 +7,10 @@ pub mod catalogue;
 pub mod config;
 pub mod database;
 mod error;
+pub mod findings;
 pub mod jobs;
 pub mod own;
 pub mod repository;
+pub mod scheduler;
 
 pub use error::{Error, Result};

@@ -7,6 +7,7 @@
 //! however it dies: one lets a single operation work at a time, the other tells a run that goes on
 //! from one that died and left its row saying `running`. Making the tables is one transaction.
 
+use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::{Client, GenericClient};
 use serde_json::Value;
@@ -51,6 +52,21 @@ pub fn ensure_schema(client: &mut Client) -> Result<()> {
     if schema_version(client)? == Some(known) {
         return Ok(());
     }
+    match make_tables(client, known) {
+        Err(Error::Sql { code, message, .. })
+            if code == SqlState::INSUFFICIENT_PRIVILEGE.code() =>
+        {
+            let role = client
+                .query_one("SELECT quote_ident(current_user)", &[])
+                .map_err(Error::sql("asking for the role's name"))?
+                .get(0);
+            Err(Error::NoTables { role, message })
+        }
+        other => other,
+    }
+}
+
+fn make_tables(client: &mut Client, known: u32) -> Result<()> {
     let failed = Error::sql("making our own tables");
     let mut step = client.transaction().map_err(&failed)?;
     step.execute("SELECT pg_advisory_xact_lock($1)", &[&TABLES])

@@ -36,6 +36,78 @@ pub enum Error {
         /// The repository's path.
         repository: PathBuf,
     },
+    /// A scheduler would work on what is being restored.
+    #[error(
+        "FOSSology's scheduler runs ({place}); stop it before a restore, for instance with 'systemctl stop fossology', and start it again afterwards"
+    )]
+    SchedulerRuns {
+        /// Where it was seen.
+        place: String,
+    },
+    /// Somebody is connected to the database that is to be replaced.
+    #[error(
+        "others are connected to the database '{name}':\n{others}\nStop them (the scheduler, the web server, fo_backup on other hosts) and try again"
+    )]
+    DatabaseInUse {
+        /// The database.
+        name: String,
+        /// Who, a line each.
+        others: String,
+    },
+    /// The repository's folder is missing.
+    #[error(
+        "the repository {} does not exist; mount its file system, or make the folder, or name another one with --repository",
+        path.display()
+    )]
+    NoRepository {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// There is too little space.
+    #[error(
+        "{what} need {} but {} has only {} free; free space or name another place",
+        megabytes(*needed), place.display(), megabytes(*free)
+    )]
+    NoRoom {
+        /// What needs it.
+        what: &'static str,
+        /// The folder.
+        place: PathBuf,
+        /// In bytes.
+        needed: u64,
+        /// In bytes.
+        free: u64,
+    },
+    /// A snapshot says something that makes no sense.
+    #[error("snapshot {id} cannot be restored: {why}")]
+    Snapshot {
+        /// Its id.
+        id: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// FOSSology's user or group is not known on this host.
+    #[error(
+        "this host has no {kind} '{name}' (fossology.conf, PROJECT{}), to whom the repository should belong; make it, or run as the user who owns the repository",
+        kind.to_uppercase()
+    )]
+    NoOwner {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The demonstration's own instance could not be made.
+    #[error(transparent)]
+    Sample(#[from] crate::demo::Error),
+    /// A command of the demonstration failed.
+    #[error("'{command}' ended with {status}")]
+    Demo {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: String,
+    },
     /// A file of ours could not be read or written.
     #[error("{doing} {}: {source}", path.display())]
     Io {
@@ -50,6 +122,10 @@ pub enum Error {
 
 /// The result of operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
+}
 
 impl Error {
     /// Adds what was being done and where to an I/O error; for `map_err`.

@@ -6,6 +6,8 @@
 use super::{Error, Result};
 use crate::fossology::config::{Config, DbConf};
 use crate::fossology::database::{Database, assert_fossology};
+use crate::fossology::repository::Owner;
+use nix::unistd::{Group, Uid, User};
 use postgres::Client;
 use std::path::Path;
 
@@ -43,27 +45,59 @@ impl Instance {
     /// # Errors
     /// [`Error::VaultInRepository`].
     pub fn expect_outside(&self, location: &str) -> Result<()> {
-        let repository = self.config.layout.path();
-        let real = repository
-            .canonicalize()
-            .unwrap_or_else(|_| repository.to_owned());
-        // The vault may not exist yet; then what of its path exists decides.
-        let mut place = Path::new(location);
-        let place = loop {
-            if let Ok(place) = place.canonicalize() {
-                break place;
-            }
-            match place.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => place = parent,
-                _ => return Ok(()),
-            }
-        };
-        if place.starts_with(&real) {
-            return Err(Error::VaultInRepository {
-                vault: location.to_owned(),
-                repository: real,
-            });
-        }
-        Ok(())
+        expect_outside(self.config.layout.path(), location)
     }
+
+    /// To whom what is written into the repository has to belong: FOSSology's user and group when
+    /// this process runs as root, else whoever runs it.
+    ///
+    /// # Errors
+    /// When they are not known here.
+    pub fn owner(&self) -> Result<Option<Owner>> {
+        if !Uid::effective().is_root() {
+            return Ok(None);
+        }
+        let none = |kind, name| Error::NoOwner { kind, name };
+        let (user, group) = (self.config.user(), self.config.group());
+        let uid = User::from_name(&user)
+            .ok()
+            .flatten()
+            .ok_or_else(|| none("user", user))?
+            .uid;
+        let gid = Group::from_name(&group)
+            .ok()
+            .flatten()
+            .ok_or_else(|| none("group", group))?
+            .gid;
+        Ok(Some(Owner {
+            uid: uid.as_raw(),
+            gid: gid.as_raw(),
+        }))
+    }
+}
+
+/// Refuses a vault's location below a repository's path.
+///
+/// # Errors
+/// [`Error::VaultInRepository`].
+pub fn expect_outside(repository: &Path, location: &str) -> Result<()> {
+    let real = repository
+        .canonicalize()
+        .unwrap_or_else(|_| repository.to_owned());
+    // The vault may not exist yet; then what of its path exists decides.
+    let absolute = std::path::absolute(location)
+        .map_err(Error::io("looking for the vault", Path::new(location)))?;
+    let Some(place) = absolute
+        .ancestors()
+        .find_map(|place| place.canonicalize().ok())
+    else {
+        return Ok(());
+    };
+    if place.starts_with(&real) {
+        return Err(Error::VaultInRepository {
+            vault: location.to_owned(),
+            repository: real,
+        });
+    }
+    Ok(())
 }

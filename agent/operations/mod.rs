@@ -5,10 +5,12 @@
 //! reads arguments: progress goes to a [`Progress`], results come back as values.
 
 pub mod backup;
+pub mod check;
 mod context;
 mod error;
 pub mod init;
 mod instance;
+pub mod restore;
 mod scratch;
 pub mod verify;
 

@@ -34,6 +34,11 @@ pub(super) struct Local {
 impl Local {
     /// Makes the directory if it is missing.
     pub fn make(root: &Path) -> Result<()> {
+        if fs::metadata(root).is_ok_and(|found| !found.is_dir()) {
+            return Err(Error::NotEmpty {
+                location: root.display().to_string(),
+            });
+        }
         make_folder(root).map_err(Error::io("making", root.display()))
     }
 
@@ -258,6 +263,18 @@ impl Spool for LocalSpool {
             .as_file()
             .sync_data()
             .map_err(Error::io("syncing", key))?;
+        // Its name is the digest of its content, so one of another size is damaged.
+        let damaged = self.local.size(key)?.filter(|size| *size != self.written);
+        if damaged.is_some() {
+            log::warn!("{key} in the vault was damaged and is replaced");
+            self.file
+                .persist(self.local.path(key))
+                .map_err(|error| Error::io("naming", key)(error.error))?;
+            let path = self.local.path(key);
+            let folder = path.parent().unwrap_or(&self.local.root);
+            sync_folder(folder).map_err(Error::io("syncing", folder.display()))?;
+            return Ok(Put::Made);
+        }
         self.local.publish(self.file, key)
     }
 }
@@ -314,6 +331,21 @@ mod tests {
         assert_eq!(local.put(&key, b"first").unwrap(), Put::Made);
         assert_eq!(local.put(&key, b"second").unwrap(), Put::Existed);
         assert_eq!(local.read(&key, 0, 5).unwrap(), b"first");
+    }
+
+    #[test]
+    fn a_cut_object_gives_way_to_the_whole_one() {
+        let (_dir, local) = local();
+        let key = Key::from_text("packs/00/x");
+        let publish = |text: &[u8]| {
+            let mut spool = local.spool().unwrap();
+            spool.write_all(text).unwrap();
+            spool.publish(&key).unwrap()
+        };
+        assert_eq!(publish(b"cut"), Put::Made);
+        assert_eq!(publish(b"whole"), Put::Made);
+        assert_eq!(local.read(&key, 0, 5).unwrap(), b"whole");
+        assert_eq!(publish(b"whole"), Put::Existed);
     }
 
     #[test]

@@ -73,7 +73,9 @@ impl Vault {
     /// When something else lies there, or the vault belongs to another instance.
     pub fn init(location: &str, instance: Uuid) -> Result<Self> {
         let storage = open_storage(location, true)?;
-        if storage.size(&Key::head())?.is_none() && !storage.list("")?.is_empty() {
+        // The instructions alone are what an init leaves that was killed.
+        let foreign = |object: &Object| object.key != Key::restore_md();
+        if storage.size(&Key::head())?.is_none() && storage.list("")?.iter().any(foreign) {
             return Err(Error::NotEmpty {
                 location: location.to_owned(),
             });

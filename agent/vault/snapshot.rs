@@ -86,6 +86,8 @@ pub struct Database {
     pub name: String,
     /// The files of pg_dump's directory format.
     pub files: BTreeMap<String, Stream>,
+    /// The major version of the pg_dump that made it; reading it takes at least that one.
+    pub tool_major: u32,
     /// Encoding, collation, owner, extensions, roles and settings, as the instance gave them.
     pub properties: serde_json::Value,
 }

@@ -70,6 +70,7 @@ pub trait Spool: io::Write + Send {
     /// Forgets what was written after the first `len` bytes.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
-    /// Gives the object its name; durable when this returns.
+    /// Gives the object its name, which has to be the digest of its content; durable when this
+    /// returns. An object of that name and another size is damaged and replaced.
     fn publish(self: Box<Self>, key: &Key) -> Result<Put>;
 }

@@ -6,6 +6,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod fixture;
+pub mod trouble;
 pub mod world;
 
 use fossology_backup::blob::{PfileName, Tree, TreeSet};

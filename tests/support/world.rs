@@ -12,7 +12,8 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub struct World {
-    pub sample: Sample,
+    /// The instance; a world that was made [`World::empty`] has none.
+    sample: Option<Sample>,
     pub cluster: Cluster,
     pub folder: TempDir,
 }
@@ -25,7 +26,7 @@ pub struct Called {
 }
 
 impl Called {
-    fn new(output: &Output) -> Self {
+    pub fn new(output: &Output) -> Self {
         Self {
             // A signal ends it with 128 and the signal's number, as a shell says it.
             code: output.status.code().unwrap_or_else(|| {
@@ -78,13 +79,20 @@ impl World {
     }
 
     pub fn with(options: Options) -> Self {
+        let mut world = Self::empty();
+        let place = world.path("instance");
+        std::fs::create_dir(&place).unwrap();
+        world.sample = Some(Sample::build(&place, &world.cluster, options).unwrap());
+        world
+    }
+
+    /// A world without an instance: for one that is brought along.
+    pub fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Cluster::start(folder.path()).unwrap();
-        std::fs::create_dir(folder.path().join("instance")).unwrap();
         std::fs::create_dir(folder.path().join("scratch")).unwrap();
-        let sample = Sample::build(&folder.path().join("instance"), &cluster, options).unwrap();
         Self {
-            sample,
+            sample: None,
             cluster,
             folder,
         }
@@ -97,6 +105,16 @@ impl World {
         world
     }
 
+    #[track_caller]
+    pub fn sample(&self) -> &Sample {
+        self.sample.as_ref().unwrap()
+    }
+
+    #[track_caller]
+    pub fn sample_mut(&mut self) -> &mut Sample {
+        self.sample.as_mut().unwrap()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -107,16 +125,25 @@ impl World {
 
     /// The command with the world's instance and vault.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.command_for(&self.sample.sysconfdir(), arguments)
+        self.command_for(&self.sample().sysconfdir(), arguments)
     }
 
     pub fn command_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Command {
+        self.command_with(sysconfdir, &self.vault(), arguments)
+    }
+
+    /// The command with the world's instance and another vault.
+    pub fn command_at(&self, vault: impl AsRef<Path>, arguments: &[&str]) -> Command {
+        self.command_with(&self.sample().sysconfdir(), vault.as_ref(), arguments)
+    }
+
+    fn command_with(&self, sysconfdir: &Path, vault: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fo_backup"));
         command
             .arg("-c")
             .arg(sysconfdir)
             .arg("--vault")
-            .arg(self.vault())
+            .arg(vault)
             .args(arguments)
             .env("FO_BACKUP_SCRATCH", self.path("scratch"))
             .stdin(Stdio::null());
@@ -129,6 +156,10 @@ impl World {
 
     pub fn call_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Called {
         Called::new(&self.command_for(sysconfdir, arguments).output().unwrap())
+    }
+
+    pub fn call_at(&self, vault: impl AsRef<Path>, arguments: &[&str]) -> Called {
+        Called::new(&self.command_at(vault, arguments).output().unwrap())
     }
 
     /// Makes a snapshot and gives back what `--json` says of it.

@@ -222,6 +222,17 @@ impl Sample {
         Ok(client)
     }
 
+    /// The key that the last pfile got.
+    pub fn last_pfile(&self) -> i32 {
+        self.keys.pfile
+    }
+
+    /// Lets the next pfile get the key after this one: as after keys that others took and never
+    /// used, or after a return to an older state of the database.
+    pub fn set_last_pfile(&mut self, key: i32) {
+        self.keys.pfile = key;
+    }
+
     /// The keys of all uploads that are not deleted, in their order.
     pub fn uploads(&self) -> Vec<i32> {
         self.uploads.keys().copied().collect()

@@ -8,10 +8,12 @@
 //! stream, nothing is held on either side, and it is several times faster than a cursor.
 
 mod moment;
+mod needs;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod uploads;
 
 pub use moment::{Moment, Needed, still_needed};
-pub use uploads::{UploadNeed, uploads_that_need};
+pub use needs::{UploadNeed, uploads_that_need};
+pub use uploads::{UploadRow, Use, in_flight, needed_now, some_files, states, uploads, uses};

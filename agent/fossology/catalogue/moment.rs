@@ -5,7 +5,7 @@
 
 use super::rows::{copy_rows, int4, int8};
 use crate::blob::{PfileName, PfileNameError, Tree, TreeSet};
-use crate::fossology::database::{Error, Result};
+use crate::fossology::database::{Error, RawText, Result};
 use postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
 /// A blob that the database needs.
@@ -25,11 +25,12 @@ pub struct Moment<'a> {
 }
 
 /// That a pfile is an upload's own file (gold).
-const IS_GOLD: &str = "EXISTS (SELECT 1 FROM upload u WHERE u.pfile_fk = p.pfile_pk)";
+pub(super) const IS_GOLD: &str = "EXISTS (SELECT 1 FROM upload u WHERE u.pfile_fk = p.pfile_pk)";
 
 /// That a pfile is somewhere in an upload's tree. `uploadtree` is the parent of every table that
 /// uploads may have of their own.
-const IS_FILE: &str = "EXISTS (SELECT 1 FROM uploadtree t WHERE t.pfile_fk = p.pfile_pk)";
+pub(super) const IS_FILE: &str =
+    "EXISTS (SELECT 1 FROM uploadtree t WHERE t.pfile_fk = p.pfile_pk)";
 
 impl<'a> Moment<'a> {
     /// Begins the transaction; its moment is that of its first question.
@@ -135,10 +136,12 @@ impl<'a> Moment<'a> {
             )
             .map_err(Error::sql("asking for the names of blobs"))?;
         let blobs = rows.iter().filter_map(|row| {
-            let (sha1, md5): (&str, &str) = (row.get(1), row.get(2));
+            // A broken row may hold anything, bytes that are no text included.
+            let (sha1, md5): (RawText, RawText) = (row.get(1), row.get(2));
+            let size = row.get::<_, Option<i64>>(3).unwrap_or(-1);
             Some(Needed {
                 pfile: u32::try_from(row.get::<_, i32>(0)).ok()?,
-                name: PfileName::from_database(sha1.as_bytes(), md5.as_bytes(), row.get(3)),
+                name: PfileName::from_database(sha1.bytes(), md5.bytes(), size),
                 trees: TreeSet::NONE,
             })
         });
@@ -149,7 +152,47 @@ impl<'a> Moment<'a> {
     ///
     /// # Errors
     /// When the connection is lost, or `each` fails.
-    pub fn sorted(&mut self, mut each: impl FnMut(Needed) -> Result<()>) -> Result<()> {
+    pub fn sorted(&mut self, each: impl FnMut(Needed) -> Result<()>) -> Result<()> {
+        self.sorted_where(
+            &format!(
+                "SELECT p.pfile_pk, p.pfile_sha1, p.pfile_md5, p.pfile_size, {IS_GOLD} AS gold, {IS_FILE} AS file
+                   FROM pfile p"
+            ),
+            each,
+        )
+    }
+
+    /// As [`Moment::sorted`], the blobs that these uploads need, in the trees where these need them.
+    ///
+    /// # Errors
+    /// When the connection is lost, or `each` fails.
+    pub fn sorted_of(
+        &mut self,
+        uploads: &[i32],
+        each: impl FnMut(Needed) -> Result<()>,
+    ) -> Result<()> {
+        let list: Vec<String> = uploads.iter().map(i32::to_string).collect();
+        let list = list.join(",");
+        self.sorted_where(
+            &format!(
+                "SELECT p.pfile_pk, p.pfile_sha1, p.pfile_md5, p.pfile_size, w.gold, w.file
+                   FROM pfile p JOIN (
+                        SELECT pfile_fk, bool_or(gold) AS gold, bool_or(NOT gold) AS file FROM (
+                            SELECT DISTINCT pfile_fk, false AS gold FROM uploadtree
+                             WHERE upload_fk IN ({list})
+                             UNION ALL
+                            SELECT pfile_fk, true FROM upload WHERE upload_pk IN ({list})) AS u
+                         GROUP BY pfile_fk) AS w ON w.pfile_fk = p.pfile_pk"
+            ),
+            each,
+        )
+    }
+
+    fn sorted_where(
+        &mut self,
+        query: &str,
+        mut each: impl FnMut(Needed) -> Result<()>,
+    ) -> Result<()> {
         self.transaction
             .batch_execute("SET LOCAL work_mem = '64MB'")
             .map_err(Error::sql("asking for memory to sort in"))?;
@@ -157,8 +200,7 @@ impl<'a> Moment<'a> {
             &mut self.transaction,
             "listing the blobs that are needed",
             &format!(
-                "SELECT * FROM (SELECT p.pfile_pk, p.pfile_sha1, p.pfile_md5, p.pfile_size, {IS_GOLD} AS gold, {IS_FILE} AS file
-                   FROM pfile p) AS n WHERE gold OR file
+                "SELECT * FROM ({query}) AS n WHERE gold OR file
                  ORDER BY pfile_sha1 COLLATE \"C\", pfile_md5 COLLATE \"C\", pfile_size"
             ),
             |row| {
@@ -166,7 +208,11 @@ impl<'a> Moment<'a> {
                     return Ok(());
                 };
                 let holds = |field: Option<&[u8]>, tree| {
-                    if field == Some(&[1]) { TreeSet::of(tree) } else { TreeSet::NONE }
+                    if field == Some(&[1]) {
+                        TreeSet::of(tree)
+                    } else {
+                        TreeSet::NONE
+                    }
                 };
                 each(Needed {
                     pfile,
@@ -181,6 +227,25 @@ impl<'a> Moment<'a> {
         )
     }
 
+    /// How many rows `pfile` has, and the sum of their sizes in bytes.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn totals(&mut self) -> Result<(u64, u64)> {
+        let row = self
+            .transaction
+            .query_one(
+                "SELECT count(*), least(coalesce(sum(greatest(pfile_size, 0)), 0), 9223372036854775807)::bigint
+                   FROM pfile",
+                &[],
+            )
+            .map_err(Error::sql("counting blobs"))?;
+        Ok((
+            row.get::<_, i64>(0).unsigned_abs(),
+            row.get::<_, i64>(1).unsigned_abs(),
+        ))
+    }
+
     /// FOSSology's release, from `sysconfig`.
     ///
     /// # Errors
@@ -193,7 +258,8 @@ impl<'a> Moment<'a> {
                 &[],
             )
             .map_err(Error::sql("asking for FOSSology's release"))?;
-        Ok(row.and_then(|row| row.get(0)))
+        let release = row.and_then(|row| row.get::<_, Option<RawText>>(0));
+        Ok(release.map(|release| release.lossy().into_owned()))
     }
 
     /// What identifies the table of pfiles (cluster, timeline, database, table), and the last

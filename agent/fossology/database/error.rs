@@ -160,6 +160,17 @@ pub enum Error {
         /// The version that this program makes.
         known: u32,
     },
+    /// The role may not make our tables.
+    #[error(
+        "making our own tables: {message}\n\
+         Let the database's owner or a superuser run in it: GRANT CREATE ON SCHEMA public TO {role}"
+    )]
+    NoTables {
+        /// The role's name, quoted as SQL needs it.
+        role: String,
+        /// What the server said.
+        message: String,
+    },
     /// PostgreSQL's programs are not there in a version that fits the server.
     #[error(
         "pg_dump and pg_restore of version {needed} or newer are needed, found: {found}\n         Install the Debian package postgresql-client-{needed}          (or set the folder of the programs in fo_backup.toml)."

@@ -27,7 +27,7 @@ const SCHEMA: &str = "
     CREATE TABLE upload (upload_pk serial PRIMARY KEY, upload_filename text NOT NULL,
         upload_mode int NOT NULL, pfile_fk int, expire_action char(1));
     CREATE TABLE uploadtree (uploadtree_pk serial PRIMARY KEY, upload_fk int, pfile_fk int,
-        ufile_name text);
+        ufile_mode int, ufile_name text);
     CREATE TABLE users (user_pk serial PRIMARY KEY, user_name text NOT NULL);
     CREATE TABLE job (job_pk serial PRIMARY KEY, job_queued timestamptz,
         job_priority int NOT NULL DEFAULT 0, job_name text, job_upload_fk int, job_user_fk int,

@@ -125,6 +125,12 @@ impl Layout {
         }
     }
 
+    /// The same layout of a repository in another folder.
+    #[must_use]
+    pub fn at(&self, path: impl Into<PathBuf>) -> Self {
+        Self::new(path, self.depth, self.ranges.clone())
+    }
+
     /// The repository's folder.
     pub fn path(&self) -> &Path {
         &self.path

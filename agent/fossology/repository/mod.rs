@@ -3,9 +3,19 @@
 
 //! FOSSology's repository: where a blob lies, and how one is read and written there.
 
+mod access;
+mod importer;
 mod layout;
+mod partial;
 mod reader;
+mod roots;
+#[cfg(test)]
+mod tests;
 mod trees;
 
+pub use access::Owner;
+pub use importer::{Begun, Imported, Importer};
 pub use layout::{Layout, Range, Root};
+pub use partial::PartialBlob;
 pub use reader::{Found, ReadError, Reader};
+pub use roots::roots_on_disk;

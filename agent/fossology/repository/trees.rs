@@ -25,10 +25,16 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Opens the repository's folder; those of the trees follow when they are needed.
+    /// Opens the repository's folder; those of the trees follow when they are needed. A tree that
+    /// does not exist is looked for again each time: it may be made, or mounted, later.
     pub fn open(layout: Layout) -> Result<Self> {
-        let folder = nix::fcntl::open(layout.path(), folder_flags(), Mode::empty())
-            .map_err(|e| Error::io("opening the repository", layout.path())(e.into()))?;
+        let folder =
+            nix::fcntl::open(layout.path(), folder_flags(), Mode::empty()).map_err(|errno| {
+                Error::NoRepository {
+                    path: layout.path().to_owned(),
+                    source: errno.into(),
+                }
+            })?;
         let roots = layout.roots().iter().map(|_| OnceLock::new()).collect();
         Ok(Self {
             layout,
@@ -37,6 +43,7 @@ impl Trees {
         })
     }
 
+    /// The layout it was opened with.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -52,6 +59,7 @@ impl Trees {
         hosts.filter_map(move |host| self.number(host, tree))
     }
 
+    /// The root with this number.
     pub fn root(&self, number: usize) -> &Root {
         &self.layout.roots()[number]
     }
@@ -137,6 +145,7 @@ impl BlobPath {
         Self { text, folders, end }
     }
 
+    /// The path, relative to the tree.
     pub fn as_path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.text[..self.end]))
     }

@@ -211,6 +211,7 @@ fn take(
         database: Database {
             name: instance.database.name().to_owned(),
             files,
+            tool_major: tools.major(),
             properties: serde_json::to_value(properties).unwrap_or_default(),
         },
         configuration,

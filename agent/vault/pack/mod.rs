@@ -31,6 +31,10 @@ pub(super) const FRAME_MOST: usize = 8 << 20;
 /// The size at which a pack is complete, in bytes.
 pub const PACK_TARGET: u64 = 128 << 20;
 
+/// The number of blobs at which a pack is complete whatever its size, so that its index stays
+/// small in memory.
+pub const PACK_BLOBS: usize = 200_000;
+
 /// A pack that lies in the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackInfo {

@@ -5,7 +5,7 @@
 //! that counts. The index is put before the pack, so that a pack is never without its index.
 
 use super::frame::{begin_member, compressor, end_member, links, not_the_same};
-use super::{Frame, LARGE, PACK_TARGET, decode_frame};
+use super::{Frame, LARGE, PACK_BLOBS, PACK_TARGET, decode_frame};
 use crate::blob::{PfileName, Tree};
 use crate::vault::index::encode;
 use crate::vault::{Error, PackId, PackRef, Record, Result, Spool, Storage};
@@ -42,7 +42,7 @@ impl PackWriter {
 
     /// Whether the pack has its full size and should be finished.
     pub fn is_full(&self) -> bool {
-        self.len >= PACK_TARGET
+        self.len >= PACK_TARGET || self.records.len() >= PACK_BLOBS
     }
 
     /// The size so far in bytes.

@@ -1,0 +1,203 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `fo_backup check`.
+
+use super::exit::Exit;
+use super::output::{bytes, number, seconds, table};
+use super::session::Session;
+use crate::operations::check::{self, Kind, Recovery, Report};
+use crate::operations::{Instance, Result};
+use crate::vault::Vault;
+use std::time::Instant;
+
+/// Check the repository against the database; nothing is changed
+#[derive(clap::Args)]
+pub struct Args {
+    /// Read every file and compare its content with its name
+    #[arg(long)]
+    deep: bool,
+
+    /// Check only what this upload needs; may be given several times
+    #[arg(long = "upload", value_name = "N")]
+    uploads: Vec<i32>,
+}
+
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    seconds: f64,
+    ok: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// How many findings and uploads the text names.
+const SHOWN: usize = 20;
+
+pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    let settings = session.settings()?;
+    let instance = session.instance()?;
+    let vault = vault(session, &instance)?;
+    let mut uploads = args.uploads;
+    uploads.sort_unstable();
+    uploads.dedup();
+    let options = check::Options {
+        deep: args.deep,
+        uploads,
+        threads: settings.threads(),
+    };
+    let began = Instant::now();
+    let report = check::run(&instance, vault.as_ref(), &options, session.context())?;
+    let spent = began.elapsed().as_secs_f64();
+    let answer = Answer {
+        seconds: spent,
+        ok: !report.has_problems(),
+        report: &report,
+    };
+    session
+        .output
+        .result("check", &answer, || text(&report, spent));
+    Ok(if report.has_problems() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    })
+}
+
+/// The vault, if one is named and can be opened: a check goes without one, too.
+fn vault(session: &Session<'_>, instance: &Instance) -> Result<Option<Vault>> {
+    let settings = session.settings()?;
+    let Ok(location) = session.location(&settings) else {
+        return Ok(None);
+    };
+    match check::open_vault(instance, &location) {
+        Ok(vault) => Ok(Some(vault)),
+        Err(error) => {
+            log::warn!("the vault is not asked what it has: {error}");
+            Ok(None)
+        }
+    }
+}
+
+/// What to do about a kind of finding.
+fn advice(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Missing | Kind::GoldDeleted => "see below where it can come back from",
+        Kind::MissingInTree => "link it from the other tree",
+        Kind::SizeWrong | Kind::Corrupt => "remove the file, then as if it were missing",
+        Kind::Unreadable => "look at permissions and the system's log",
+        Kind::WrongPlace => "move it, or correct [REPOSITORY] in fossology.conf",
+        Kind::WrongDepth => "move it, or correct depth in fossology.conf",
+        Kind::WrongMode => "chmod 2770 folders, 0660 files",
+        Kind::WrongOwner => "chgrp to FOSSology's group",
+        Kind::BrokenRow => "look at the row of table pfile",
+        Kind::ReleaseMissing => "set it before the next fo-postinstall",
+        Kind::Orphan => "nothing needs it; maintagent -Z removes such files",
+        Kind::Debris => "remove it when no agent runs",
+        Kind::InFallback => "nothing: FOSSology reads it there",
+        Kind::InFlight => "nothing: check again when the job has ended",
+        Kind::Pruned => "nothing: a policy removed it",
+    }
+}
+
+fn recovery(recovery: Recovery) -> &'static str {
+    match recovery {
+        Recovery::OtherTree => "from the other tree",
+        Recovery::RecoverableFromGold => "from gold (gold is there)",
+        Recovery::RecoverableFromVault => "from the vault",
+        Recovery::Lost => "lost",
+    }
+}
+
+fn text(report: &Report, spent: f64) -> String {
+    let mut text = format!(
+        "{} blobs needed, {}; {} files looked at, {}{}, in {}\n",
+        number(report.needed.count),
+        bytes(report.needed.bytes),
+        number(report.files.count),
+        bytes(report.files.bytes),
+        if report.deep { ", all read" } else { "" },
+        seconds(spent),
+    );
+    if report.empty_folders > 0 {
+        text += &format!("{} folders are empty\n", number(report.empty_folders));
+    }
+    if report.hidden > 0 {
+        text += &format!(
+            "{} blobs could not be looked for: a folder is unreadable\n",
+            number(report.hidden)
+        );
+    }
+    if report.deleted > 0 {
+        text += &format!("{} blobs were deleted meanwhile\n", number(report.deleted));
+    }
+    if report.counts.is_empty() {
+        return text + "nothing was found: repository and database agree\n";
+    }
+    let mut rows = vec![["found", "count", "size", ""].map(str::to_owned).to_vec()];
+    for (kind, tally) in &report.counts {
+        let row = |name: &str, count, size: String, advice: &str| {
+            vec![name.to_owned(), number(count), size, advice.to_owned()]
+        };
+        rows.push(row(
+            kind.as_str(),
+            tally.count,
+            bytes(tally.bytes),
+            advice(*kind),
+        ));
+        for (way, count) in &tally.recovery {
+            rows.push(row(
+                &format!("  {}", recovery(*way)),
+                *count,
+                String::new(),
+                "",
+            ));
+        }
+    }
+    text += "\n";
+    text += &table(&rows, &[1, 2]);
+    if !report.uploads.is_empty() {
+        text += "\nuploads that are hit:\n";
+        for upload in report.uploads.iter().take(SHOWN) {
+            let counts: Vec<String> = upload
+                .counts
+                .iter()
+                .map(|(kind, count)| format!("{} {}", number(*count), kind.as_str()))
+                .collect();
+            text += &format!(
+                "  {} {}: {}\n",
+                upload.upload,
+                upload.filename,
+                counts.join(", ")
+            );
+        }
+        text += &more(report.uploads.len());
+    }
+    if !report.in_flight.is_empty() {
+        text += "\nuploads that are still being fetched or unpacked:\n";
+        for upload in report.in_flight.iter().take(SHOWN) {
+            text += &format!("  {} {}\n", upload.upload, upload.filename);
+        }
+        text += &more(report.in_flight.len());
+    }
+    text += "\n";
+    for finding in report.findings.iter().take(SHOWN) {
+        let name = finding.name.map(|name| name.to_string());
+        let tree = finding.tree.map_or("gold, files", |tree| tree.as_str());
+        let what = match (&finding.path, name) {
+            (Some(path), _) => path.clone(),
+            (None, Some(name)) => format!("{name} ({tree})"),
+            (None, None) => String::new(),
+        };
+        text += &format!("{} {what}: {}\n", finding.kind.as_str(), finding.detail);
+    }
+    let all: u64 = report.counts.values().map(|tally| tally.count).sum();
+    text + &more(usize::try_from(all).unwrap_or(usize::MAX))
+}
+
+fn more(all: usize) -> String {
+    match all.saturating_sub(SHOWN) {
+        0 => String::new(),
+        left => format!("  and {} more; --json has them\n", number(left as u64)),
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `fo_backup jobs`: what a restore has parked.
+
+use super::exit::Exit;
+use super::output::{number, table};
+use super::session::Session;
+use crate::fossology::jobs::{self, MUST_BE_NAMED, ParkedJob, Selection};
+use crate::operations::Result;
+use std::collections::BTreeMap;
+
+/// List or resume the jobs that a restore has parked
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Option<JobsVerb>,
+}
+
+#[derive(clap::Subcommand)]
+enum JobsVerb {
+    /// List the parked jobs
+    List,
+    /// Queue parked jobs again: all but deletions, maintenance and our own, unless they are named
+    Resume {
+        /// Only jobs of this agent, as in `--agent delagent`; may be given again
+        #[arg(long, value_name = "NAME")]
+        agent: Vec<String>,
+        /// Only this entry of the queue (jq_pk); may be given again
+        #[arg(long, value_name = "N", conflicts_with = "agent")]
+        entry: Vec<i32>,
+    },
+}
+
+#[derive(serde::Serialize)]
+struct Listed<'a> {
+    parked: &'a [ParkedJob],
+}
+
+#[derive(serde::Serialize)]
+struct Resumed {
+    resumed: BTreeMap<String, u64>,
+    changed: u64,
+    left: u64,
+}
+
+pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    let instance = session.instance()?;
+    let mut client = instance.connect("jobs")?;
+    let Some(JobsVerb::Resume { agent, entry }) = args.verb else {
+        let parked = jobs::parked(&mut client)?;
+        session
+            .output
+            .result("jobs", &Listed { parked: &parked }, || list(&parked));
+        return Ok(Exit::Done);
+    };
+    let selection = if !agent.is_empty() {
+        Selection::Agents(agent)
+    } else if !entry.is_empty() {
+        Selection::Entries(entry)
+    } else {
+        Selection::Harmless
+    };
+    let resumed = jobs::resume(&mut client, &selection)?;
+    let report = Resumed {
+        resumed: resumed.by_agent,
+        changed: resumed.changed,
+        left: resumed.left,
+    };
+    session.output.result("jobs", &report, || {
+        let all: u64 = report.resumed.values().sum();
+        let mut text = format!("{} jobs are queued again", number(all));
+        for (agent, count) in &report.resumed {
+            text += &format!("\n  {agent}: {}", number(*count));
+        }
+        if report.changed > 0 {
+            text += &format!(
+                "\n{} were changed by somebody since and are left as they are",
+                number(report.changed)
+            );
+        }
+        if report.left > 0 {
+            text += &format!(
+                "\n{} stay parked ({} have to be named)",
+                number(report.left),
+                MUST_BE_NAMED.join(", ")
+            );
+        }
+        text + "\n"
+    });
+    Ok(Exit::Done)
+}
+
+fn list(parked: &[ParkedJob]) -> String {
+    if parked.is_empty() {
+        return "no jobs are parked\n".into();
+    }
+    let head = ["entry", "job", "agent", "upload", "was", "name"].map(str::to_owned);
+    let rows = parked.iter().map(|job| {
+        vec![
+            job.jq_pk.to_string(),
+            job.job_pk.to_string(),
+            job.agent.clone(),
+            job.upload
+                .map_or(String::new(), |upload| upload.to_string()),
+            if job.was_running {
+                "running"
+            } else {
+                "waiting"
+            }
+            .to_owned(),
+            job.name.clone(),
+        ]
+    });
+    table(
+        &std::iter::once(head.to_vec())
+            .chain(rows)
+            .collect::<Vec<_>>(),
+        &[0, 1, 3],
+    )
+}

@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `fo_backup restore`.
+
+use super::exit::Exit;
+use super::output::{bytes, number, seconds};
+use super::session::Session;
+use crate::operations::restore::{self, Report};
+use crate::operations::{Error, Result};
+use crate::vault::Mode;
+use std::path::PathBuf;
+
+/// Bring a snapshot back; after an interruption the same command goes on
+#[derive(clap::Args)]
+pub struct Args {
+    /// A snapshot's id or the beginning of one, or `latest`
+    snapshot: String,
+
+    /// The database's name [default: that of Db.conf]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_database")]
+    database: Option<String>,
+
+    /// Leave the database alone; the repository gets all that the snapshot names
+    #[arg(long)]
+    no_database: bool,
+
+    /// The repository's folder [default: that of fossology.conf]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_repository")]
+    repository: Option<PathBuf>,
+
+    /// Leave the repository alone
+    #[arg(long)]
+    no_repository: bool,
+
+    /// Write the snapshot's configuration files into this folder, too
+    #[arg(long, value_name = "DIR")]
+    config_to: Option<PathBuf>,
+
+    /// Look whether it can be done and tell, change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// How to connect as a role that may create databases; a password in it belongs into the
+    /// environment variable instead, since everybody can read command lines
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FO_BACKUP_ADMIN_URL",
+        hide_env_values = true
+    )]
+    admin_url: Option<String>,
+}
+
+/// How many lines of each kind are shown.
+const SHOWN: usize = 20;
+
+#[derive(serde::Serialize)]
+struct ConfigurationOnly {
+    configuration: PathBuf,
+    files: u64,
+}
+
+pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    let settings = session.settings()?;
+    let vault = session.open_vault(&settings)?;
+    if let Some(folder) = args.config_to.as_ref().filter(|_| !args.dry_run) {
+        let files = restore::configuration(&vault, &args.snapshot, folder)?;
+        if args.no_database && args.no_repository {
+            // On an empty machine there is no configuration yet: this is how it comes back first.
+            let report = ConfigurationOnly {
+                configuration: folder.clone(),
+                files,
+            };
+            session.output.result("restore", &report, || {
+                format!("{files} configuration files are in {}\n", folder.display())
+            });
+            return Ok(Exit::Done);
+        }
+    }
+    if args.no_database && args.no_repository {
+        return Err(Error::Usage(
+            "--no-database and --no-repository leave nothing to restore; --config-to DIR brings the configuration".into(),
+        ));
+    }
+    let instance = session.instance()?;
+    let options = restore::Options {
+        database: args.database,
+        no_database: args.no_database,
+        repository: args.repository,
+        no_repository: args.no_repository,
+        dry_run: args.dry_run,
+        admin_url: args.admin_url,
+        threads: settings.threads(),
+        scratch: settings.scratch(),
+        postgres_bin: settings.postgres_bin.clone(),
+    };
+    let report = restore::run(
+        &instance,
+        &vault,
+        &args.snapshot,
+        &options,
+        session.context(),
+    )?;
+    session.output.result("restore", &report, || text(&report));
+    Ok(if report.is_incomplete() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    })
+}
+
+fn text(report: &Report) -> String {
+    let mut text = if report.dry_run {
+        format!(
+            "snapshot {} ({}) can be restored:\n",
+            report.snapshot, report.mode
+        )
+    } else {
+        format!(
+            "snapshot {} ({}) is restored, in {}\n",
+            report.snapshot,
+            report.mode,
+            seconds(report.seconds.total)
+        )
+    };
+    if let Some(database) = &report.database {
+        text += &format!("  database {}", database.name);
+        if !report.dry_run {
+            text += &format!(
+                " in {}",
+                seconds(report.seconds.database + report.seconds.switch)
+            );
+        }
+        if let Some(old) = &database.old {
+            let verb = if report.dry_run {
+                "would be kept"
+            } else {
+                "is kept"
+            };
+            text += &format!("; the one before {verb} as {old}");
+        }
+        text.push('\n');
+        let parked = database.parked_queued + database.parked_running;
+        if parked > 0 {
+            text += &format!(
+                "  {} jobs are parked ({} had been running); 'fo_backup jobs resume' lets them go on\n",
+                number(parked),
+                number(database.parked_running)
+            );
+        }
+        for setting in &database.left_out {
+            text += &format!("  not carried over: {setting}\n");
+        }
+    }
+    if let Some(repository) = &report.repository {
+        text += &format!("  repository {}", repository.display());
+        if let Some(blobs) = &report.blobs {
+            text += &format!(
+                " in {}: {} blobs written, {}; {} were there; {} replaced; {} other files",
+                seconds(report.seconds.repository),
+                number(blobs.written),
+                bytes(blobs.bytes),
+                number(blobs.kept),
+                number(blobs.replaced),
+                number(report.other_files),
+            );
+        }
+        text.push('\n');
+    }
+    if report.not_in_snapshot > 0 {
+        text += &match report.mode {
+            Mode::Gold => format!(
+                "  {} blobs are not in this gold-only snapshot and have to be unpacked again from gold\n",
+                number(report.not_in_snapshot)
+            ),
+            Mode::Full => format!(
+                "INCOMPLETE: {} blobs that the database needs were missing when the snapshot was made\n",
+                number(report.not_in_snapshot)
+            ),
+        };
+    }
+    if !report.damaged.is_empty() {
+        text += &format!(
+            "DAMAGED: {} parts of the vault could not be read:\n",
+            number(report.damaged.len() as u64)
+        );
+        for damage in report.damaged.iter().take(SHOWN) {
+            let what = damage
+                .name
+                .map_or("all of it".to_owned(), |name| name.to_string());
+            text += &format!("  pack {}: {what}: {}\n", damage.pack, damage.why);
+        }
+        text += "  'fo_backup verify --read-data' names all that is hit\n";
+    }
+    for failure in report.other_failures.iter().take(SHOWN) {
+        text += &format!("  NOT WRITTEN {failure}\n");
+    }
+    text
+}

@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a check leaves in the database: a row of the history, and its findings. A role that may
+//! not make our tables can check all the same; then nothing is left.
+
+use super::Options;
+use super::report::{Finding, Report};
+use crate::fossology::database::Error;
+use crate::fossology::findings::{FindingRow, replace_findings};
+use crate::fossology::own::{self, Outcome, Run};
+use crate::operations::Result;
+use postgres::Client;
+use serde_json::json;
+
+/// Enters the check in the history.
+///
+/// # Errors
+/// When the connection is lost.
+pub fn begin(client: &mut Client, options: &Options) -> Result<Option<Run>> {
+    let mode = if options.deep { "deep" } else { "plain" };
+    let run = own::ensure_schema(client).and_then(|()| {
+        Run::fail_dead(client)?;
+        Run::start(
+            client,
+            "check",
+            Some(mode),
+            &crate::process::host_name(),
+            &crate::process::user_name(),
+        )
+    });
+    match run {
+        Ok(run) => Ok(Some(run)),
+        Err(error @ (Error::Sql { .. } | Error::NewerSchema { .. })) => {
+            log::warn!("the check leaves no trace in the database: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes down how the check ended and what it found.
+pub fn end(run: Option<Run>, client: &mut Client, options: &Options, result: &Result<Report>) {
+    let Some(run) = run else {
+        return;
+    };
+    let noted = match result {
+        Ok(report) => {
+            let rows = report.findings.iter().flat_map(rows);
+            let outcome = if report.has_problems() {
+                Outcome::Incomplete
+            } else {
+                Outcome::Done
+            };
+            let counts = json!({
+                "needed": report.needed, "files": report.files, "findings": report.counts,
+                "hidden": report.hidden, "uploads": options.uploads,
+            });
+            replace_findings(client, &options.uploads, rows)
+                .and_then(|()| run.finish(client, outcome, None, &counts, None))
+        }
+        Err(error) => {
+            let message = error.to_string();
+            run.finish(client, Outcome::Failed, None, &json!({}), Some(&message))
+        }
+    };
+    if let Err(error) = noted {
+        log::warn!("what the check found could not be written into the database: {error}");
+    }
+}
+
+/// A finding's rows: one for each upload that it hits.
+fn rows(finding: &Finding) -> impl Iterator<Item = FindingRow> + '_ {
+    let uploads: Vec<Option<i32>> = if finding.uploads.is_empty() {
+        vec![None]
+    } else {
+        finding.uploads.iter().copied().map(Some).collect()
+    };
+    let mut detail = String::new();
+    if let Some(path) = &finding.path {
+        detail += path;
+        detail += ": ";
+    }
+    detail += &finding.detail;
+    if let Some(recovery) = finding.recovery {
+        detail += &format!(" ({})", recovery.as_str());
+    }
+    let detail = ascii(&detail);
+    uploads.into_iter().map(move |upload| FindingRow {
+        kind: finding.kind.as_str(),
+        tree: finding.tree,
+        host: finding.host.as_deref().map(ascii),
+        name: finding.name,
+        size: i64::try_from(finding.bytes).unwrap_or(i64::MAX),
+        pfile: finding.pfile.and_then(|pfile| i32::try_from(pfile).ok()),
+        upload,
+        detail: detail.clone(),
+    })
+}
+
+/// Text that a database of any encoding can hold.
+fn ascii(text: &str) -> String {
+    let escape = |sign: char| {
+        if sign.is_ascii() {
+            sign.to_string()
+        } else {
+            sign.escape_default().to_string()
+        }
+    };
+    text.chars().map(escape).collect()
+}

@@ -1,0 +1,283 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a check found. All is counted; named are only the first findings of each kind, so that a
+//! repository that is wholly lost takes no more memory than one with a scratch.
+
+use crate::blob::{PfileName, Tree};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A kind of finding. The order is that of reports: losses first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A needed blob lies nowhere.
+    Missing,
+    /// An upload's own file is gone, while what was unpacked from it is there.
+    GoldDeleted,
+    /// A needed blob is gone from one tree and whole in the other.
+    MissingInTree,
+    /// A file has another size than its name says.
+    SizeWrong,
+    /// A file has another content than its name says.
+    Corrupt,
+    /// A folder or file could not be read.
+    Unreadable,
+    /// A blob lies in a folder or on a host where FOSSology does not look for it.
+    WrongPlace,
+    /// A blob lies in too few or too many levels of folders.
+    WrongDepth,
+    /// A folder or file whose permissions make jobs fail.
+    WrongMode,
+    /// A folder or file that belongs to another group than FOSSology's.
+    WrongOwner,
+    /// A row of `pfile` whose hashes or size are none.
+    BrokenRow,
+    /// FOSSology's release is not in `sysconfig`.
+    ReleaseMissing,
+    /// A blob that no row needs.
+    Orphan,
+    /// A file that is no blob: half-written, left by a crash, a link, something else's.
+    Debris,
+    /// A blob that FOSSology reads from a later host than it would write it to.
+    InFallback,
+    /// It belongs to an upload that is still being fetched or unpacked.
+    InFlight,
+    /// Not there because a policy removed it.
+    Pruned,
+}
+
+impl Kind {
+    /// The name, as JSON and table `backup_finding` have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::GoldDeleted => "gold_deleted",
+            Self::MissingInTree => "missing_in_tree",
+            Self::SizeWrong => "size_wrong",
+            Self::Corrupt => "corrupt",
+            Self::Unreadable => "unreadable",
+            Self::WrongPlace => "wrong_place",
+            Self::WrongDepth => "wrong_depth",
+            Self::WrongMode => "wrong_mode",
+            Self::WrongOwner => "wrong_owner",
+            Self::BrokenRow => "broken_row",
+            Self::ReleaseMissing => "release_missing",
+            Self::Orphan => "orphan",
+            Self::Debris => "debris",
+            Self::InFallback => "in_fallback",
+            Self::InFlight => "in_flight",
+            Self::Pruned => "pruned",
+        }
+    }
+
+    /// Whether somebody should do something about it. What is on its way, was removed on purpose
+    /// or is read from a configured fall-back is as it should be.
+    pub fn is_problem(self) -> bool {
+        !matches!(self, Self::InFallback | Self::InFlight | Self::Pruned)
+    }
+}
+
+/// How a blob that is gone or damaged could come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// A whole copy lies in the other tree.
+    OtherTree,
+    /// The gold file of an upload that contains it is there; that it gives the blob again is only
+    /// proven by unpacking it.
+    RecoverableFromGold,
+    /// The vault has it.
+    RecoverableFromVault,
+    /// Nobody has it.
+    Lost,
+}
+
+impl Recovery {
+    /// The name, as JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherTree => "other_tree",
+            Self::RecoverableFromGold => "recoverable_from_gold",
+            Self::RecoverableFromVault => "recoverable_from_vault",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// What.
+    pub kind: Kind,
+    /// The blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<PfileName>,
+    /// The blob's key, `pfile_pk`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pfile: Option<u32>,
+    /// In which tree; none where both are meant, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Tree>,
+    /// On which repository host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The path below the repository's; bytes that are no UTF-8 as `\xNN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Bytes it is about.
+    pub bytes: u64,
+    /// How it could come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+    /// The uploads that it hits, at most [`Finding::UPLOADS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<i32>,
+    /// What was seen, in words.
+    pub detail: String,
+}
+
+impl Finding {
+    /// How many uploads a finding names.
+    pub const UPLOADS: usize = 16;
+
+    /// A finding of this kind with nothing else.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: None,
+            pfile: None,
+            tree: None,
+            host: None,
+            path: None,
+            bytes: 0,
+            recovery: None,
+            uploads: Vec::new(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// How often something was found, and how large it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// How often.
+    pub count: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// For what is gone or damaged: how it could come back.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub recovery: BTreeMap<Recovery, u64>,
+}
+
+/// All that was found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    tallies: BTreeMap<Kind, Tally>,
+    named: BTreeMap<Kind, Vec<Finding>>,
+}
+
+/// How many findings of a kind are named.
+const NAMED: usize = 10_000;
+
+impl Findings {
+    /// Counts a finding, and names it if it is one of the first of its kind.
+    pub fn add(&mut self, finding: Finding) {
+        let tally = self.tallies.entry(finding.kind).or_default();
+        tally.count += 1;
+        tally.bytes += finding.bytes;
+        if let Some(recovery) = finding.recovery {
+            *tally.recovery.entry(recovery).or_default() += 1;
+        }
+        let named = self.named.entry(finding.kind).or_default();
+        if named.len() < NAMED {
+            named.push(finding);
+        }
+    }
+
+    /// The counts, and the named findings in the order of kinds.
+    pub fn into_parts(self) -> (BTreeMap<Kind, Tally>, Vec<Finding>) {
+        (self.tallies, self.named.into_values().flatten().collect())
+    }
+}
+
+/// An upload that something hits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Affected {
+    /// Its key.
+    pub upload: i32,
+    /// Its file's name; what is no UTF-8 is replaced.
+    pub filename: String,
+    /// How many of its blobs, by kind.
+    pub counts: BTreeMap<Kind, u64>,
+}
+
+/// An upload that is still being fetched or unpacked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Arriving {
+    /// Its key.
+    pub upload: i32,
+    /// Its file's name; what is no UTF-8 is replaced.
+    pub filename: String,
+}
+
+/// The result of a check.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Whether every content was read.
+    pub deep: bool,
+    /// The uploads that were looked at; empty: all, and the repository's other files too.
+    pub only_uploads: Vec<i32>,
+    /// How many blobs the database needs, and their bytes.
+    pub needed: Tally,
+    /// How many files with names of blobs were looked at, and their bytes.
+    pub files: Tally,
+    /// How many folders were read.
+    pub folders: u64,
+    /// How many of them were empty, as deletions leave them.
+    pub empty_folders: u64,
+    /// Blobs of which nobody can tell whether they are there: a folder could not be read.
+    pub hidden: u64,
+    /// Blobs that were deleted while the check ran.
+    pub deleted: u64,
+    /// The vault that was asked what it has, if any.
+    pub vault: Option<String>,
+    /// How often each kind was found.
+    pub counts: BTreeMap<Kind, Tally>,
+    /// The first findings of each kind.
+    pub findings: Vec<Finding>,
+    /// Whether there are more findings than are named.
+    pub truncated: bool,
+    /// The uploads that losses and damage hit.
+    pub uploads: Vec<Affected>,
+    /// The uploads that are still being fetched or unpacked.
+    pub in_flight: Vec<Arriving>,
+}
+
+impl Report {
+    /// Whether something was found that somebody should look at.
+    pub fn has_problems(&self) -> bool {
+        self.counts.keys().any(|kind| kind.is_problem())
+    }
+}
+
+/// Bytes of a path as text that can be printed and stored anywhere: what is no UTF-8, and signs
+/// that control a terminal, as `\xNN`.
+pub fn printable(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for sign in chunk.valid().chars() {
+            if sign.is_control() {
+                let _ = write!(text, "{}", sign.escape_default());
+            } else {
+                text.push(sign);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}

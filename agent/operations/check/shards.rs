@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Numbered jobs done by many threads, their results taken in the order of the numbers. No thread
+//! gets further ahead than a few jobs, so results never pile up.
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+/// The results, in the order of the jobs' numbers.
+pub struct InOrder<T> {
+    tickets: Sender<usize>,
+    results: Receiver<(usize, thread::Result<T>)>,
+    early: BTreeMap<usize, thread::Result<T>>,
+    jobs: usize,
+    issued: usize,
+    next: usize,
+}
+
+impl<T> InOrder<T> {
+    /// The next result; waits for it. `None` after the last.
+    pub fn next(&mut self) -> Option<T> {
+        if self.next == self.jobs {
+            return None;
+        }
+        let result = loop {
+            if let Some(result) = self.early.remove(&self.next) {
+                break result;
+            }
+            // The threads only end when they get no more tickets.
+            let (number, result) = self.results.recv().ok()?;
+            self.early.insert(number, result);
+        };
+        self.next += 1;
+        self.issue();
+        Some(result.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    fn issue(&mut self) {
+        if self.issued < self.jobs && self.tickets.send(self.issued).is_ok() {
+            self.issued += 1;
+        }
+    }
+}
+
+/// Does `work` for each number below `jobs` in so many threads while `consume` takes the results.
+/// When `consume` ends early the other jobs are not begun.
+pub fn in_order<T: Send, R>(
+    jobs: usize,
+    threads: usize,
+    work: impl Fn(usize) -> T + Sync,
+    consume: impl FnOnce(&mut InOrder<T>) -> R,
+) -> R {
+    let window = threads + 2;
+    let (tickets, take) = bounded(window);
+    let (give, results) = bounded(window);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (take, give, work) = (take.clone(), give.clone(), &work);
+            scope.spawn(move || {
+                for number in take {
+                    let result = catch_unwind(AssertUnwindSafe(|| work(number)));
+                    if give.send((number, result)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop((take, give));
+        let mut results = InOrder {
+            tickets,
+            results,
+            early: BTreeMap::new(),
+            jobs,
+            issued: 0,
+            next: 0,
+        };
+        (0..window).for_each(|_| results.issue());
+        consume(&mut results)
+        // The tickets go with the results here: the threads end.
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn results_come_in_order_and_no_thread_runs_far_ahead() {
+        let begun = AtomicUsize::new(0);
+        let work = |number: usize| {
+            begun.fetch_max(number, Ordering::SeqCst);
+            // The first of each four is done last.
+            if number.is_multiple_of(4) {
+                thread::yield_now();
+            }
+            number
+        };
+        let mut seen = Vec::new();
+        in_order(100, 3, work, |results| {
+            while let Some(number) = results.next() {
+                assert!(begun.load(Ordering::SeqCst) <= number + 6);
+                seen.push(number);
+            }
+        });
+        assert!(seen.into_iter().eq(0..100));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_consumer_that_has_had_enough() {
+        let first = in_order(1000, 4, |number| number, InOrder::next);
+        assert_eq!(first, Some(0));
+        assert_eq!(in_order(0, 4, |number| number, InOrder::next), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "job 7")]
+    fn a_panic_reaches_the_consumer() {
+        let work = |number: usize| assert!(number != 7, "job {number}");
+        in_order(20, 2, work, |results| while results.next().is_some() {});
+    }
+}

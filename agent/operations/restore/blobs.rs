@@ -1,0 +1,241 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which blobs a restore brings back, and in which packs they lie. The database's list and the
+//! packs' indexes come in the same order, so they are merged; what is remembered is one bit for
+//! each record and tree.
+
+use crate::blob::{PfileName, Tree, TreeSet};
+use crate::fossology::catalogue::Moment;
+use crate::fossology::database::Database;
+use crate::operations::Result;
+use crate::vault::{
+    self, IndexFile, IndexMerge, PackId, PackInfo, PackRef, Record, Snapshot, Vault, rebuild_index,
+};
+use roaring::RoaringBitmap;
+use std::collections::HashMap;
+
+/// Something that the snapshot names and the vault does not give back.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Damage {
+    /// The pack.
+    pub pack: PackId,
+    /// The blob, or `None` when the whole pack cannot be used.
+    pub name: Option<PfileName>,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// The blobs to restore.
+pub(super) struct Selection {
+    pub packs: Vec<WantedPack>,
+    /// Packs that cannot be used at all.
+    pub damaged: Vec<Damage>,
+    pub blobs: u64,
+    pub bytes: u64,
+    pub not_in_snapshot: u64,
+}
+
+/// What is wanted of a pack: the numbers of its records, for each tree.
+pub(super) struct WantedPack {
+    pub index: IndexFile,
+    gold: RoaringBitmap,
+    files: RoaringBitmap,
+}
+
+impl WantedPack {
+    fn want(&mut self, number: u64, trees: TreeSet) {
+        // A pack of this program has far fewer records than there are numbers of 32 bits.
+        let number = number as u32;
+        if trees.contains(Tree::Gold) {
+            self.gold.insert(number);
+        }
+        if trees.contains(Tree::Files) {
+            self.files.insert(number);
+        }
+    }
+
+    fn trees(&self, number: u64) -> TreeSet {
+        let bit = |bitmap: &RoaringBitmap, tree| {
+            if bitmap.contains(number as u32) {
+                TreeSet::of(tree)
+            } else {
+                TreeSet::NONE
+            }
+        };
+        bit(&self.gold, Tree::Gold).union(bit(&self.files, Tree::Files))
+    }
+
+    /// The records that are wanted, with the trees that they are wanted for.
+    pub fn records(&self) -> Result<Vec<(Record, TreeSet)>, vault::Error> {
+        let mut records = Vec::new();
+        self.index.for_each(|number, record| {
+            let trees = self.trees(number);
+            if !trees.is_empty() {
+                records.push((record, trees));
+            }
+        })?;
+        Ok(records)
+    }
+}
+
+impl Selection {
+    fn new(vault: &Vault, snapshot: &Snapshot) -> Self {
+        let mut selection = Self {
+            packs: Vec::with_capacity(snapshot.packs.len()),
+            damaged: Vec::new(),
+            blobs: 0,
+            bytes: 0,
+            not_in_snapshot: 0,
+        };
+        for pack in &snapshot.packs {
+            match open_index(vault, pack) {
+                Ok(index) => selection.packs.push(WantedPack {
+                    index,
+                    gold: RoaringBitmap::new(),
+                    files: RoaringBitmap::new(),
+                }),
+                Err(error) => {
+                    selection.damaged.push(Damage {
+                        pack: pack.id,
+                        name: None,
+                        why: error.to_string(),
+                    });
+                }
+            }
+        }
+        selection
+    }
+
+    fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
+        self.packs[pack].want(number, trees);
+        self.blobs += 1;
+        self.bytes += name.size();
+    }
+
+    /// Hands out every blob that is selected.
+    pub fn for_each(&self, mut each: impl FnMut(&PfileName, TreeSet)) -> Result<()> {
+        for pack in &self.packs {
+            pack.index.for_each(|number, record| {
+                let trees = pack.trees(number);
+                if !trees.is_empty() {
+                    each(&record.name, trees);
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// A pack's index; one that is lost or damaged is made again from the pack.
+fn open_index(vault: &Vault, pack: &PackRef) -> Result<IndexFile, vault::Error> {
+    let storage = vault.storage();
+    let size = storage.size(&pack.id.key())?;
+    if size != Some(pack.size) {
+        return Err(match size {
+            None => vault::Error::Missing {
+                key: pack.id.key(),
+                location: vault.location(),
+            },
+            Some(size) => vault::Error::Damaged {
+                key: pack.id.key(),
+                why: format!("it has {size} bytes instead of {}", pack.size),
+            },
+        });
+    }
+    let whole = |index: IndexFile| index.verify().map(|()| index);
+    IndexFile::open(storage.clone(), pack.id)
+        .and_then(whole)
+        .or_else(|error| {
+            log::warn!("{error}; making the index again");
+            rebuild_index(
+                storage,
+                &PackInfo {
+                    id: pack.id,
+                    size: pack.size,
+                    indexed: false,
+                },
+            )?;
+            IndexFile::open(storage.clone(), pack.id)
+        })
+}
+
+/// The blobs that a restored database needs.
+pub(super) fn needed_by(
+    database: &Database,
+    vault: &Vault,
+    snapshot: &Snapshot,
+) -> Result<Selection> {
+    let mut client = database.connect("fo_backup restore")?;
+    let mut moment = Moment::begin(&mut client)?;
+    let mut selection = Selection::new(vault, snapshot);
+    let indexes: Vec<IndexFile> = selection
+        .packs
+        .iter()
+        .map(|pack| pack.index.clone())
+        .collect();
+    let mut merge = IndexMerge::new(&indexes)?;
+    let mut failed = None;
+    moment.sorted(|needed| {
+        let Ok(name) = needed.name else {
+            selection.not_in_snapshot += 1;
+            return Ok(());
+        };
+        match merge.seek(&name) {
+            Ok(Some((pack, number, record))) if record.name == name => {
+                selection.want(pack, number, &name, needed.trees);
+            }
+            Ok(_) => selection.not_in_snapshot += 1,
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
+        }
+        Ok(())
+    })?;
+    moment.end()?;
+    failed.map_or(Ok(selection), |error| Err(error.into()))
+}
+
+/// The blobs that a snapshot names, without asking a database.
+pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection> {
+    let mut selection = Selection::new(vault, snapshot);
+    let aliases: HashMap<PfileName, TreeSet> = snapshot
+        .aliases
+        .iter()
+        .map(|alias| (alias.name, snapshot.members.trees(alias.pfile)))
+        .collect();
+    let mut extra: HashMap<PfileName, TreeSet> = HashMap::new();
+    for path in &snapshot.extra {
+        let trees = extra.entry(path.name).or_default();
+        *trees = trees.with(path.tree);
+    }
+    let indexes: Vec<IndexFile> = selection
+        .packs
+        .iter()
+        .map(|pack| pack.index.clone())
+        .collect();
+    let mut merge = IndexMerge::new(&indexes)?;
+    let mut last = None;
+    // Members that no pack has; those whose records carry another key are not looked for.
+    let mut lacking = snapshot.members.any();
+    for alias in &snapshot.aliases {
+        lacking.remove(alias.pfile);
+    }
+    while let Some((pack, number, record)) = merge.take_next()? {
+        lacking.remove(record.pfile);
+        if last == Some(record.name) {
+            continue; // it lies in two packs
+        }
+        let trees = snapshot
+            .members
+            .trees(record.pfile)
+            .union(aliases.get(&record.name).copied().unwrap_or_default())
+            .union(extra.get(&record.name).copied().unwrap_or_default());
+        if !trees.is_empty() {
+            selection.want(pack, number, &record.name, trees);
+            last = Some(record.name);
+        }
+    }
+    selection.not_in_snapshot = lacking.len();
+    Ok(selection)
+}

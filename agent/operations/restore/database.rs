@@ -1,0 +1,274 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The database of a restore: loaded beside the old one, made ready, then swapped in. A comment on
+//! the new database says how far it is: one that was interrupted while loading is made again, one
+//! that is complete is used.
+
+use super::Options;
+use crate::fossology::database::{Admin, Database, DatabaseProperties, Tools};
+use crate::fossology::jobs::{self, Parked, Relocated};
+use crate::fossology::own::{self, Run};
+use crate::fossology::repository::Layout;
+use crate::operations::{Context, Error, Instance, Result, Scratch};
+use crate::vault::{ChunkStore, Snapshot, Stream, Vault};
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Mutex;
+
+/// The database that a restore makes.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct RestoredDatabase {
+    /// Its name.
+    pub name: String,
+    /// What the database that had the name before is called now.
+    pub old: Option<String>,
+    /// Jobs that were waiting and are parked.
+    pub parked_queued: u64,
+    /// Jobs that were running and are parked.
+    pub parked_running: u64,
+    /// Paths of reports and logs that follow the repository to its new place.
+    pub paths_moved: u64,
+    /// Settings and grants that could not be carried over.
+    pub left_out: Vec<String>,
+}
+
+/// Where the database goes.
+pub(super) struct Target {
+    admin: Admin,
+    tools: Tools,
+    base: Database,
+    name: String,
+    staging: String,
+    old: Option<String>,
+    loading: String,
+    complete: String,
+}
+
+/// A database that is complete and waits for the switch.
+pub(super) struct Staged {
+    result: RestoredDatabase,
+}
+
+impl Target {
+    /// Looks whether the name may be taken over.
+    pub fn new(
+        instance: &Instance,
+        mut admin: Admin,
+        tools: Tools,
+        name: &str,
+        snapshot: &Snapshot,
+    ) -> Result<Self> {
+        let mut old = None;
+        if admin.exists(name)? {
+            let others = admin.connected_others(name)?;
+            if !others.is_empty() {
+                return Err(Error::DatabaseInUse {
+                    name: name.to_owned(),
+                    others: others
+                        .iter()
+                        .map(|other| format!("  {other}"))
+                        .collect::<Vec<_>>()
+                        .join("\n"),
+                });
+            }
+            let now = crate::vault::now()
+                .strftime("%Y%m%dT%H%M%SZ")
+                .to_string()
+                .to_lowercase();
+            old = Some(format!("{name}_before_{now}"));
+        }
+        let id = snapshot.id.as_str();
+        Ok(Self {
+            admin,
+            tools,
+            base: instance.database.clone(),
+            name: name.to_owned(),
+            staging: format!("{name}_restore_{}", snapshot.id.short()),
+            old,
+            loading: format!("fo_backup: snapshot {id}, loading"),
+            complete: format!("fo_backup: snapshot {id}, complete"),
+        })
+    }
+
+    /// What would be made.
+    pub fn outlook(&self) -> RestoredDatabase {
+        RestoredDatabase {
+            name: self.name.clone(),
+            old: self.old.clone(),
+            ..Default::default()
+        }
+    }
+
+    /// The database that is being made.
+    pub fn staging(&self) -> Database {
+        self.base.with_name(&self.staging)
+    }
+
+    /// Gives the new database its name; the old one stays under another.
+    pub fn switch(&mut self, staged: Staged) -> Result<RestoredDatabase> {
+        let old = self.old.clone().unwrap_or_default();
+        self.admin.swap(&self.staging, &self.name, &old)?;
+        self.admin.set_marker(&self.name, None)?;
+        Ok(staged.result)
+    }
+}
+
+/// Loads the dump into the new database and makes it ready; takes the complete one that an
+/// interrupted restore has left.
+pub(super) fn stage(
+    target: &mut Target,
+    vault: &Vault,
+    snapshot: &Snapshot,
+    layout: &Layout,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Staged> {
+    let mut result = target.outlook();
+    let found = if target.admin.exists(&target.staging)? {
+        target.admin.marker(&target.staging)?
+    } else {
+        None
+    };
+    if found.as_deref() != Some(&target.complete) {
+        // Made anew also when it was loading: half a dump cannot be gone on with.
+        target
+            .admin
+            .drop_staging(&target.staging, &target.loading)?;
+        result.left_out = load(target, vault, snapshot, options, context)?;
+    } else {
+        context.progress.note(&format!(
+            "going on with database {}, which is complete",
+            target.staging
+        ));
+    }
+    // Again and again the same result, so an interruption before the mark does no harm.
+    let mut client = target.staging().connect("fo_backup restore")?;
+    own::ensure_schema(&mut client)?;
+    Run::fail_dead(&mut client)?;
+    let (parked, moved) = make_ready(&mut client, snapshot, layout)?;
+    result.parked_queued = parked.queued;
+    result.parked_running = parked.running;
+    result.paths_moved = moved.reports + moved.logs;
+    client
+        .batch_execute("ANALYZE")
+        .map_err(crate::fossology::database::Error::sql(
+            "collecting statistics",
+        ))?;
+    drop(client);
+    target
+        .admin
+        .set_marker(&target.staging, Some(&target.complete))?;
+    Ok(Staged { result })
+}
+
+fn load(
+    target: &mut Target,
+    vault: &Vault,
+    snapshot: &Snapshot,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Vec<String>> {
+    let properties: DatabaseProperties =
+        serde_json::from_value(snapshot.database.properties.clone()).map_err(|error| {
+            Error::Snapshot {
+                id: snapshot.id.to_string(),
+                why: error.to_string(),
+            }
+        })?;
+    let scratch = Scratch::new(&options.scratch)?;
+    let dump = scratch.join("dump");
+    fs::create_dir(&dump).map_err(Error::io("making", &dump))?;
+    fetch(&vault.chunks(), snapshot, &dump, options.threads, context)?;
+    let owner = target.base.role().to_owned();
+    let mut left_out =
+        target
+            .admin
+            .create(&target.staging, &owner, &properties, &target.loading)?;
+    context.progress.begin("loading the database", 0, 0);
+    let stop = || context.stop.requested();
+    let database = target.staging();
+    let restored = target.tools.restore(
+        &database,
+        &owner,
+        &dump,
+        scratch.path(),
+        options.threads.min(4),
+        &stop,
+    );
+    context.stop.check()?;
+    left_out.extend(restored?.grants_left_out);
+    context.progress.end();
+    Ok(left_out)
+}
+
+/// Brings the dump's files out of the vault, several at once.
+fn fetch(
+    chunks: &ChunkStore,
+    snapshot: &Snapshot,
+    folder: &Path,
+    threads: usize,
+    context: Context<'_>,
+) -> Result<()> {
+    let mut files: Vec<(&String, &Stream)> = snapshot.database.files.iter().collect();
+    // The largest last in the list is taken first.
+    files.sort_by_key(|(_, stream)| stream.size);
+    let total = files.iter().map(|(_, stream)| stream.size).sum();
+    context
+        .progress
+        .begin("the database's dump", files.len() as u64, total);
+    let files = Mutex::new(files);
+    let next = || {
+        files
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+            .pop()
+    };
+    std::thread::scope(|scope| {
+        let work = || -> Result<()> {
+            while let Some((name, stream)) = next() {
+                context.stop.check()?;
+                // A name comes out of a file of the vault, so it is not trusted.
+                if Path::new(name).file_name().and_then(|plain| plain.to_str()) != Some(name) {
+                    return Err(Error::Snapshot {
+                        id: snapshot.id.to_string(),
+                        why: format!("'{name}' is no name of a dump's file"),
+                    });
+                }
+                let path = folder.join(name);
+                let mut file = File::create_new(&path).map_err(Error::io("writing", &path))?;
+                chunks.copy(&path.display().to_string(), stream, &mut file)?;
+                context.progress.advance(1, stream.size);
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })?;
+    context.progress.end();
+    Ok(())
+}
+
+/// Parks what the scheduler would start, and makes paths follow the repository.
+fn make_ready(
+    client: &mut postgres::Client,
+    snapshot: &Snapshot,
+    layout: &Layout,
+) -> Result<(Parked, Relocated)> {
+    use crate::fossology::database::Error as Sql;
+    let mut step = client
+        .transaction()
+        .map_err(Sql::sql("beginning a transaction"))?;
+    let parked = jobs::park(&mut step, snapshot.id.as_str())?;
+    let mut moved = Relocated::default();
+    let old = Path::new(&snapshot.repository);
+    if old != layout.path() {
+        moved = jobs::relocate_paths(&mut step, old, layout.path())?;
+    }
+    step.commit().map_err(Sql::sql("parking jobs"))?;
+    Ok((parked, moved))
+}

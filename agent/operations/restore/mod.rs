@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A restore, from top to bottom:
+//!
+//! 1. what forbids it is looked for, before anything is touched;
+//! 2. the dump goes into a new database beside the old one, jobs are parked there, and it is
+//!    marked as complete;
+//! 3. the blobs that this database needs go into the repository, each compared with its name
+//!    before it gets its own; a good one that is there already is left alone;
+//! 4. the other directories follow, and everything is synced to disk;
+//! 5. last, old and new database change names in one transaction.
+//!
+//! Killed anywhere, FOSSology still has its old database, and the same command again takes the
+//! complete new database and the blobs that are there, and goes on. One damaged pack or blob never
+//! stops the rest: it is named at the end.
+
+mod blobs;
+mod database;
+mod directories;
+mod plan;
+mod writer;
+
+use super::{Context, Instance, Result};
+use crate::fossology::repository::Layout;
+use crate::vault::{LeaseKind, Mode, Snapshot, SnapshotId, Vault};
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub use blobs::Damage;
+pub use database::RestoredDatabase;
+pub use writer::Written;
+
+/// What is restored, and where to.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The database's name; that of Db.conf unless it is given. `None` with `no_database`.
+    pub database: Option<String>,
+    /// Leave the database alone.
+    pub no_database: bool,
+    /// The repository's path; that of fossology.conf unless it is given.
+    pub repository: Option<PathBuf>,
+    /// Leave the repository alone.
+    pub no_repository: bool,
+    /// Look and tell only.
+    pub dry_run: bool,
+    /// How to connect as a role that may create databases.
+    pub admin_url: Option<String>,
+    /// How many threads decode, check and write.
+    pub threads: usize,
+    /// Where the dump lies on its way.
+    pub scratch: PathBuf,
+    /// Where PostgreSQL's programs are, when they are not where Debian has them.
+    pub postgres_bin: Option<PathBuf>,
+}
+
+/// What came of a restore.
+#[derive(Debug, serde::Serialize)]
+pub struct Report {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// What it holds of the repository.
+    pub mode: Mode,
+    /// Whether this was only a look.
+    pub dry_run: bool,
+    /// The database, unless it was left alone.
+    pub database: Option<RestoredDatabase>,
+    /// Where the repository is.
+    pub repository: Option<PathBuf>,
+    /// Blobs, unless the repository was left alone.
+    pub blobs: Option<Written>,
+    /// Blobs that the database needs and the snapshot never had: what it was incomplete by, and
+    /// for a gold-only snapshot what has to be unpacked again.
+    pub not_in_snapshot: u64,
+    /// Blobs that the snapshot names and that cannot be read from the vault.
+    pub damaged: Vec<Damage>,
+    /// Files of the other directories that were written.
+    pub other_files: u64,
+    /// Files of the other directories that could not be written.
+    pub other_failures: Vec<String>,
+    /// How long each part took, in seconds.
+    pub seconds: Seconds,
+}
+
+/// How long each part of a restore took, in seconds.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Seconds {
+    /// The database, until it was complete.
+    pub database: f64,
+    /// The blobs and other directories, synced.
+    pub repository: f64,
+    /// The change of names.
+    pub switch: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+impl Report {
+    /// Whether something that the snapshot should give back did not come.
+    pub fn is_incomplete(&self) -> bool {
+        let lost = self.mode == Mode::Full && self.not_in_snapshot > 0;
+        lost || !self.damaged.is_empty() || !self.other_failures.is_empty()
+    }
+}
+
+/// Brings a snapshot back.
+///
+/// # Errors
+/// When something forbids it, or it could not be finished; see the head of this module for what is
+/// left then.
+pub fn run(
+    instance: &Instance,
+    vault: &Vault,
+    wanted: &str,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Report> {
+    let began = Instant::now();
+    let snapshot = vault.snapshot(wanted)?;
+    let lease = vault.lease(LeaseKind::Read, "restore")?;
+    let layout = plan::layout(instance, options);
+    let mut report = Report::new(&snapshot, &layout, options);
+    let mut plan = plan::make(instance, vault, &snapshot, &layout, options)?;
+    if options.dry_run {
+        report.database = plan.database.as_ref().map(|target| target.outlook());
+        report.seconds.total = began.elapsed().as_secs_f64();
+        return Ok(report);
+    }
+
+    let mut staged = None;
+    if let Some(target) = &mut plan.database {
+        staged = Some(database::stage(
+            target, vault, &snapshot, &layout, options, context,
+        )?);
+        report.seconds.database = began.elapsed().as_secs_f64();
+    }
+    lease.check()?;
+
+    if !options.no_repository {
+        let began = Instant::now();
+        let selection = match &plan.database {
+            Some(target) => blobs::needed_by(&target.staging(), vault, &snapshot)?,
+            None => blobs::members_of(vault, &snapshot)?,
+        };
+        report.not_in_snapshot = selection.not_in_snapshot;
+        plan::expect_space(&layout, &selection)?;
+        let (written, damaged) = writer::write(
+            vault,
+            selection,
+            &layout,
+            instance,
+            options.threads,
+            context,
+        )?;
+        report.blobs = Some(written);
+        report.damaged = damaged;
+        directories::restore(vault, &snapshot, layout.path(), instance, &mut report)?;
+        report.seconds.repository = began.elapsed().as_secs_f64();
+    }
+    lease.check()?;
+
+    if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
+        let began = Instant::now();
+        report.database = Some(target.switch(staged)?);
+        report.seconds.switch = began.elapsed().as_secs_f64();
+    }
+    report.seconds.total = began.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+impl Report {
+    fn new(snapshot: &Snapshot, layout: &Layout, options: &Options) -> Self {
+        Self {
+            snapshot: snapshot.id.clone(),
+            mode: snapshot.mode,
+            dry_run: options.dry_run,
+            database: None,
+            repository: (!options.no_repository).then(|| layout.path().to_owned()),
+            blobs: None,
+            not_in_snapshot: 0,
+            damaged: Vec::new(),
+            other_files: 0,
+            other_failures: Vec::new(),
+            seconds: Seconds::default(),
+        }
+    }
+}
+
+/// Writes a snapshot's configuration files into a folder, for a look or for an empty machine.
+///
+/// # Errors
+/// When they cannot be read from the vault or written.
+pub fn configuration(vault: &Vault, wanted: &str, folder: &std::path::Path) -> Result<u64> {
+    let snapshot = vault.snapshot(wanted)?;
+    directories::configuration(vault, &snapshot, folder)
+}

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What forbids a restore, looked for before anything is touched.
+
+use super::Options;
+use super::blobs::Selection;
+use super::database::Target;
+use crate::fossology::database::{Admin, Tools};
+use crate::fossology::repository::{Layout, Reader};
+use crate::fossology::scheduler;
+use crate::operations::{Error, Instance, Result};
+use crate::vault::{Snapshot, Vault};
+use std::path::Path;
+
+/// What will be done.
+pub(super) struct Plan {
+    pub database: Option<Target>,
+}
+
+/// Room that a restore leaves free, in bytes: a full disk harms a running system.
+const RESERVE: u64 = 64 << 20;
+
+/// The repository to restore into.
+pub(super) fn layout(instance: &Instance, options: &Options) -> Layout {
+    match &options.repository {
+        Some(path) => instance.config.layout.at(path),
+        None => instance.config.layout.clone(),
+    }
+}
+
+/// Looks whether the restore may be done.
+pub(super) fn make(
+    instance: &Instance,
+    vault: &Vault,
+    snapshot: &Snapshot,
+    layout: &Layout,
+    options: &Options,
+) -> Result<Plan> {
+    let own_database = instance.database.name();
+    let name = options.database.as_deref().unwrap_or(own_database);
+    let touches_live = (!options.no_database && name == own_database)
+        || (!options.no_repository && layout.path() == instance.config.layout.path());
+    if touches_live && let Some(place) = scheduler::running(&instance.config) {
+        return Err(Error::SchedulerRuns { place });
+    }
+    if !options.no_repository {
+        expect_repository(layout, vault, options)?;
+    }
+    let mut database = None;
+    if !options.no_database {
+        let admin = Admin::connect(&instance.database, options.admin_url.as_deref())?;
+        let major = snapshot.database.tool_major;
+        let tools = Tools::find(options.postgres_bin.as_deref(), major)?;
+        let target = Target::new(instance, admin, tools, name, snapshot)?;
+        expect_room(
+            &options.scratch,
+            "the dump on its way",
+            snapshot.counts.dump_bytes,
+        )?;
+        database = Some(target);
+    }
+    Ok(Plan { database })
+}
+
+fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
+    super::super::instance::expect_outside(layout.path(), &vault.location())?;
+    let path = layout.path();
+    if !options.dry_run && !path.exists() {
+        // Somebody who names a new place wants it made; a missing place of the configuration is
+        // more often a file system that is not mounted.
+        if options.repository.is_none() {
+            return Err(Error::NoRepository {
+                path: path.to_owned(),
+            });
+        }
+        std::fs::create_dir_all(path).map_err(Error::io("making", path))?;
+    }
+    Ok(())
+}
+
+/// Refuses when a file system has not the room for so many bytes.
+fn expect_room(folder: &Path, what: &'static str, bytes: u64) -> Result<()> {
+    let free = free(folder)?;
+    if free < bytes.saturating_add(RESERVE) {
+        return Err(Error::NoRoom {
+            what,
+            place: folder.to_owned(),
+            needed: bytes,
+            free,
+        });
+    }
+    Ok(())
+}
+
+/// Refuses when the repository's file system has not the room for what is selected. What is there
+/// already, as after an interruption, needs none.
+pub(super) fn expect_space(layout: &Layout, selection: &Selection) -> Result<()> {
+    let free = free(layout.path())?;
+    // A file takes whole blocks, and at FOSSology's usual depth a folder of its own.
+    let most = selection.bytes + selection.blobs * 8192;
+    if free >= most.saturating_add(RESERVE) {
+        return Ok(());
+    }
+    let reader = Reader::new(layout.clone())?;
+    let mut needed = 0;
+    selection.for_each(|name, trees| {
+        if trees.iter().all(|tree| reader.open(tree, name).is_err()) {
+            needed += name.size().next_multiple_of(4096);
+        }
+    })?;
+    expect_room(layout.path(), "the blobs", needed)
+}
+
+fn free(folder: &Path) -> Result<u64> {
+    let found = nix::sys::statvfs::statvfs(folder)
+        .map_err(|error| Error::io("looking for room in", folder)(error.into()))?;
+    Ok(found.blocks_available() * found.fragment_size())
+}

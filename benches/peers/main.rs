@@ -1,0 +1,176 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `make bench`: compares fo_backup with restic, rsync, tar and plain tools on a generated
+//! repository, and writes benches/RESULTS.md.
+//!
+//! Everything it makes is in its scratch folder, where the repository stays for the next run. When it
+//! dies, its PostgreSQL ends with it, and the next run removes the rest.
+
+mod error;
+mod instance;
+mod machine;
+mod measure;
+mod peers;
+mod report;
+mod results;
+mod rounds;
+mod source;
+mod targets;
+
+use clap::Parser;
+use error::{Error, Result};
+use instance::{Instance, Parameters, Repository};
+use peers::{Places, Question};
+use results::{Cache, Results};
+use rounds::Bench;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Compares fo_backup with other programs on generated data
+#[derive(Parser)]
+struct Options {
+    /// Only these, in the order of a round
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Question>,
+
+    /// A tenth of the files, one round, warm caches; RESULTS.md stays as it is
+    #[arg(long)]
+    quick: bool,
+
+    /// Only fo_backup, with a million tiny files: what memory it takes
+    #[arg(long, conflicts_with_all = ["only", "quick"])]
+    memory: bool,
+
+    /// How many files, archives aside [default: 80000; with --memory 1000000, with --quick 8000]
+    #[arg(long, env = "FO_BACKUP_BENCH_FILES")]
+    files: Option<usize>,
+
+    /// Where everything is made; 10 GB have to be free, with --memory 25 GB
+    #[arg(long, env = "FO_BACKUP_BENCH_DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench"))]
+    scratch: PathBuf,
+
+    /// Rounds with warm caches
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+
+    /// Rounds with cold caches, which take long; only root can make caches cold
+    #[arg(long, default_value_t = 1)]
+    cold_rounds: usize,
+
+    /// Measure nothing, write RESULTS.md again from the figures that are there
+    #[arg(long)]
+    report: bool,
+
+    /// What cargo says to a benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == measure::MEASURE)
+    {
+        return measure::measure_one(&arguments.collect::<Vec<OsString>>());
+    }
+    let options = Options::parse();
+    if !options.bench {
+        // `cargo test --all-targets` starts benchmarks too, to see that they start.
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let scratch = &options.scratch;
+    fs::create_dir_all(scratch).map_err(Error::io("making", scratch))?;
+    let scratch = &scratch
+        .canonicalize()
+        .map_err(Error::io("looking for", scratch))?;
+    let file = scratch.join(if options.quick {
+        "quick.json"
+    } else {
+        "results.json"
+    });
+    let mut results = Results::load(&file, &machine::describe(scratch))?;
+    if !options.report {
+        compare(options, scratch, &file, &mut results)?;
+    }
+    let page = report::page(&results);
+    println!("{page}");
+    if !options.quick {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");
+        fs::write(&path, page).map_err(Error::io("writing", &path))?;
+    }
+    Ok(())
+}
+
+fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results) -> Result<()> {
+    for program in ["restic", "rsync", "zstd", "tar", "bash"] {
+        if !machine::has(program) {
+            let message = format!("{program} is not installed: run ./mod_deps --dev");
+            return Err(Error::Usage(message));
+        }
+    }
+    let (files, shrink) = match (options.memory, options.quick) {
+        (true, _) => (1_000_000, 32),
+        (_, true) => (8_000, 1),
+        _ => (80_000, 1),
+    };
+    let parameters = Parameters {
+        files: options.files.unwrap_or(files).max(1),
+        shrink,
+    };
+    let repository = Repository::generate(scratch, parameters)?;
+    let home = scratch.join("run");
+    if home.exists() {
+        fs::remove_dir_all(&home).map_err(Error::io("removing", &home))?;
+    }
+    fs::create_dir(&home).map_err(Error::io("making", &home))?;
+    let instance = Instance::start(&home, repository)?;
+    let places = Places::new(&home, &instance)?;
+    let versions = machine::versions(env!("CARGO_BIN_EXE_fo_backup"));
+    let mut bench = Bench {
+        places,
+        instance,
+        versions: &versions,
+        when: jiff::Timestamp::now()
+            .to_string()
+            .chars()
+            .take(10)
+            .collect(),
+    };
+    if options.memory {
+        bench.ask_alone(results)?;
+        results.save(file)?;
+    } else {
+        let mut questions = Question::ALL.to_vec();
+        questions.retain(|question| options.only.is_empty() || options.only.contains(question));
+        let rounds = if options.quick { 1 } else { options.rounds };
+        bench.ask(&questions, Cache::Warm, rounds, results)?;
+        results.save(file)?;
+        if !options.quick && options.cold_rounds > 0 {
+            if nix::unistd::geteuid().is_root() {
+                questions.retain(|question| question.is_asked_cold());
+                bench.ask(&questions, Cache::Cold, options.cold_rounds, results)?;
+                results.save(file)?;
+            } else {
+                eprintln!(
+                    "only root can empty the page cache: nothing is measured with cold caches"
+                );
+            }
+        }
+    }
+    drop(bench);
+    fs::remove_dir_all(&home).map_err(Error::io("removing", &home))
+}

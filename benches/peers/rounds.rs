@@ -1,0 +1,199 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Asks the questions in rounds. Within a round the commands follow each other directly, and each
+//! round begins with another one, so that what changes on the machine hits them all alike.
+
+use super::error::{Error, Result};
+use super::instance::Instance;
+use super::measure::{Run, Sample, drop_caches, size_of};
+use super::peers::{Contender, DUMP, OURS, Places, Question};
+use super::results::{Alone, Cache, Results, Row, Section, VaultParts};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A run of the benchmark on one instance.
+pub struct Bench<'a> {
+    pub places: Places,
+    pub instance: Instance,
+    pub versions: &'a str,
+    pub when: String,
+}
+
+impl Bench<'_> {
+    /// Asks these questions with warm or cold caches, and puts the answers into the results.
+    pub fn ask(
+        &mut self,
+        questions: &[Question],
+        cache: Cache,
+        rounds: usize,
+        results: &mut Results,
+    ) -> Result<()> {
+        let mut sections: Vec<Section> = questions
+            .iter()
+            .map(|question| Section {
+                question: *question,
+                cache,
+                when: self.when.clone(),
+                versions: self.versions.to_owned(),
+                repository: self.instance.repository.size,
+                rows: Vec::new(),
+            })
+            .collect();
+        if cache == Cache::Warm {
+            self.read_all()?;
+        }
+        let mut backed_up = false;
+        for round in 0..rounds {
+            for question in Question::ALL {
+                let section = sections.iter_mut().find(|it| it.question == question);
+                match question {
+                    // The others need its outcome even when it is not asked for.
+                    Question::Full if section.is_none() && backed_up => continue,
+                    Question::Full => backed_up = true,
+                    Question::Touched if section.is_some() => self.touch_all()?,
+                    Question::New if section.is_some() => self.instance.add()?,
+                    _ if section.is_none() => continue,
+                    _ => {}
+                }
+                let mut unwanted = Vec::new();
+                let rows = section.map_or(&mut unwanted, |section| &mut section.rows);
+                let mut contenders = self.places.contenders(question);
+                let first = round % contenders.len().max(1);
+                contenders.rotate_left(first);
+                for contender in contenders {
+                    let sample = self.measure(question, &contender, cache)?;
+                    keep(rows, contender.name, sample);
+                }
+                if question == Question::Full {
+                    results.vault = Some(self.vault_parts());
+                }
+            }
+        }
+        sections
+            .into_iter()
+            .for_each(|section| results.put(section));
+        Ok(())
+    }
+
+    /// Our own verbs on a repository of very many files.
+    pub fn ask_alone(&self, results: &mut Results) -> Result<()> {
+        let mut rows = Vec::new();
+        for question in Question::ALL {
+            if matches!(question, Question::Touched | Question::New) {
+                continue;
+            }
+            for contender in self.places.contenders(question) {
+                if contender.name.starts_with(OURS) || contender.name == DUMP {
+                    let sample = self.measure(question, &contender, Cache::Warm)?;
+                    keep(&mut rows, &alone(question, contender.name), sample);
+                }
+            }
+        }
+        results.alone = Some(Alone {
+            when: self.when.clone(),
+            versions: self.versions.to_owned(),
+            repository: self.instance.repository.size,
+            rows,
+        });
+        Ok(())
+    }
+
+    /// Prepares a command, runs it, and cleans up behind it.
+    fn measure(&self, question: Question, contender: &Contender, cache: Cache) -> Result<Sample> {
+        for place in &contender.wipe {
+            wipe(place)?;
+        }
+        for run in &contender.prepare {
+            run.prepare(&self.places.log("prepare"))?;
+        }
+        let size = |place: Option<&PathBuf>| place.map_or(0, |place| size_of(place));
+        let before = size(contender.makes.as_ref());
+        if cache == Cache::Cold {
+            drop_caches()?;
+        }
+        let log = self.places.log(&format!("{question:?} {}", contender.name));
+        let mut sample = contender.run.measure(&log)?;
+        sample.size = size(contender.makes.as_ref()).saturating_sub(before);
+        let failed = match sample.code {
+            0 => String::new(),
+            code => format!(", FAILED with exit code {code}, see {}", log.display()),
+        };
+        eprintln!(
+            "{question:?}, {cache:?}: {}: {:.2} s, {:.2} s until durable{failed}",
+            contender.name, sample.seconds, sample.durable
+        );
+        if contender.passing {
+            for place in &contender.wipe {
+                wipe(place)?;
+            }
+        }
+        Ok(sample)
+    }
+
+    /// Brings all of the repository into the page cache, as far as it fits.
+    fn read_all(&self) -> Result<()> {
+        let read = "find \"$1\" -type f -exec cat {} + >/dev/null";
+        self.on_repository(read, "read all")
+    }
+
+    /// What reading through FOSSology's library does to every file.
+    fn touch_all(&self) -> Result<()> {
+        self.on_repository("find \"$1\" -type f -exec touch {} +", "touch all")
+    }
+
+    fn on_repository(&self, script: &str, what: &str) -> Result<()> {
+        let run = Run::shell(script, [self.instance.repository.path()]);
+        run.prepare(&self.places.log(what))
+    }
+
+    fn vault_parts(&self) -> VaultParts {
+        let vault = self.places.vault();
+        let files = walkdir::WalkDir::new(&vault).into_iter().flatten();
+        let size = self.instance.repository.size;
+        let mut parts = VaultParts {
+            blobs: size.files + size.gold,
+            ..VaultParts::default()
+        };
+        for file in files.filter(|entry| entry.file_type().is_file()) {
+            let bytes = file.metadata().map_or(0, |meta| meta.len());
+            let path = file.path();
+            if path.extension().is_some_and(|extension| extension == "idx") {
+                parts.indexes += bytes;
+            } else if path.starts_with(vault.join("packs")) {
+                parts.packs += bytes;
+            } else if path.starts_with(vault.join("database")) {
+                parts.database += bytes;
+            }
+        }
+        parts
+    }
+}
+
+/// The name of a row where only we are measured.
+pub fn alone(question: Question, name: &str) -> String {
+    format!("{question:?}: {name}")
+}
+
+/// Adds a sample to the command's row.
+fn keep(rows: &mut Vec<Row>, name: &str, sample: Sample) {
+    if let Some(row) = rows.iter_mut().find(|row| row.name == name) {
+        row.samples.push(sample);
+        return;
+    }
+    rows.push(Row {
+        name: name.to_owned(),
+        samples: vec![sample],
+    });
+}
+
+fn wipe(place: &Path) -> Result<()> {
+    let gone = if place.is_dir() {
+        fs::remove_dir_all(place)
+    } else if place.exists() {
+        fs::remove_file(place)
+    } else {
+        Ok(())
+    };
+    gone.map_err(Error::io("removing", place))
+}
