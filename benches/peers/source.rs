@@ -153,10 +153,13 @@ impl<'a> Project<'a> {
         text.push_str("// SPDX-License-");
         text.push_str("Identifier: ");
         text.push_str(license);
-        text.push_str("\n/*\n * ");
+        // Even the shortest file has the number that makes it unlike all others.
+        let (number, year) = (random.number(), 1995 + random.below(31));
+        text.push_str(&format!("\n/* {number:016x} "));
         push_words(&mut text, self.words, random, 6);
-        let (year, tag) = (1995 + random.below(31), random.number());
-        text.push_str(&format!("\n *\n * Copyright (C) {year} {tag:x}\n"));
+        text.push_str(&format!("\n *\n * Copyright (C) {year} "));
+        push_words(&mut text, self.words, random, 2);
+        text.push('\n');
         text.push_str(&self.heading);
         text.push_str(" */\n\n");
         let locals: Vec<String> = (0..FILE_NAMES.min(4 + bytes / 150))
@@ -174,8 +177,7 @@ impl<'a> Project<'a> {
                 self.push_line(&mut text, random, &locals);
             }
         }
-        // The tag above makes even the shortest unique.
-        text.truncate(bytes.max(60));
+        text.truncate(bytes.max(64));
         text.into_bytes()
     }
 

@@ -75,7 +75,7 @@ fn faster(
     });
     let aside = if aside { ", dump aside" } else { "" };
     Target {
-        what: format!("{question:?}, {cache:?}{aside}: against {peer}").to_lowercase(),
+        what: format!("{question:?}, {cache:?}{aside}").to_lowercase() + ": against " + peer,
         wanted: format!("at least {} as fast", times(least)),
         reached: judge(reached, times, |ratio| ratio >= least),
     }
