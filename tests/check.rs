@@ -783,11 +783,11 @@ fn a_folder_that_cannot_be_read_hides_its_blobs_and_stops_nothing() {
     let world = World::new();
     let blob = in_files_only(&world).remove(0);
     let leaf = blob.paths[0].parent().unwrap();
-    fs::set_permissions(leaf, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(leaf, fs::Permissions::from_mode(0o000)).unwrap();
     let report = expect(&world, &[], &[("unreadable", 1)]);
     assert_eq!(report["hidden"], 1);
     fs::set_permissions(leaf, fs::Permissions::from_mode(0o2770)).unwrap();
-    fs::set_permissions(&blob.paths[0], fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&blob.paths[0], fs::Permissions::from_mode(0o000)).unwrap();
     expect(&world, &["--deep"], &[("unreadable", 1), ("wrong_mode", 1)]);
 }
 
