@@ -92,7 +92,7 @@ fn advice(kind: Kind) -> &'static str {
         Kind::WrongOwner => "chgrp to FOSSology's group",
         Kind::BrokenRow => "look at the row of table pfile",
         Kind::ReleaseMissing => "set it before the next fo-postinstall",
-        Kind::Orphan => "nothing needs it; maintagent -Z removes such files",
+        Kind::Orphan => "nothing needs it; it only takes space",
         Kind::Debris => "remove it when no agent runs",
         Kind::InFallback => "nothing: FOSSology reads it there",
         Kind::InFlight => "nothing: check again when the job has ended",

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod checked;
 pub mod fixture;
 pub mod trouble;
 pub mod world;

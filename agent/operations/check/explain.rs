@@ -8,8 +8,9 @@
 
 use super::found::{Age, Found};
 use super::merge::{Verdict, Want};
-use super::report::{Affected, Arriving, Finding, Findings, Kind, Recovery};
+use super::report::{Finding, Findings, Kind, Recovery};
 use super::roots::Roots;
+use super::uploads::Uploads;
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::{self, Use};
 use crate::operations::Result;
@@ -38,14 +39,6 @@ struct Pending {
     detail: String,
 }
 
-/// What is known of an upload.
-struct Known {
-    filename: String,
-    gold: Option<PfileName>,
-    gold_is_whole: Option<bool>,
-    counts: BTreeMap<Kind, u64>,
-}
-
 /// Turns verdicts into findings.
 pub struct Explainer<'a> {
     roots: &'a Roots,
@@ -61,8 +54,8 @@ pub struct Explainer<'a> {
     strays: BTreeMap<PfileName, Vec<Found>>,
     orphans: Vec<Found>,
     bad_gold: HashSet<PfileName>,
-    in_flight: BTreeMap<i32, String>,
-    uploads: HashMap<i32, Known>,
+    /// What is known of uploads.
+    pub uploads: Uploads,
 }
 
 impl<'a> Explainer<'a> {
@@ -71,7 +64,7 @@ impl<'a> Explainer<'a> {
     /// # Errors
     /// When the connection is lost.
     pub fn new(roots: &'a Roots, client: &'a mut Client, indexes: &'a [IndexFile]) -> Result<Self> {
-        let in_flight = catalogue::in_flight(client)?;
+        let uploads = Uploads::new(client)?;
         Ok(Self {
             roots,
             client,
@@ -83,22 +76,8 @@ impl<'a> Explainer<'a> {
             strays: BTreeMap::new(),
             orphans: Vec::new(),
             bad_gold: HashSet::new(),
-            in_flight: in_flight
-                .into_iter()
-                .map(|row| (row.upload, row.filename))
-                .collect(),
-            uploads: HashMap::new(),
+            uploads,
         })
-    }
-
-    /// Whether an upload is on its way.
-    pub fn is_in_flight(&self, upload: i32) -> bool {
-        self.in_flight.contains_key(&upload)
-    }
-
-    /// Whether any upload is on its way.
-    pub fn has_in_flight(&self) -> bool {
-        !self.in_flight.is_empty()
     }
 
     /// Takes a verdict.
@@ -270,7 +249,7 @@ impl<'a> Explainer<'a> {
             .collect();
         let (pruned, not_reproducible) = catalogue::states(self.client, &keys)?;
         let uses = catalogue::uses(self.client, &keys)?;
-        self.learn(&uses)?;
+        self.uploads.learn(self.client, &uses)?;
         for item in batch {
             let Want { name, pfile, .. } = item.want;
             if !needed.contains(&pfile) {
@@ -305,7 +284,7 @@ impl<'a> Explainer<'a> {
         if matches!(item.kind, Kind::Missing | Kind::MissingInTree) {
             if pruned && !item.trees.contains(Tree::Gold) {
                 (item.kind, item.detail) = (Kind::Pruned, "removed by a policy".into());
-            } else if uses.iter().all(|one| self.is_in_flight(one.upload)) {
+            } else if uses.iter().all(|one| self.uploads.is_in_flight(one.upload)) {
                 item.kind = Kind::InFlight;
                 item.detail = "its upload is still being fetched or unpacked".into();
             }
@@ -337,11 +316,7 @@ impl<'a> Explainer<'a> {
         let mut uploads: Vec<i32> = uses.iter().map(|one| one.upload).collect();
         uploads.dedup();
         if item.kind.is_problem() {
-            for upload in &uploads {
-                if let Some(known) = self.uploads.get_mut(upload) {
-                    *known.counts.entry(item.kind).or_default() += 1;
-                }
-            }
+            self.uploads.count(&uploads, item.kind);
         }
         uploads.truncate(Finding::UPLOADS);
         let mut trees = item.trees.iter();
@@ -430,36 +405,11 @@ impl<'a> Explainer<'a> {
         Ok(())
     }
 
-    /// Asks for the uploads that are not known yet.
-    fn learn(&mut self, uses: &[Use]) -> Result<()> {
-        let unknown: BTreeSet<i32> = uses
-            .iter()
-            .map(|one| one.upload)
-            .filter(|upload| !self.uploads.contains_key(upload))
-            .collect();
-        let unknown: Vec<i32> = unknown.into_iter().collect();
-        for row in catalogue::uploads(self.client, &unknown)? {
-            let known = Known {
-                filename: row.filename,
-                gold: row.gold,
-                gold_is_whole: None,
-                counts: BTreeMap::new(),
-            };
-            self.uploads.insert(row.upload, known);
-        }
-        Ok(())
-    }
-
     /// Whether an upload's own file is there; unpacking it may give what lies in it, not itself.
     fn has_gold(&mut self, upload: i32, blob: &PfileName) -> bool {
-        let Some(known) = self.uploads.get_mut(&upload) else {
-            return false;
-        };
-        let Some(gold) = known.gold.filter(|gold| gold != blob) else {
-            return false;
-        };
-        *known.gold_is_whole.get_or_insert_with(|| {
-            !self.bad_gold.contains(&gold) && self.roots.has_whole(Tree::Gold, &gold)
+        let (roots, bad_gold) = (self.roots, &self.bad_gold);
+        self.uploads.has_gold(upload, blob, |gold| {
+            !bad_gold.contains(gold) && roots.has_whole(Tree::Gold, gold)
         })
     }
 
@@ -498,26 +448,6 @@ impl<'a> Explainer<'a> {
             bytes: found.size,
             ..Finding::new(kind, detail)
         }
-    }
-
-    /// The uploads that are hit, and those that are on their way.
-    pub fn uploads(&self) -> (Vec<Affected>, Vec<Arriving>) {
-        let mut affected: Vec<Affected> = self
-            .uploads
-            .iter()
-            .filter(|(_, known)| !known.counts.is_empty())
-            .map(|(upload, known)| Affected {
-                upload: *upload,
-                filename: known.filename.clone(),
-                counts: known.counts.clone(),
-            })
-            .collect();
-        affected.sort_by_key(|affected| affected.upload);
-        let arriving = self.in_flight.iter().map(|(upload, filename)| Arriving {
-            upload: *upload,
-            filename: filename.clone(),
-        });
-        (affected, arriving.collect())
     }
 }
 

@@ -13,11 +13,13 @@ mod content;
 mod explain;
 mod found;
 mod merge;
+mod probe;
 mod record;
 mod report;
 mod roots;
 mod shards;
 mod temporary;
+mod uploads;
 mod walk;
 
 pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Tally};
@@ -46,6 +48,9 @@ pub struct Options {
     /// How many threads read and hash.
     pub threads: usize,
 }
+
+/// How many files the walk may be ahead of the database's stream: about 60 MB.
+const AHEAD: usize = 700_000;
 
 /// Checks the repository against the database. A vault, if there is one, is asked whether it has
 /// what is lost.
@@ -121,13 +126,22 @@ fn examine(
     let mut totals = Totals::default();
     if everything {
         let work = |number| walker.read(number);
+        // While the database sorts, the walk goes ahead; as far as there is memory for.
+        let in_a_shard = (blobs as usize / walker.shards()).max(1);
+        let window = (AHEAD / in_a_shard).max(options.threads + 2);
         // One job more than there are shards: what lies outside of them.
-        in_order(walker.shards() + 1, options.threads, work, |results| {
-            let mut merger =
-                Merger::new(&walker, &mut explainer, &mut totals, Source::Walk(results));
-            merger.merge(&mut moment, &options.uploads)?;
-            merger.rest()
-        })?;
+        in_order(
+            walker.shards() + 1,
+            options.threads,
+            window,
+            work,
+            |results| {
+                let mut merger =
+                    Merger::new(&walker, &mut explainer, &mut totals, Source::Walk(results));
+                merger.merge(&mut moment, &options.uploads)?;
+                merger.rest()
+            },
+        )?;
         temporary::look(
             &roots,
             instance.config.layout.path(),
@@ -149,7 +163,7 @@ fn examine(
     context.progress.end();
     context.stop.check()?;
 
-    let (uploads, in_flight) = explainer.uploads();
+    let (uploads, in_flight) = explainer.uploads.into_parts();
     let (hidden, deleted) = (explainer.hidden, explainer.deleted);
     let (counts, findings) = explainer.findings.into_parts();
     Ok(Report {
@@ -303,7 +317,7 @@ impl<'m, 'w, 'e> Merger<'m, 'w, 'e> {
     fn finish_shard(&mut self) -> Result<()> {
         let shard = match &mut self.source {
             Source::Walk(results) => results.next().unwrap_or_default(),
-            Source::Probe(threads) => probe(self.walker, &self.wants, *threads),
+            Source::Probe(threads) => probe::probe(self.walker, &self.wants, *threads),
         };
         // What was not read must not be taken for missing.
         self.walker.context.stop.check()?;
@@ -346,32 +360,6 @@ impl<'m, 'w, 'e> Merger<'m, 'w, 'e> {
         self.explainer.take_strays(shard.strays);
         self.explainer.explain_some()
     }
-}
-
-/// Looks for the wanted blobs of a shard, each thread for as many.
-fn probe(walker: &Walker<'_>, wants: &[Want], threads: usize) -> Shard {
-    let part = wants.len().div_ceil(threads.max(1)).max(64);
-    let parts: Vec<Shard> = std::thread::scope(|scope| {
-        let workers: Vec<_> = wants
-            .chunks(part)
-            .map(|wants| scope.spawn(|| walker.probe(wants.iter().map(|want| want.name))))
-            .collect();
-        workers
-            .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    });
-    let mut whole = Shard::default();
-    for part in parts {
-        whole.found.extend(part.found);
-        whole.findings.extend(part.findings);
-        whole.hidden.extend(part.hidden);
-    }
-    whole
 }
 
 /// What the merge has to know of the repository.

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Numbered jobs done by many threads, their results taken in the order of the numbers. No thread
-//! gets further ahead than a few jobs, so results never pile up.
+//! gets further ahead than a window of jobs, so results never pile up.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
@@ -45,15 +45,16 @@ impl<T> InOrder<T> {
     }
 }
 
-/// Does `work` for each number below `jobs` in so many threads while `consume` takes the results.
-/// When `consume` ends early the other jobs are not begun.
+/// Does `work` for each number below `jobs` in so many threads while `consume` takes the results;
+/// at most `window` results wait for it. When it ends early the other jobs are not begun.
 pub fn in_order<T: Send, R>(
     jobs: usize,
     threads: usize,
+    window: usize,
     work: impl Fn(usize) -> T + Sync,
     consume: impl FnOnce(&mut InOrder<T>) -> R,
 ) -> R {
-    let window = threads + 2;
+    let window = window.max(threads).max(1);
     let (tickets, take) = bounded(window);
     let (give, results) = bounded(window);
     thread::scope(|scope| {
@@ -100,7 +101,7 @@ mod tests {
             number
         };
         let mut seen = Vec::new();
-        in_order(100, 3, work, |results| {
+        in_order(100, 3, 5, work, |results| {
             while let Some(number) = results.next() {
                 assert!(begun.load(Ordering::SeqCst) <= number + 6);
                 seen.push(number);
@@ -111,15 +112,15 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_consumer_that_has_had_enough() {
-        let first = in_order(1000, 4, |number| number, InOrder::next);
+        let first = in_order(1000, 4, 9, |number| number, InOrder::next);
         assert_eq!(first, Some(0));
-        assert_eq!(in_order(0, 4, |number| number, InOrder::next), None);
+        assert_eq!(in_order(0, 4, 9, |number| number, InOrder::next), None);
     }
 
     #[test]
     #[should_panic(expected = "job 7")]
     fn a_panic_reaches_the_consumer() {
         let work = |number: usize| assert!(number != 7, "job {number}");
-        in_order(20, 2, work, |results| while results.next().is_some() {});
+        in_order(20, 2, 0, work, |results| while results.next().is_some() {});
     }
 }

@@ -51,8 +51,8 @@ pub fn look(
             let name = entry.file_name();
             let upload = name.to_str().and_then(|name| name.parse::<i32>().ok());
             let in_use = newest >= began
-                || upload.map_or(explainer.has_in_flight(), |upload| {
-                    explainer.is_in_flight(upload)
+                || upload.map_or(explainer.uploads.has_in_flight(), |upload| {
+                    explainer.uploads.is_in_flight(upload)
                 });
             let (kind, state) = if in_use {
                 (Kind::InFlight, "in use")

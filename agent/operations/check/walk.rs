@@ -103,7 +103,8 @@ impl Walker<'_> {
         }
     }
 
-    fn depth(&self) -> usize {
+    /// How many levels of folders a blob's path has.
+    pub fn depth(&self) -> usize {
         usize::from(self.roots.layout().depth())
     }
 
@@ -142,6 +143,7 @@ impl Walker<'_> {
         }
         batch.finish(&mut shard.found);
         shard.found.sort_unstable_by_key(|found| found.name);
+        shard.found.shrink_to_fit();
         shard
     }
 
@@ -337,7 +339,8 @@ impl Walker<'_> {
         self.context.progress.advance(1, read);
     }
 
-    fn age(&self, stat: &FileStat) -> Age {
+    /// When a file was changed.
+    pub fn age(&self, stat: &FileStat) -> Age {
         match stat.st_ctime.saturating_mul(1_000_000_000) + stat.st_ctime_nsec {
             time if time >= self.began => Age::Fresh,
             time if time >= self.began - RECENT => Age::Recent,
@@ -365,87 +368,25 @@ impl Walker<'_> {
         name: &[u8],
         detail: impl Into<String>,
     ) -> Finding {
-        let below = [&place.path, name].concat();
-        Finding {
-            tree: Some(place.tree),
-            host: self.roots.list[usize::from(place.root)].host.clone(),
-            path: Some(
-                self.roots
-                    .shown(place.root, below.strip_suffix(b"/").unwrap_or(&below)),
-            ),
-            ..Finding::new(kind, detail)
-        }
+        self.finding_at(kind, place.root, &[&place.path, name].concat(), detail)
     }
 
-    /// Looks at the places where a few names have to lie, and at the same folder of every other
-    /// root; `names` are in their order.
-    pub fn probe(&self, names: impl Iterator<Item = PfileName>) -> Shard {
-        let mut shard = Shard::default();
-        let mut batch = Batch::default();
-        for name in names {
-            if self.context.stop.requested() {
-                break;
-            }
-            let below = format!("{}{name}", name.folders(self.roots.layout().depth()));
-            for (root, at) in self.roots.list.iter().zip(0..) {
-                let Some(folder) = &root.folder else {
-                    continue;
-                };
-                let place = Place {
-                    root: at,
-                    tree: root.tree,
-                    path: Vec::new(),
-                    prefix: Some(name.sha1()[..self.depth()].to_vec()),
-                    shard: None,
-                };
-                let stat = match fstatat(folder, below.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-                    Ok(stat) => stat,
-                    Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
-                    Err(errno) => {
-                        let finding =
-                            self.finding(Kind::Unreadable, &place, below.as_bytes(), errno.desc());
-                        shard.findings.push(finding);
-                        shard.hidden.push(Hidden {
-                            root: at,
-                            prefix: name.sha1().to_vec(),
-                        });
-                        continue;
-                    }
-                };
-                let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
-                if kind != SFlag::S_IFREG {
-                    let detail = debris(kind, below.as_bytes());
-                    let finding = self.finding(Kind::Debris, &place, below.as_bytes(), detail);
-                    shard.findings.push(finding);
-                    continue;
-                }
-                let number = shard.found.len();
-                shard.found.push(Found {
-                    name,
-                    size: u64::try_from(stat.st_size).unwrap_or(0),
-                    gid: stat.st_gid,
-                    root: at,
-                    mode: (stat.st_mode & 0o7777) as u16,
-                    tree: root.tree,
-                    position: Position::Right,
-                    content: Content::NotRead,
-                    age: self.age(&stat),
-                    path: None,
-                });
-                if self.deep && shard.found[number].size == name.size() {
-                    batch.read(
-                        &self.opener,
-                        folder,
-                        below.as_str(),
-                        &mut shard.found,
-                        number,
-                    );
-                }
-            }
-            self.context.progress.advance(1, 0);
+    /// A finding about what lies below a root.
+    pub fn finding_at(
+        &self,
+        kind: Kind,
+        root: u16,
+        below: &[u8],
+        detail: impl Into<String>,
+    ) -> Finding {
+        let at = &self.roots.list[usize::from(root)];
+        let below = below.strip_suffix(b"/").unwrap_or(below);
+        Finding {
+            tree: Some(at.tree),
+            host: at.host.clone(),
+            path: Some(self.roots.shown(root, below)),
+            ..Finding::new(kind, detail)
         }
-        batch.finish(&mut shard.found);
-        shard
     }
 }
 
@@ -487,7 +428,7 @@ fn parse(name: &[u8]) -> Option<PfileName> {
 }
 
 /// What a file that is no blob probably is.
-fn debris(kind: SFlag, name: &[u8]) -> &'static str {
+pub fn debris(kind: SFlag, name: &[u8]) -> &'static str {
     match kind {
         SFlag::S_IFREG if name.ends_with(b".I") => {
             "half-written: an import or a restore that was cut off"
