@@ -77,7 +77,9 @@ mod tests {
     fn whoever_listens_at_the_port_is_seen() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let text = format!("[FOSSOLOGY]\nport = {port}\naddress = 127.0.0.1\n");
+        let text = format!(
+            "[FOSSOLOGY]\nport = {port}\naddress = 127.0.0.1\n[REPOSITORY]\nlocalhost[] = * 00 ff\n"
+        );
         let config = Config::parse(std::path::Path::new("/nowhere"), text.as_bytes()).unwrap();
         assert!(running(&config).is_some_and(|place| place.contains(&port.to_string())));
         drop(listener);
