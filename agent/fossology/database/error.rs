@@ -16,7 +16,7 @@ use postgres::error::SqlState;
 pub enum Error {
     /// Nobody answers there, or the server does not take connections now.
     #[error(
-        "the database server at {place} cannot be reached: {reason}\n         Check that PostgreSQL runs there, and host and port in Db.conf."
+        "the database server at {place} cannot be reached: {reason}\nCheck that PostgreSQL runs there, and host and port in Db.conf."
     )]
     Unreachable {
         /// Host and port.
@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// The server answers, but not to this role with this password.
     #[error(
-        "the database server at {place} refuses the role '{role}': {reason}\n         Check user and password in Db.conf, that the role exists, and the server's pg_hba.conf."
+        "the database server at {place} refuses the role '{role}': {reason}\nCheck user and password in Db.conf, that the role exists, and the server's pg_hba.conf."
     )]
     Refused {
         /// Host and port.
@@ -46,7 +46,7 @@ pub enum Error {
     },
     /// The server has no database of that name.
     #[error(
-        "the server at {place} has no database '{database}'\n         Check dbname in Db.conf; `psql -l` lists what is there."
+        "the server at {place} has no database '{database}'\nCheck dbname in Db.conf; `psql -l` lists what is there."
     )]
     NoDatabase {
         /// Host and port.
@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// The database is there, but it is not FOSSology's.
     #[error(
-        "'{database}' is not a FOSSology database, it lacks: {}\n         Check dbname in Db.conf; in a new installation run fo-postinstall first.",
+        "'{database}' is not a FOSSology database, it lacks: {}\nCheck dbname in Db.conf; in a new installation run fo-postinstall first.",
         missing.join(", ")
     )]
     NotFossology {
@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// The connection broke while it was used.
     #[error(
-        "the connection to the database was lost while {doing}: {reason}\n         Was the server stopped or restarted? Run the same command again."
+        "the connection to the database was lost while {doing}: {reason}\nWas the server stopped or restarted? Run the same command again."
     )]
     Lost {
         /// What was being done.
@@ -102,7 +102,7 @@ pub enum Error {
     AdminUrl,
     /// The role may not do what a restore needs.
     #[error(
-        "the role '{role}' may not {what}\n         Let a PostgreSQL superuser run: ALTER ROLE {role} CREATEDB;          or give a connection that may with --admin-url."
+        "the role '{role}' may not {what}\nLet a PostgreSQL superuser run: ALTER ROLE {role} CREATEDB;          or give a connection that may with --admin-url."
     )]
     NotAllowed {
         /// The role's name, quoted as SQL needs it.
@@ -112,7 +112,7 @@ pub enum Error {
     },
     /// A database cannot be made with the properties of the snapshot's.
     #[error(
-        "the database '{database}' cannot be made like the one in the snapshot ({like}): {message}\n         The server needs that locale (on Debian: dpkg-reconfigure locales, then restart PostgreSQL);          SQL_ASCII with another locale than C takes a superuser (--admin-url)."
+        "the database '{database}' cannot be made like the one in the snapshot ({like}): {message}\nThe server needs that locale (on Debian: dpkg-reconfigure locales, then restart PostgreSQL);          SQL_ASCII with another locale than C takes a superuser (--admin-url)."
     )]
     CannotCreateLike {
         /// The database to be made.
@@ -130,7 +130,7 @@ pub enum Error {
     Absent(String),
     /// Others are connected to a database that has to be renamed or dropped.
     #[error(
-        "others are connected to the database '{database}':{}\n         Stop the scheduler and the web server, then run the same command again.",
+        "others are connected to the database '{database}':{}\nStop the scheduler and the web server, then run the same command again.",
         sessions.iter().map(|s| format!("\n  {s}")).collect::<String>()
     )]
     InUse {
@@ -173,7 +173,7 @@ pub enum Error {
     },
     /// PostgreSQL's programs are not there in a version that fits the server.
     #[error(
-        "pg_dump and pg_restore of version {needed} or newer are needed, found: {found}\n         Install the Debian package postgresql-client-{needed}          (or set the folder of the programs in fo_backup.toml)."
+        "pg_dump and pg_restore of version {needed} or newer are needed, found: {found}\nInstall the Debian package postgresql-client-{needed} (or set the folder of the programs in fo_backup.toml)."
     )]
     NoTools {
         /// The server's major version.

@@ -53,17 +53,22 @@ impl Tools {
         debian: &Path,
         path: &OsStr,
     ) -> Result<Self> {
-        let mut found: Vec<Self> = match configured {
-            Some(folder) => Self::at(folder).into_iter().collect(),
+        // One after the other, because asking a program for its version takes a moment.
+        let mut found = Vec::new();
+        let candidates: Box<dyn Iterator<Item = Self>> = match configured {
+            Some(folder) => Box::new(Self::at(folder).into_iter()),
             None => {
                 let mut tools = in_debian(debian);
                 tools.sort_by_key(|tools| tools.major);
-                tools.extend(env::split_paths(path).filter_map(|folder| Self::at(&folder)));
-                tools
+                let others = env::split_paths(path).filter_map(|folder| Self::at(&folder));
+                Box::new(tools.into_iter().chain(others))
             }
         };
-        if let Some(fits) = found.iter().position(|tools| tools.major >= needed) {
-            return Ok(found.swap_remove(fits));
+        for tools in candidates {
+            if tools.major >= needed {
+                return Ok(tools);
+            }
+            found.push(tools);
         }
         let found = match (found.as_slice(), configured) {
             ([], Some(folder)) => format!("none in {}", folder.display()),

@@ -88,8 +88,8 @@ impl Reader {
         self.trees.layout()
     }
 
-    /// Reads a whole blob into `buf` (what was in it is gone) from the first of its places that
-    /// has it, as FOSSology does. After an error `buf` is empty.
+    /// Appends a whole blob to `buf`, from the first of its places that has it, as FOSSology does.
+    /// After an error `buf` is as it was.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -101,9 +101,10 @@ impl Reader {
     ) -> Result<Found<'a>, ReadError> {
         let path = BlobPath::new(name, self.layout().depth());
         let (file, number, found) = self.find(tree, name, &path)?;
+        let start = buf.len();
         let read = read_whole(&file, name.size(), buf);
         if read.is_err() {
-            buf.clear();
+            buf.truncate(start);
         }
         read.map_err(|why| why.at(self.trees.full_path(number, &path)))?;
         Ok(found)
@@ -204,11 +205,11 @@ pub(super) fn read_whole(file: &File, size: u64, buf: &mut Vec<u8>) -> Result<()
         check_size(file, size)?;
     }
     let expected = usize::try_from(size).map_err(|e| Why::Io(io::Error::other(e)))?;
-    // Only what lies beyond the last blob's end is filled with zeros here.
-    buf.resize(expected + 1, 0);
+    let start = buf.len();
+    buf.resize(start + expected + 1, 0);
     let mut filled = 0;
     let failed = loop {
-        match file.read_at(&mut buf[filled..], filled as u64) {
+        match file.read_at(&mut buf[start + filled..], filled as u64) {
             Ok(0) => break None,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -219,7 +220,7 @@ pub(super) fn read_whole(file: &File, size: u64, buf: &mut Vec<u8>) -> Result<()
         }
     };
     if failed.is_none() && filled == expected {
-        buf.truncate(expected);
+        buf.truncate(start + expected);
         return Ok(());
     }
     check_size(file, size)?;

@@ -27,7 +27,7 @@ use packer::Packer;
 use postgres::Client;
 use select::Selection;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a backup is made.
@@ -136,15 +136,21 @@ fn take(
     let mut moment = Moment::begin(&mut catalogue)?;
     let exported = moment.export()?;
     let time = crate::vault::now();
+    let properties = properties(moment.transaction())?;
+    let release = moment.release()?;
 
+    // Each job of pg_dump is a connection, which a small database is not worth.
+    let jobs = (properties.size / (256 << 20) + 1).min(4) as usize;
     // Whichever side fails first stops the other.
     let failed = AtomicBool::new(false);
     let stop = || context.stop.requested() || failed.load(Ordering::Relaxed);
     let (dumped, packed) = std::thread::scope(|scope| {
         let dump = scope.spawn(|| {
-            let dumped = streams::dump(
-                instance, &tools, &exported, &scratch, &chunks, options, &stop,
-            );
+            let make = |folder: &Path| {
+                let dumped = tools.dump(&instance.database, &exported, folder, jobs, &stop);
+                Ok(dumped?)
+            };
+            let dumped = streams::dump(make, &scratch, &chunks, options, &stop);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
             dumped
         });
@@ -169,8 +175,6 @@ fn take(
         (packed, _) => packed?,
     };
     let (files, dump_bytes) = dumped?;
-    let properties = properties(moment.transaction())?;
-    let release = moment.release()?;
     let mark = selection.mark(&mut moment, &members, HIGHEST)?;
     moment.end()?;
 

@@ -179,16 +179,14 @@ impl<'a> Packer<'a> {
     /// Reads a blob into the batch without looking at its content yet. `false` when it is nowhere.
     fn add(&self, builder: &mut FrameBuilder, content: &mut Vec<u8>, item: &Item) -> Result<bool> {
         let places = places(self.layout, &item.name, item.trees);
-        if places
-            .first()
-            .is_some_and(|(tree, _)| self.reader.read(*tree, &item.name, content).is_ok())
-        {
-            builder
-                .begin(item.name, item.pfile, &places)?
-                .extend_from_slice(content);
+        let buffer = builder.begin(item.name, item.pfile, &places)?;
+        let first = places.first();
+        let read = first.map(|(tree, _)| self.reader.read(*tree, &item.name, buffer).is_ok());
+        if read == Some(true) {
             builder.keep()?;
             return Ok(true);
         }
+        builder.drop_member();
         self.add_checked(builder, content, item)
     }
 
@@ -202,6 +200,7 @@ impl<'a> Packer<'a> {
         let places = places(self.layout, &item.name, item.trees);
         let mut reasons = Reasons::default();
         for (tree, path) in &places {
+            content.clear();
             match self.reader.read(*tree, &item.name, content) {
                 Ok(_) => {
                     let found = digest(content);

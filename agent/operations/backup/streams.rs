@@ -6,7 +6,6 @@
 //! is a tar, sorted, so that what did not change gives the same chunks again.
 
 use super::Options;
-use crate::fossology::database::Tools;
 use crate::operations::{Error, Instance, Result, Scratch};
 use crate::vault::{self, ChunkStore, Stream};
 use std::collections::BTreeMap;
@@ -21,25 +20,17 @@ const DIRECTORIES: [&str; 2] = ["report", "fossdash"];
 /// A configuration file larger than this is none, in bytes.
 const CONFIGURATION_MOST: u64 = 16 << 20;
 
-/// Dumps the database as it was at the exported moment, and stores the dump. Gives back its files
+/// Dumps the database into a scratch folder by `make`, and stores the dump. Gives back its files
 /// and its size in bytes.
 pub(super) fn dump(
-    instance: &Instance,
-    tools: &Tools,
-    exported: &str,
+    make: impl FnOnce(&Path) -> Result<()>,
     scratch: &Scratch,
     chunks: &ChunkStore,
     options: &Options,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(BTreeMap<String, Stream>, u64)> {
     let folder = scratch.join("dump");
-    tools.dump(
-        &instance.database,
-        exported,
-        &folder,
-        options.threads.min(4),
-        stop,
-    )?;
+    make(&folder)?;
     let mut files = BTreeMap::new();
     let mut size = 0;
     let entries = fs::read_dir(&folder).map_err(Error::io("reading", &folder))?;

@@ -31,7 +31,7 @@ pub fn begin(client: &mut Client, options: &Options) -> Result<Option<Run>> {
     });
     match run {
         Ok(run) => Ok(Some(run)),
-        Err(error @ (Error::Sql { .. } | Error::NewerSchema { .. })) => {
+        Err(error @ (Error::Sql { .. } | Error::NoTables { .. } | Error::NewerSchema { .. })) => {
             log::warn!("the check leaves no trace in the database: {error}");
             Ok(None)
         }
