@@ -51,7 +51,7 @@ pub(super) struct Staged {
 }
 
 impl Target {
-    /// Looks whether the name may be taken over.
+    /// Looks whether the name may be taken over, and keeps other restores from doing it.
     pub fn new(
         instance: &Instance,
         mut admin: Admin,
@@ -59,6 +59,7 @@ impl Target {
         name: &str,
         snapshot: &Snapshot,
     ) -> Result<Self> {
+        admin.lock(name)?;
         let mut old = None;
         if admin.exists(name)? {
             let others = admin.connected_others(name)?;
