@@ -6,7 +6,7 @@
 //! is a tar, sorted, so that what did not change gives the same chunks again.
 
 use super::Options;
-use crate::fossology::database::Tools;
+use crate::fossology::{self, database::Tools};
 use crate::operations::{Error, Instance, Result, Scratch};
 use crate::vault::{self, ChunkStore, Stream};
 use std::collections::BTreeMap;
@@ -33,13 +33,20 @@ pub(super) fn dump(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(BTreeMap<String, Stream>, u64)> {
     let folder = scratch.join("dump");
-    tools.dump(
-        &instance.database,
-        exported,
-        &folder,
-        options.threads.min(4),
-        stop,
-    )?;
+    let jobs = options.threads.min(4);
+    tools
+        .dump(&instance.database, exported, &folder, jobs, stop)
+        .map_err(|source| match &source {
+            fossology::database::Error::ProgramFailed { messages, .. }
+                if messages.contains("No space left on device") =>
+            {
+                Error::NoRoomForDump {
+                    place: options.scratch.clone(),
+                    source,
+                }
+            }
+            _ => source.into(),
+        })?;
     let mut files = BTreeMap::new();
     let mut size = 0;
     let entries = fs::read_dir(&folder).map_err(Error::io("reading", &folder))?;
