@@ -10,7 +10,8 @@
 //! 5. the snapshot is put, last: all that it names is durable.
 //!
 //! Killed before step 5, complete packs and chunks stay in the vault, and the next backup finds
-//! them there instead of reading their blobs again.
+//! them there instead of reading their blobs again. Asked to stop, or after a failure, the packs
+//! that were begun are completed first.
 
 mod packer;
 mod select;
@@ -249,7 +250,7 @@ fn pack(
     context.progress.end();
     let packer = Packer::new(vault, layout, reader, options.level, context.progress, stop);
     context.progress.begin("blobs", selection.candidates(), 0);
-    let packer = std::thread::scope(|scope| {
+    let worked = std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(4 * options.threads);
         let workers: Vec<_> = (0..options.threads.max(1))
             .map(|_| {
@@ -277,8 +278,11 @@ fn pack(
             }
         }
         worked.and(selected)
-    })
-    .and_then(|()| packer.finish())?;
+    });
+    // Also when something failed: what is packed by then need not be read again.
+    let finished = packer.finish();
+    worked?;
+    let packer = finished?;
     context.progress.end();
     let members = selection.members(&packer.members);
     Ok(Packed {

@@ -77,7 +77,16 @@ impl Target {
                 .strftime("%Y%m%dT%H%M%SZ")
                 .to_string()
                 .to_lowercase();
-            old = Some(format!("{name}_before_{now}"));
+            let kept = format!("{name}_before_{now}");
+            let mut free = kept.clone();
+            for number in 2.. {
+                if !admin.exists(&free)? {
+                    break;
+                }
+                // Another restore of the same second.
+                free = format!("{kept}_{number}");
+            }
+            old = Some(free);
         }
         let id = snapshot.id.as_str();
         Ok(Self {
