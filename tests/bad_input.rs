@@ -404,7 +404,7 @@ fn unreadable_blobs_and_folders_are_named() {
     let [closed_file, closed_folder] = [&blobs[0].paths[0], &blobs[1].paths[0]];
     let close = |path: &Path| {
         let before = fs::metadata(path).unwrap().permissions();
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
         before
     };
     let file_before = close(closed_file);
