@@ -114,18 +114,25 @@ pub fn adopt_instance(client: &mut impl GenericClient, instance: Uuid) -> Result
 }
 
 /// Takes the lock that lets one operation work at a time on this database. It is held until
-/// [`unlock`] or the end of the session.
+/// [`unlock`] or the end of the session. The session of a run that was killed ends a moment after
+/// it, so that is waited for.
 ///
 /// # Errors
 /// When another session has it: the error names that session.
 pub fn try_lock(client: &mut Client) -> Result<()> {
     let failed = Error::sql("taking the lock of the operation");
-    let row = client
-        .query_one("SELECT pg_try_advisory_lock($1)", &[&OPERATION])
+    let mut step = client.transaction().map_err(&failed)?;
+    step.batch_execute("SET LOCAL lock_timeout TO '2s'")
         .map_err(&failed)?;
-    if row.get(0) {
-        return Ok(());
+    let locked = step
+        .execute("SELECT pg_advisory_lock($1)", &[&OPERATION])
+        .map_err(&failed);
+    match locked {
+        Ok(_) => return step.commit().map_err(&failed),
+        Err(error) if error.has_code(&SqlState::LOCK_NOT_AVAILABLE) => {}
+        Err(error) => return Err(error),
     }
+    drop(step);
     // Who has it may end before we look: then nobody is named.
     let holder = client
         .query_opt(

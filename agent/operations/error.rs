@@ -78,6 +78,17 @@ pub enum Error {
         /// In bytes.
         free: u64,
     },
+    /// The dump found no room on its way into the vault.
+    #[error(
+        "{source}\nThe dump lies in {} until it is in the vault; free space there, or name another folder (scratch in fo_backup.toml, FO_BACKUP_SCRATCH), then run the same command again",
+        place.display()
+    )]
+    NoRoomForDump {
+        /// The scratch folder.
+        place: PathBuf,
+        /// What pg_dump said.
+        source: fossology::database::Error,
+    },
     /// A snapshot says something that makes no sense.
     #[error("snapshot {id} cannot be restored: {why}")]
     Snapshot {

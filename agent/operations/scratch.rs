@@ -2,13 +2,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! A private folder for files that live as long as an operation, such as a dump on its way. What
-//! a killed run left is removed by the next one.
+//! a killed run left is removed by the next one. Files that have to be written beside their place
+//! are called alike.
 
 use super::{Error, Result};
 use crate::process::Process;
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 const PREFIX: &str = "fo_backup-";
 
@@ -25,10 +28,7 @@ impl Scratch {
     pub fn new(parent: &Path) -> Result<Self> {
         remove_left_over(parent);
         let folder = tempfile::Builder::new()
-            .prefix(&format!(
-                "{PREFIX}{}-",
-                Process::this_process().file_prefix()
-            ))
+            .prefix(&prefix())
             .tempdir_in(parent)
             .map_err(Error::io("making a scratch folder in", parent))?;
         Ok(Self { folder })
@@ -45,15 +45,35 @@ impl Scratch {
     }
 }
 
-fn remove_left_over(parent: &Path) {
+/// A temporary file in this folder, to be renamed when it is whole.
+pub(super) fn file_in(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(&prefix())
+        .tempfile_in(folder)
+}
+
+/// Whether a file or folder has the name of a temporary one of ours.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+}
+
+/// Removes what dead runs have left in a folder.
+pub(super) fn remove_left_over(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
         if owner.is_some_and(Process::left_by_the_dead) {
             // Somebody else's, or somebody else removes it too: either way it is not our business.
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path()),
+                _ => fs::remove_file(entry.path()),
+            };
         }
     }
+}
+
+fn prefix() -> String {
+    format!("{PREFIX}{}-", Process::this_process().file_prefix())
 }
 
 #[cfg(test)]

@@ -155,7 +155,12 @@ impl ChunkStore {
     pub fn copy(&self, what: &str, stream: &Stream, out: &mut dyn Write) -> Result<()> {
         for id in &stream.chunks {
             let data = self.chunk(*id)?;
-            out.write_all(&data).map_err(Error::io("writing", what))?;
+            // Not the vault's disk: a full one is not to be taken for the vault's.
+            out.write_all(&data).map_err(|source| Error::Io {
+                doing: "writing",
+                what: what.to_owned(),
+                source,
+            })?;
         }
         Ok(())
     }

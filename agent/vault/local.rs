@@ -148,10 +148,11 @@ impl Storage for Local {
         if !folder.exists() {
             return Ok(objects);
         }
-        let tmp = self.root.join(TMP);
+        // The second one belongs to a file system whose root the vault is; only root may enter it.
+        let others = [TMP, "lost+found"].map(|name| self.root.join(name));
         let walk = walkdir::WalkDir::new(&folder)
             .into_iter()
-            .filter_entry(|entry| entry.path() != tmp);
+            .filter_entry(|entry| !others.iter().any(|other| entry.path() == other));
         for entry in walk {
             let failed = |error: walkdir::Error| {
                 let what = error.path().unwrap_or(&folder).display().to_string();

@@ -18,6 +18,9 @@ use super::connect::{Database, server_major};
 use super::error::{Error, Result};
 use super::properties::{DatabaseProperties, Setting};
 
+/// The first part of the lock of restores, the second one being the name's hash: the letters `fore`.
+const RESTORE: i32 = 0x666f_7265;
+
 /// Somebody else's session in a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherSession {
@@ -86,6 +89,51 @@ impl Admin {
     /// A database of this server as this role.
     pub fn database(&self, name: &str) -> Database {
         self.place.with_name(name)
+    }
+
+    /// Takes the lock of restores into a database of this name; it is held as long as this session.
+    ///
+    /// A session of a run that was killed ends only after its last statement, so it is waited for.
+    ///
+    /// # Errors
+    /// When another restore has it: the error names its session.
+    pub fn lock(&mut self, name: &str) -> Result<()> {
+        let failed = Error::sql("taking the lock of the restore");
+        let mut step = self.client.transaction().map_err(&failed)?;
+        step.batch_execute("SET LOCAL lock_timeout TO '5s'")
+            .map_err(&failed)?;
+        let locked = step
+            .execute(
+                "SELECT pg_advisory_lock($1, hashtext($2))",
+                &[&RESTORE, &name],
+            )
+            .map_err(&failed);
+        match locked {
+            Ok(_) => return step.commit().map_err(&failed),
+            Err(error) if error.has_code(&SqlState::LOCK_NOT_AVAILABLE) => {}
+            Err(error) => return Err(error),
+        }
+        drop(step);
+        // Who has it may end before we look: then nobody is named.
+        let holder = self
+            .client
+            .query_opt(
+                "SELECT a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''),
+                        CASE WHEN a.client_port = -1 THEN 'local'
+                             ELSE coalesce(host(a.client_addr), 'unknown') END
+                   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+                  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    AND l.classid::bigint = $1 AND l.objid = hashtext($2)::oid",
+                &[&i64::from(RESTORE), &name],
+            )
+            .map_err(Error::sql("looking who has the lock of the restore"))?;
+        Err(Error::Locked(holder.map(|row| OtherSession {
+            pid: row.get(0),
+            user: row.get(1),
+            application: row.get(2),
+            client: row.get(3),
+        })))
     }
 
     /// Whether there is a database of this name.

@@ -10,7 +10,8 @@
 //! 5. the snapshot is put, last: all that it names is durable.
 //!
 //! Killed before step 5, complete packs and chunks stay in the vault, and the next backup finds
-//! them there instead of reading their blobs again.
+//! them there instead of reading their blobs again. Asked to stop, or after a failure, the packs
+//! that were begun are completed first.
 
 mod packer;
 mod select;
@@ -19,7 +20,7 @@ mod streams;
 use super::{Context, Error, Instance, Result, Scratch};
 use crate::blob::Tree;
 use crate::fossology::catalogue::{Moment, still_needed};
-use crate::fossology::database::{Tools, properties, server_major};
+use crate::fossology::database::{Error as DatabaseError, Tools, properties, server_major};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::fossology::repository::Reader;
 use crate::vault::{Absent, Counts, Database, FORMAT, LeaseKind, Members, Mode, Snapshot, Vault};
@@ -148,7 +149,15 @@ fn take(
         let dump = scope.spawn(|| {
             let make = |folder: &Path| {
                 let dumped = tools.dump(&instance.database, &exported, folder, jobs, &stop);
-                Ok(dumped?)
+                dumped.map_err(|source| match &source {
+                    DatabaseError::ProgramFailed { messages, .. }
+                        if messages.contains("No space left on device") =>
+                    {
+                        let place = options.scratch.clone();
+                        Error::NoRoomForDump { place, source }
+                    }
+                    _ => source.into(),
+                })
             };
             let dumped = streams::dump(make, &scratch, &chunks, options, &stop);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
@@ -253,7 +262,7 @@ fn pack(
     context.progress.end();
     let packer = Packer::new(vault, layout, reader, options.level, context.progress, stop);
     context.progress.begin("blobs", selection.candidates(), 0);
-    let packer = std::thread::scope(|scope| {
+    let worked = std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(4 * options.threads);
         let workers: Vec<_> = (0..options.threads.max(1))
             .map(|_| {
@@ -281,8 +290,11 @@ fn pack(
             }
         }
         worked.and(selected)
-    })
-    .and_then(|()| packer.finish())?;
+    });
+    // Also when something failed: what is packed by then need not be read again.
+    let finished = packer.finish();
+    worked?;
+    let packer = finished?;
     context.progress.end();
     let members = selection.members(&packer.members);
     Ok(Packed {

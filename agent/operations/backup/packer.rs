@@ -241,6 +241,9 @@ impl<'a> Packer<'a> {
             let mut left = item.name.size();
             let read = loop {
                 if (self.stop)() {
+                    // What else is in the pack is worth keeping.
+                    blob.cancel()?;
+                    self.give_back(class, pack)?;
                     return Err(Error::Interrupted);
                 }
                 // One byte more than expected shows that the file is longer.

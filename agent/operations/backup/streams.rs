@@ -6,7 +6,7 @@
 //! is a tar, sorted, so that what did not change gives the same chunks again.
 
 use super::Options;
-use crate::operations::{Error, Instance, Result, Scratch};
+use crate::operations::{Error, Instance, Result, Scratch, scratch};
 use crate::vault::{self, ChunkStore, Stream};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -114,7 +114,11 @@ pub(super) fn directories(
             continue;
         }
         let mut paths = Vec::new();
-        for entry in walkdir::WalkDir::new(&folder).sort_by_file_name() {
+        let entries = walkdir::WalkDir::new(&folder)
+            .sort_by_file_name()
+            .into_iter()
+            .filter_entry(|entry| !scratch::is_temporary(entry.file_name()));
+        for entry in entries {
             match entry {
                 Ok(entry) => paths.push(entry.into_path()),
                 Err(error) => left_out.push(error.to_string()),

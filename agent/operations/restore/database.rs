@@ -51,7 +51,7 @@ pub(super) struct Staged {
 }
 
 impl Target {
-    /// Looks whether the name may be taken over.
+    /// Looks whether the name may be taken over, and keeps other restores from doing it.
     pub fn new(
         instance: &Instance,
         mut admin: Admin,
@@ -59,6 +59,7 @@ impl Target {
         name: &str,
         snapshot: &Snapshot,
     ) -> Result<Self> {
+        admin.lock(name)?;
         let mut old = None;
         if admin.exists(name)? {
             let others = admin.connected_others(name)?;
@@ -76,7 +77,16 @@ impl Target {
                 .strftime("%Y%m%dT%H%M%SZ")
                 .to_string()
                 .to_lowercase();
-            old = Some(format!("{name}_before_{now}"));
+            let kept = format!("{name}_before_{now}");
+            let mut free = kept.clone();
+            for number in 2.. {
+                if !admin.exists(&free)? {
+                    break;
+                }
+                // Another restore of the same second.
+                free = format!("{kept}_{number}");
+            }
+            old = Some(free);
         }
         let id = snapshot.id.as_str();
         Ok(Self {

@@ -3,11 +3,12 @@
 
 //! The other directories below the repository's path, and the configuration files: tars in the
 //! vault. A file is written beside its place and renamed; one that is there already with the same
-//! size is left alone.
+//! size is left alone. What a killed restore has left beside is removed by the next one, and no
+//! backup takes it.
 
 use super::Report;
 use crate::fossology::repository::Owner;
-use crate::operations::{Error, Instance, Result};
+use crate::operations::{Error, Instance, Result, scratch};
 use crate::vault::{self, Snapshot, Stream, Vault};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -26,6 +27,13 @@ pub(super) fn restore(
     let owner = instance.owner()?;
     for (name, stream) in &snapshot.directories {
         let what = format!("the directory {name}");
+        for entry in walkdir::WalkDir::new(repository.join(name))
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.file_type().is_dir())
+        {
+            scratch::remove_left_over(entry.path());
+        }
         let written = unpack(
             vault,
             &what,
@@ -159,7 +167,7 @@ fn place(
     }
     let mode = entry.header().mode()? & 0o7777;
     let folder = path.parent().unwrap_or(root);
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = scratch::file_in(folder)?;
     io::copy(&mut entry.take(size), &mut file)?;
     file.as_file()
         .set_permissions(fs::Permissions::from_mode(mode))?;
