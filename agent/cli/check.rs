@@ -44,7 +44,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let options = check::Options {
         deep: args.deep,
         uploads,
-        threads: settings.threads(),
+        threads: settings.lookers(),
     };
     let began = Instant::now();
     let report = check::run(&instance, vault.as_ref(), &options, session.context())?;

@@ -18,7 +18,7 @@ pub struct Settings {
     pub vault: Option<String>,
     /// The zstd level of packs, 1 to 19.
     pub compression: Option<i32>,
-    /// How many threads read, hash and compress.
+    /// How many threads compute.
     pub threads: Option<usize>,
     /// Whether job logs are taken too.
     pub logs: Option<bool>,
@@ -102,11 +102,15 @@ impl Settings {
         Ok(self)
     }
 
-    /// How many threads work: what was set, else a few more than the machine has cores, so that
-    /// some can wait for the disk.
+    /// How many threads compute: what was set, else as many as the machine has cores.
     pub fn threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        self.threads.unwrap_or((cores * 2).clamp(4, 16))
+        self.threads.unwrap_or(cores.min(16))
+    }
+
+    /// How many threads look at files: more than compute, so that some can wait for the disk.
+    pub fn lookers(&self) -> usize {
+        self.threads.unwrap_or((self.threads() * 2).max(4))
     }
 
     /// Where dumps lie on their way.

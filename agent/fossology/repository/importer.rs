@@ -166,6 +166,13 @@ impl Importer {
             let mut places = self.trees.places(tree, name);
             // There always is a first place.
             let Some(first) = places.next() else { continue };
+            let mut places = places.peekable();
+            // In a folder that was just made nothing can lie, so nobody has to look there.
+            if places.peek().is_none() && self.make_folders(first, path)? == Made::New {
+                survey.gaps.push(first);
+                survey.imported = survey.imported.max(Imported::Written);
+                continue;
+            }
             let look = |root| self.look(root, name, path, &good);
             let in_first = look(first)?;
             if in_first == State::Good {
@@ -303,8 +310,9 @@ impl Importer {
         Error::write(self.trees.full_path(root, path), source)
     }
 
-    /// Makes the folders that a blob lies in, and those of its tree where they are missing.
-    pub(super) fn make_folders(&self, root: usize, path: &BlobPath) -> Result<()> {
+    /// Makes the folders that a blob lies in, and those of its tree where they are missing. Tells
+    /// whether the one that holds the blob is new.
+    pub(super) fn make_folders(&self, root: usize, path: &BlobPath) -> Result<Made> {
         if self.descriptor(root).err() == Some(Errno::ENOENT) {
             self.make_root(root)?;
         }
@@ -320,9 +328,9 @@ impl Importer {
         root: BorrowedFd<'_>,
         path: &BlobPath,
         levels: usize,
-    ) -> Result<(), Errno> {
+    ) -> Result<Made, Errno> {
         let Some(folder) = path.folder(levels) else {
-            return Ok(());
+            return Ok(Made::Before);
         };
         match self.make_folder(root, folder) {
             Err(Errno::ENOENT) => {
@@ -333,13 +341,13 @@ impl Importer {
         }
     }
 
-    fn make_folder(&self, at: BorrowedFd<'_>, folder: &Path) -> Result<(), Errno> {
+    fn make_folder(&self, at: BorrowedFd<'_>, folder: &Path) -> Result<Made, Errno> {
         match mkdirat(at, folder, Access::FOLDER) {
             Ok(()) => {
                 self.access.give_folder(at, folder);
-                Ok(())
+                Ok(Made::New)
             }
-            Err(Errno::EEXIST) => Ok(()),
+            Err(Errno::EEXIST) => Ok(Made::Before),
             Err(errno) => Err(errno),
         }
     }
@@ -355,6 +363,13 @@ impl Importer {
         }
         Ok(())
     }
+}
+
+/// Whether a folder is new.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    New,
+    Before,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

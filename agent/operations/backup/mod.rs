@@ -13,6 +13,7 @@
 //! them there instead of reading their blobs again. Asked to stop, or after a failure, the packs
 //! that were begun are completed first.
 
+mod gate;
 mod packer;
 mod select;
 mod streams;
@@ -24,6 +25,7 @@ use crate::fossology::database::{Error as DatabaseError, Tools, properties, serv
 use crate::fossology::own::{self, Outcome, Run};
 use crate::fossology::repository::Reader;
 use crate::vault::{Absent, Counts, Database, FORMAT, LeaseKind, Members, Mode, Snapshot, Vault};
+use gate::Gate;
 use packer::Packer;
 use postgres::Client;
 use select::Selection;
@@ -51,6 +53,9 @@ pub struct Options {
 /// How many absent blobs a snapshot names; [`Counts`] has their full number, and which they are
 /// follows from its members.
 const NAMED_ABSENT: usize = 10_000;
+
+/// How many workers may wait for the disk side by side: each may hold up to 20 MB.
+const MOST_WORKERS: usize = 10;
 
 /// How many of the highest members a snapshot remembers.
 const HIGHEST: usize = 64;
@@ -260,11 +265,21 @@ fn pack(
     context.progress.begin("listing what is needed", 0, 0);
     let mut selection = Selection::new(vault, moment, options.mode)?;
     context.progress.end();
-    let packer = Packer::new(vault, layout, reader, options.level, context.progress, stop);
+    // Four times as many may wait for a disk as may compute; each takes some megabytes.
+    let gate = Gate::new(options.threads, (options.threads * 4).min(MOST_WORKERS));
+    let packer = Packer::new(
+        vault,
+        layout,
+        reader,
+        options.level,
+        &gate,
+        context.progress,
+        stop,
+    );
     context.progress.begin("blobs", selection.candidates(), 0);
     let worked = std::thread::scope(|scope| {
-        let (send, receive) = crossbeam_channel::bounded(4 * options.threads);
-        let workers: Vec<_> = (0..options.threads.max(1))
+        let (send, receive) = crossbeam_channel::bounded(2 * gate.most());
+        let workers: Vec<_> = (0..gate.most())
             .map(|_| {
                 let (packer, jobs) = (&packer, receive.clone());
                 scope.spawn(move || packer.work(jobs))

@@ -7,6 +7,7 @@
 //!
 //! What does not match its name is never packed; the run goes on and reports it.
 
+use super::gate::Gate;
 use super::select::places;
 use crate::blob::{Hasher, PfileName, Tree, TreeSet, digest, digest_batch};
 use crate::fossology::repository::{Layout, ReadError, Reader};
@@ -16,6 +17,7 @@ use crossbeam_channel::Receiver;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 /// A blob to pack.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,7 @@ pub(super) struct Packer<'a> {
     layout: &'a Layout,
     reader: &'a Reader,
     level: i32,
+    gate: &'a Gate,
     progress: &'a dyn Progress,
     stop: &'a (dyn Fn() -> bool + Sync),
     /// The packs that nobody holds, for each tree.
@@ -67,6 +70,7 @@ impl<'a> Packer<'a> {
         layout: &'a Layout,
         reader: &'a Reader,
         level: i32,
+        gate: &'a Gate,
         progress: &'a dyn Progress,
         stop: &'a (dyn Fn() -> bool + Sync),
     ) -> Self {
@@ -75,6 +79,7 @@ impl<'a> Packer<'a> {
             layout,
             reader,
             level,
+            gate,
             progress,
             stop,
             open: [Mutex::default(), Mutex::default()],
@@ -90,7 +95,11 @@ impl<'a> Packer<'a> {
     pub fn work(&self, jobs: Receiver<Job>) -> Result<()> {
         let mut builder = FrameBuilder::new(self.level)?;
         let mut content = Vec::new();
-        for job in jobs {
+        loop {
+            let _place = self.gate.enter();
+            let Ok(job) = jobs.recv() else {
+                return Ok(());
+            };
             if (self.stop)() {
                 return Err(Error::Interrupted);
             }
@@ -112,7 +121,6 @@ impl<'a> Packer<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     /// Finishes the packs that are not full.
@@ -139,12 +147,14 @@ impl<'a> Packer<'a> {
         content: &mut Vec<u8>,
         items: &[Item],
     ) -> Result<()> {
+        let began = Instant::now();
         let mut kept = Vec::with_capacity(items.len());
         for item in items {
             if self.add(builder, content, item)? {
                 kept.push(*item);
             }
         }
+        let reading = began.elapsed();
         let contents: Vec<&[u8]> = builder.blobs().map(|(_, content)| content).collect();
         let names = digest_batch(&contents);
         if names
@@ -172,6 +182,7 @@ impl<'a> Packer<'a> {
             pack.add(frame)?;
         }
         self.give_back(class, pack)?;
+        self.gate.learn(began.elapsed(), reading);
         self.count(&kept);
         Ok(())
     }
