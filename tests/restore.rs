@@ -403,6 +403,17 @@ fn what_forbids_a_restore_is_said_with_the_way_out() {
     );
     assert_eq!(command.output().unwrap().status.code(), Some(0));
 
+    let url = world.cluster.url(Role::Superuser, "postgres");
+    let refused = world
+        .call(&["restore", "latest", "--admin-url", &url])
+        .expect(2);
+    refused.says("FO_BACKUP_ADMIN_URL");
+    assert!(
+        !refused
+            .stderr
+            .contains(world.cluster.password(Role::Superuser))
+    );
+
     world
         .call(&["restore", "nonsense"])
         .expect(2)

@@ -83,6 +83,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
             "--no-database and --no-repository leave nothing to restore; --config-to DIR brings the configuration".into(),
         ));
     }
+    expect_no_password(args.admin_url.as_deref())?;
     let instance = session.instance()?;
     let options = restore::Options {
         database: args.database,
@@ -108,6 +109,24 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     } else {
         Exit::Done
     })
+}
+
+/// Refuses a password on the command line, where everybody on the host can read it.
+fn expect_no_password(url: Option<&str>) -> Result<()> {
+    let Some(url) = url else {
+        return Ok(());
+    };
+    let on_the_line = std::env::args().any(|argument| argument.ends_with(url));
+    let has_password = |url: &str| {
+        url.parse::<postgres::Config>()
+            .is_ok_and(|config| config.get_password().is_some())
+    };
+    if on_the_line && has_password(url) {
+        return Err(Error::Usage(
+            "a password on the command line is there for everybody to read (and was, just now): set FO_BACKUP_ADMIN_URL instead of --admin-url".into(),
+        ));
+    }
+    Ok(())
 }
 
 fn text(report: &Report) -> String {
@@ -175,7 +194,7 @@ fn text(report: &Report) -> String {
                 number(report.not_in_snapshot)
             ),
             Mode::Full => format!(
-                "INCOMPLETE: {} blobs that the database needs were missing when the snapshot was made\n",
+                "INCOMPLETE: {} blobs that the database needs did not come back: they were missing when the snapshot was made, or lie in packs that are named below\n",
                 number(report.not_in_snapshot)
             ),
         };

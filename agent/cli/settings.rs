@@ -115,7 +115,9 @@ impl Settings {
 
     /// Where dumps lie on their way.
     pub fn scratch(&self) -> PathBuf {
-        self.scratch.clone().unwrap_or_else(env::temp_dir)
+        // /tmp is often in memory, which a dump may fill.
+        let usual = || env::var_os("TMPDIR").map_or("/var/tmp".into(), PathBuf::from);
+        self.scratch.clone().unwrap_or_else(usual)
     }
 }
 

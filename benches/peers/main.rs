@@ -82,6 +82,8 @@ fn main() -> ExitCode {
         // `cargo test --all-targets` starts benchmarks too, to see that they start.
         return ExitCode::SUCCESS;
     }
+    // Files and folders get exactly the modes that they are made with.
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

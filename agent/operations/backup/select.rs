@@ -20,6 +20,9 @@ use crate::vault::{
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+/// How many of the newest snapshots are looked at for one to build on.
+const LOOKED_AT: usize = 16;
+
 /// How many names are asked for at once.
 const BATCH: usize = 32_768;
 
@@ -306,17 +309,19 @@ fn needed(moment: &mut Moment<'_>, mode: Mode) -> Result<(Members, [u64; 2])> {
     Ok((needed, bytes))
 }
 
-/// The snapshot to build on: the newest of the same mode, else the newest.
+/// The snapshot to build on: the newest of the same mode, else the newest. Only a few are looked
+/// at, so that a vault with thousands of snapshots costs no more than one with ten.
 fn previous(vault: &Vault, mode: Mode) -> Result<Option<Snapshot>> {
-    let list = vault.snapshots()?;
-    for (key, error) in &list.unreadable {
-        log::warn!("{key} is passed over: {error}");
+    let mut newest = None;
+    for file in vault.snapshot_keys()?.iter().rev().take(LOOKED_AT) {
+        match vault.read_snapshot(file) {
+            Ok(snapshot) if snapshot.mode == mode => return Ok(Some(snapshot)),
+            Ok(snapshot) => newest = newest.or(Some(snapshot)),
+            Err(error) if error.is_damage() => log::warn!("{} is passed over: {error}", file.key),
+            Err(error) => return Err(error.into()),
+        }
     }
-    let mut snapshots = list.readable;
-    let newest = snapshots.iter().rposition(|snapshot| snapshot.mode == mode);
-    Ok(newest
-        .or(snapshots.len().checked_sub(1))
-        .map(|at| snapshots.swap_remove(at)))
+    Ok(newest)
 }
 
 /// Whether the keys in a snapshot still mean what they meant, and its packs are still there.

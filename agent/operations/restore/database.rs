@@ -6,12 +6,14 @@
 //! that is complete is used.
 
 use super::Options;
-use crate::fossology::database::{Admin, Database, DatabaseProperties, Tools};
+use crate::blob::Tree;
+use crate::fossology::catalogue::Moment;
+use crate::fossology::database::{Admin, Database, DatabaseProperties, Tools, assert_fossology};
 use crate::fossology::jobs::{self, Parked, Relocated};
 use crate::fossology::own::{self, Run};
 use crate::fossology::repository::Layout;
 use crate::operations::{Context, Error, Instance, Result, Scratch};
-use crate::vault::{ChunkStore, Snapshot, Stream, Vault};
+use crate::vault::{ChunkStore, Members, Snapshot, Stream, Vault};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Mutex;
@@ -77,14 +79,13 @@ impl Target {
                 .strftime("%Y%m%dT%H%M%SZ")
                 .to_string()
                 .to_lowercase();
-            let kept = format!("{name}_before_{now}");
-            let mut free = kept.clone();
+            let mut free = beside(name, &format!("_before_{now}"));
             for number in 2.. {
                 if !admin.exists(&free)? {
                     break;
                 }
                 // Another restore of the same second.
-                free = format!("{kept}_{number}");
+                free = beside(name, &format!("_before_{now}_{number}"));
             }
             old = Some(free);
         }
@@ -94,7 +95,7 @@ impl Target {
             tools,
             base: instance.database.clone(),
             name: name.to_owned(),
-            staging: format!("{name}_restore_{}", snapshot.id.short()),
+            staging: beside(name, &format!("_restore_{}", snapshot.id.short())),
             old,
             loading: format!("fo_backup: snapshot {id}, loading"),
             complete: format!("fo_backup: snapshot {id}, complete"),
@@ -122,6 +123,17 @@ impl Target {
         self.admin.set_marker(&self.name, None)?;
         Ok(staged.result)
     }
+}
+
+/// The name of a database that belongs to another: PostgreSQL cuts names at 63 bytes, so the
+/// other's name is cut before that happens.
+fn beside(name: &str, suffix: &str) -> String {
+    const MOST: usize = 63;
+    let mut end = name.len().min(MOST - suffix.len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{suffix}", &name[..end])
 }
 
 /// Loads the dump into the new database and makes it ready; takes the complete one that an
@@ -154,6 +166,7 @@ pub(super) fn stage(
     }
     // Again and again the same result, so an interruption before the mark does no harm.
     let mut client = target.staging().connect("fo_backup restore")?;
+    verify(&mut client, snapshot)?;
     own::ensure_schema(&mut client)?;
     Run::fail_dead(&mut client)?;
     let (parked, moved) = make_ready(&mut client, snapshot, layout)?;
@@ -170,6 +183,36 @@ pub(super) fn stage(
         .admin
         .set_marker(&target.staging, Some(&target.complete))?;
     Ok(Staged { result })
+}
+
+/// Makes sure that this is the database of the snapshot: it needs every blob that the snapshot
+/// holds, and is of the same release.
+fn verify(client: &mut postgres::Client, snapshot: &Snapshot) -> Result<()> {
+    assert_fossology(client)?;
+    let mut moment = Moment::begin(client)?;
+    let mut needed = Members::default();
+    for tree in Tree::ALL {
+        moment.keys(tree, |pfile, _| {
+            needed.of_mut(tree).insert(pfile);
+        })?;
+    }
+    let release = moment.release()?;
+    moment.end()?;
+    let strangers = snapshot.members.without(&needed).any().len();
+    let why = if release != snapshot.release {
+        format!(
+            "the restored database is of release {release:?}, the snapshot of {:?}",
+            snapshot.release
+        )
+    } else if strangers > 0 {
+        format!("the restored database does not need {strangers} of the snapshot's blobs")
+    } else {
+        return Ok(());
+    };
+    Err(Error::Snapshot {
+        id: snapshot.id.to_string(),
+        why,
+    })
 }
 
 fn load(
@@ -281,4 +324,28 @@ fn make_ready(
     }
     step.commit().map_err(Sql::sql("parking jobs"))?;
     Ok((parked, moved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beside;
+
+    #[test]
+    fn long_names_stay_within_what_postgresql_takes() {
+        assert_eq!(
+            beside("fossology", "_restore_3f9a1b2c"),
+            "fossology_restore_3f9a1b2c"
+        );
+        for name in [
+            "f".repeat(63),
+            "ö".repeat(31),
+            format!("x{}", "ö".repeat(31)),
+        ] {
+            let beside = beside(&name, "_before_20261124t061500z_12");
+            assert!(
+                beside.len() <= 63 && beside.ends_with("_before_20261124t061500z_12"),
+                "{beside}"
+            );
+        }
+    }
 }

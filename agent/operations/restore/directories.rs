@@ -50,6 +50,9 @@ pub(super) fn restore(
             Err(error) => return Err(error),
         }
     }
+    // One sync for all of it, as for the blobs.
+    let folder = File::open(repository).map_err(Error::io("opening", repository))?;
+    nix::unistd::syncfs(folder).map_err(|error| Error::io("syncing", repository)(error.into()))?;
     Ok(())
 }
 
