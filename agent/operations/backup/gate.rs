@@ -6,7 +6,7 @@
 //! workers wait side by side. Each worker says how much of its last piece of work was reading,
 //! and the gate opens or closes by one.
 
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Lets a number of workers through that follows how they spend their time.
@@ -47,19 +47,38 @@ impl Gate {
 
     /// Waits for a place.
     pub fn enter(&self) -> Place<'_> {
-        let state = self.state.lock().unwrap_or_else(|error| error.into_inner());
-        let full = |state: &mut State| state.inside >= state.places;
-        let mut state = self
-            .changed
-            .wait_while(state, full)
-            .unwrap_or_else(|error| error.into_inner());
-        state.inside += 1;
+        self.wait();
         Place(self)
+    }
+
+    /// Does something that only waits, such as a sync, while somebody else has the place of the
+    /// worker who calls this.
+    pub fn outside<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.leave();
+        let result = work();
+        self.wait();
+        result
+    }
+
+    fn wait(&self) {
+        let state = self.lock();
+        let full = |state: &mut State| state.inside >= state.places;
+        let waited = self.changed.wait_while(state, full);
+        waited.unwrap_or_else(|error| error.into_inner()).inside += 1;
+    }
+
+    fn leave(&self) {
+        self.lock().inside -= 1;
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|error| error.into_inner())
     }
 
     /// Says how a piece of work went: how long it took, and how long of that was reading.
     pub fn learn(&self, whole: Duration, reading: Duration) {
-        let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+        let mut state = self.lock();
         if reading * 2 > whole {
             state.places = (state.places + 1).min(self.most);
         } else if reading * 3 < whole {
@@ -72,14 +91,7 @@ impl Gate {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self
-            .0
-            .state
-            .lock()
-            .unwrap_or_else(|error| error.into_inner());
-        state.inside -= 1;
-        drop(state);
-        self.0.changed.notify_one();
+        self.0.leave();
     }
 }
 
@@ -106,6 +118,24 @@ mod tests {
             gate.learn(WHOLE, Duration::from_millis(1));
             assert_eq!(places(&gate), expected);
         }
+    }
+
+    #[test]
+    fn who_only_waits_leaves_its_place_to_others() {
+        let gate = Gate::new(1, 1);
+        let meeting = std::sync::Barrier::new(2);
+        let inside = gate.enter();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _place = gate.enter();
+                meeting.wait();
+            });
+            // Ends only when the other one has got in meanwhile.
+            gate.outside(|| meeting.wait());
+        });
+        assert_eq!(gate.lock().inside, 1);
+        drop(inside);
+        assert_eq!(gate.lock().inside, 0);
     }
 
     #[test]

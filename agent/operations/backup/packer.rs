@@ -126,10 +126,19 @@ impl<'a> Packer<'a> {
     /// Finishes the packs that are not full.
     pub fn finish(self) -> Result<Done> {
         let mut packs = into_inner(self.packs);
-        for open in self.open {
-            for pack in into_inner(open) {
-                packs.extend(pack.finish()?);
-            }
+        let open = self.open.into_iter().flat_map(into_inner);
+        // Side by side, because each waits for the disk.
+        let finished: Vec<_> = std::thread::scope(|scope| {
+            let finishing: Vec<_> = open.map(|pack| scope.spawn(|| pack.finish())).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            finishing.into_iter().map(join).collect()
+        });
+        for pack in finished {
+            packs.extend(pack?);
         }
         Ok(Done {
             packs,
@@ -318,7 +327,8 @@ impl<'a> Packer<'a> {
     /// Gives a pack back, or finishes it when it is full.
     fn give_back(&self, class: Tree, pack: PackWriter) -> Result<()> {
         if pack.is_full() {
-            if let Some(done) = pack.finish()? {
+            // Its sync takes as long as the disk wants.
+            if let Some(done) = self.gate.outside(|| pack.finish())? {
                 lock(&self.packs).push(done);
             }
         } else {
