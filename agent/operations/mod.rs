@@ -13,6 +13,7 @@ mod instance;
 pub mod restore;
 mod scratch;
 pub mod verify;
+mod workers;
 
 pub use context::{Context, Progress, Quiet, Stop};
 pub use error::{Error, Result};

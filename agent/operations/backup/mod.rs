@@ -18,7 +18,7 @@ mod packer;
 mod select;
 mod streams;
 
-use super::{Context, Error, Instance, Result, Scratch};
+use super::{Context, Error, Instance, Result, Scratch, workers};
 use crate::blob::Tree;
 use crate::fossology::catalogue::{Moment, still_needed};
 use crate::fossology::database::{Error as DatabaseError, Tools, properties, server_major};
@@ -294,17 +294,7 @@ fn pack(
             send.send(job).map_err(|_| Error::Interrupted)
         });
         drop(send);
-        let mut worked = Ok(());
-        for worker in workers {
-            let result = worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            // A real reason goes before "interrupted".
-            if matches!(worked, Ok(()) | Err(Error::Interrupted)) && result.is_err() {
-                worked = result;
-            }
-        }
-        worked.and(selected)
+        workers::join(workers, selected)
     });
     // Also when something failed: what is packed by then need not be read again.
     let finished = packer.finish();

@@ -7,7 +7,7 @@
 use super::blobs::{Damage, Selection, WantedPack};
 use crate::blob::{Hasher, PfileName, TreeSet, digest_batch};
 use crate::fossology::repository::{Begun, Imported, Importer, Layout};
-use crate::operations::{Context, Error, Instance, Result};
+use crate::operations::{Context, Error, Instance, Result, workers};
 use crate::vault::{PackId, PackReader, Record, Vault};
 use crossbeam_channel::{Receiver, Sender};
 use std::io::Write;
@@ -91,17 +91,7 @@ pub(super) fn write(
             .collect();
         drop(receive);
         let read = shared.read(vault, &selection.packs, send);
-        let mut worked = Ok(());
-        for worker in workers {
-            let result = worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            // A real reason goes before "interrupted".
-            if matches!(worked, Ok(()) | Err(Error::Interrupted)) && result.is_err() {
-                worked = result;
-            }
-        }
-        worked.and(read)
+        workers::join(workers, read)
     })?;
     context.progress.end();
     context.progress.begin("syncing to disk", 0, 0);
