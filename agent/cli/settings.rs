@@ -102,10 +102,11 @@ impl Settings {
         Ok(self)
     }
 
-    /// How many threads compute: what was set, else as many as the machine has cores.
+    /// How many threads compute: what was set, else as many as the machine has cores, up to a
+    /// number that keeps a backup below 256 MiB of memory.
     pub fn threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        self.threads.unwrap_or(cores.min(16))
+        self.threads.unwrap_or(cores.min(6))
     }
 
     /// How many threads look at files: more than compute, so that some can wait for the disk.

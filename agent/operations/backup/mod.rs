@@ -54,8 +54,8 @@ pub struct Options {
 /// follows from its members.
 const NAMED_ABSENT: usize = 10_000;
 
-/// How many workers may wait for the disk side by side: each may hold up to 20 MB.
-const MOST_WORKERS: usize = 10;
+/// How many workers may wait for the disk side by side: each may hold up to 25 MB.
+const MOST_WORKERS: usize = 6;
 
 /// How many of the highest members a snapshot remembers.
 const HIGHEST: usize = 64;
@@ -265,7 +265,7 @@ fn pack(
     context.progress.begin("listing what is needed", 0, 0);
     let mut selection = Selection::new(vault, moment, options.mode)?;
     context.progress.end();
-    // Four times as many may wait for a disk as may compute; each takes some megabytes.
+    // More may wait for a disk than may compute; each takes some megabytes.
     let gate = Gate::new(options.threads, (options.threads * 4).min(MOST_WORKERS));
     let packer = Packer::new(
         vault,
