@@ -3,7 +3,7 @@
 
 //! Backup, restore and validation for FOSSology.
 //!
-//! Arrows go one way: `main` → `cli` → `operations` → `fossology` and `vault`, which don't know
+//! Arrows go one way: `main` → `cli` → `operations` → `fossology`, `vault` and `unpack`, which don't know
 //! each other and share only the vocabulary of [`blob`] (what a pfile is called and how it is
 //! hashed).
 
@@ -13,4 +13,5 @@ pub mod demo;
 pub mod fossology;
 pub mod operations;
 pub mod process;
+pub mod unpack;
 pub mod vault;

@@ -1,0 +1,176 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Our own tables in FOSSology's database, and the locks that go with them.
+//!
+//! Both kinds of locks are PostgreSQL's advisory ones of a session, so they end with their owner,
+//! however it dies: one lets a single operation work at a time, the other tells a run that goes on
+//! from one that died and left its row saying `running`. Making the tables is one transaction.
+
+mod lock;
+mod run;
+mod states;
+
+pub use lock::{try_lock, unlock};
+pub use run::{Outcome, Run};
+pub use states::{BlobState, blobs_in_state};
+
+use super::database::{Error, Result};
+use postgres::error::SqlState;
+use postgres::{Client, GenericClient};
+use uuid::Uuid;
+
+/// Each version's statements, the first one making version 1.
+const VERSIONS: [&str; 1] = [include_str!("../../../sql/001_backup.sql")];
+
+/// The lock of the one operation: the letters `fobackup`.
+const OPERATION: i64 = 0x666f_6261_636b_7570;
+/// The lock under which tables are made.
+const TABLES: i64 = OPERATION + 1;
+
+/// The version of our tables in the database, none when they are not there.
+///
+/// # Errors
+/// When a statement fails.
+pub fn schema_version(client: &mut impl GenericClient) -> Result<Option<u32>> {
+    let failed = Error::sql("looking for our own tables");
+    let row = client
+        .query_one("SELECT to_regclass('backup_instance') IS NOT NULL", &[])
+        .map_err(&failed)?;
+    if !row.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let row = client
+        .query_opt("SELECT schema_version FROM backup_instance", &[])
+        .map_err(&failed)?;
+    Ok(row.map(|row| row.get::<_, i32>(0).unsigned_abs()))
+}
+
+/// Makes our tables where they are missing or older; costs two look-ups where they are there.
+///
+/// # Errors
+/// When the tables are those of a newer program, or when the role may not make tables.
+pub fn ensure_schema(client: &mut Client) -> Result<()> {
+    let known = VERSIONS.len() as u32;
+    if schema_version(client)? == Some(known) {
+        return Ok(());
+    }
+    match make_tables(client, known) {
+        Err(Error::Sql { code, message, .. })
+            if code == SqlState::INSUFFICIENT_PRIVILEGE.code() =>
+        {
+            let role = client
+                .query_one("SELECT quote_ident(current_user)", &[])
+                .map_err(Error::sql("asking for the role's name"))?
+                .get(0);
+            Err(Error::NoTables { role, message })
+        }
+        other => other,
+    }
+}
+
+fn make_tables(client: &mut Client, known: u32) -> Result<()> {
+    let failed = Error::sql("making our own tables");
+    let mut step = client.transaction().map_err(&failed)?;
+    step.execute("SELECT pg_advisory_xact_lock($1)", &[&TABLES])
+        .map_err(&failed)?;
+    // Another process may have been first.
+    let found = schema_version(&mut step)?.unwrap_or(0);
+    if found > known {
+        return Err(Error::NewerSchema { found, known });
+    }
+    // References to pfile and jobqueue wait for their writers, and others wait behind us: not long.
+    step.batch_execute("SET LOCAL lock_timeout TO '10s'; SET LOCAL client_min_messages TO warning")
+        .map_err(&failed)?;
+    for statements in &VERSIONS[found as usize..] {
+        step.batch_execute(statements).map_err(&failed)?;
+    }
+    step.execute(
+        "INSERT INTO backup_instance (instance, schema_version) VALUES ($1, $2)
+         ON CONFLICT (only_row) DO UPDATE SET schema_version = excluded.schema_version",
+        &[&Uuid::new_v4(), &(known as i32)],
+    )
+    .map_err(&failed)?;
+    step.commit().map_err(&failed)
+}
+
+/// Which instance this is. Our tables must be there.
+///
+/// # Errors
+/// When the statement fails.
+pub fn instance_id(client: &mut impl GenericClient) -> Result<Uuid> {
+    let row = client
+        .query_one("SELECT instance FROM backup_instance", &[])
+        .map_err(Error::sql("reading the instance's id"))?;
+    Ok(row.get(0))
+}
+
+/// Makes this instance the one with that id, as after a restore to a new machine.
+///
+/// # Errors
+/// When the statement fails.
+pub fn adopt_instance(client: &mut impl GenericClient, instance: Uuid) -> Result<()> {
+    client
+        .execute("UPDATE backup_instance SET instance = $1", &[&instance])
+        .map(drop)
+        .map_err(Error::sql("taking over an instance's id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::database::testing::cluster;
+    use super::*;
+
+    #[test]
+    fn our_tables_are_made_once_whoever_comes_first() {
+        let database = cluster().fossology("SQL_ASCII");
+        let ids: Vec<Uuid> = std::thread::scope(|scope| {
+            let each = || {
+                let mut client = database.connect("test").unwrap();
+                ensure_schema(&mut client).unwrap();
+                instance_id(&mut client).unwrap()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(each)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0]));
+
+        let mut client = database.connect("test").unwrap();
+        let other = Uuid::new_v4();
+        adopt_instance(&mut client, other).unwrap();
+        ensure_schema(&mut client).unwrap();
+        assert_eq!(instance_id(&mut client).unwrap(), other);
+    }
+
+    #[test]
+    fn the_statements_may_run_again_over_tables_with_rows() {
+        let mut client = cluster().fossology("UTF8").connect("test").unwrap();
+        ensure_schema(&mut client).unwrap();
+        let id = instance_id(&mut client).unwrap();
+        client.batch_execute(VERSIONS[0]).unwrap();
+        assert_eq!(instance_id(&mut client).unwrap(), id);
+    }
+
+    #[test]
+    fn tables_of_a_newer_program_are_left_alone() {
+        let mut client = cluster().fossology("UTF8").connect("test").unwrap();
+        ensure_schema(&mut client).unwrap();
+        client
+            .batch_execute("UPDATE backup_instance SET schema_version = 99")
+            .unwrap();
+        let error = ensure_schema(&mut client).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::NewerSchema {
+                    found: 99,
+                    known: 1
+                }
+            ),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The history of runs. A run that goes on is told from one that died by a lock of its session.
+
+use crate::fossology::database::{Error, Result};
+use postgres::Client;
+use serde_json::Value;
+
+/// The first part of a run's lock, the second one being its id: the letters `forn`.
+const RUN: i32 = 0x666f_726e;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All was done.
+    Done,
+    /// Something is missing or was found; what could be done is done.
+    Incomplete,
+    /// It was not done.
+    Failed,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Incomplete => "incomplete",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// A run of a verb, which has a row in the history from its start on.
+///
+/// While it goes on, the session that started it holds its lock: that client must stay open until
+/// [`Run::finish`].
+#[derive(Debug)]
+pub struct Run {
+    id: i32,
+}
+
+impl Run {
+    /// Enters a run: its verb, its mode if it has one, on which host, and who asked for it.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub fn start(
+        client: &mut Client,
+        verb: &str,
+        mode: Option<&str>,
+        host: &str,
+        who: &str,
+    ) -> Result<Self> {
+        let failed = Error::sql("entering the run in the history");
+        // Row and lock become visible together, so nobody sees a run that seems to be dead.
+        let mut step = client.transaction().map_err(&failed)?;
+        let row = step
+            .query_one(
+                "INSERT INTO backup_run (verb, mode, host, who) VALUES ($1, $2, $3, $4) RETURNING id",
+                &[&verb, &mode, &host, &who],
+            )
+            .map_err(&failed)?;
+        let id: i32 = row.get(0);
+        step.execute("SELECT pg_advisory_lock($1, $2)", &[&RUN, &id])
+            .map_err(&failed)?;
+        step.commit().map_err(&failed)?;
+        Ok(Self { id })
+    }
+
+    /// The run's number in the history.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// Enters how it ended: the snapshot that it made or used, counts and bytes, and a message.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub fn finish(
+        self,
+        client: &mut Client,
+        outcome: Outcome,
+        snapshot: Option<&str>,
+        counts: &Value,
+        message: Option<&str>,
+    ) -> Result<()> {
+        let failed = Error::sql("entering the run's end in the history");
+        client
+            .execute(
+                "UPDATE backup_run SET ended = clock_timestamp(), state = $2, snapshot = $3,
+                                       counts = $4, message = $5
+                  WHERE id = $1",
+                &[&self.id, &outcome.as_str(), &snapshot, counts, &message],
+            )
+            .map_err(&failed)?;
+        client
+            .execute("SELECT pg_advisory_unlock($1, $2)", &[&RUN, &self.id])
+            .map(drop)
+            .map_err(&failed)
+    }
+
+    /// Enters as failed the runs that died without a word, told by a lock that nobody holds.
+    /// In a restored database the backup that made its snapshot is one of them: its end was not
+    /// known yet. The number of such runs is returned.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn fail_dead(client: &mut Client) -> Result<u64> {
+        client
+            .execute(
+                "UPDATE backup_run SET state = 'failed',
+                        message = 'ended without a word (or is the backup this database came from)'
+                  WHERE state = 'running' AND NOT EXISTS (
+                      SELECT 1 FROM pg_locks
+                       WHERE locktype = 'advisory' AND granted AND objsubid = 2
+                         AND database = (SELECT oid FROM pg_database
+                                          WHERE datname = current_database())
+                         AND classid::bigint = $1 AND objid::bigint = backup_run.id)",
+                &[&i64::from(RUN)],
+            )
+            .map_err(Error::sql("looking for dead runs"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ensure_schema;
+    use super::*;
+    use crate::fossology::database::testing::cluster;
+    use serde_json::json;
+
+    fn state(client: &mut Client, run: i32) -> (String, Option<String>, bool) {
+        let row = client
+            .query_one(
+                "SELECT state, snapshot, ended IS NOT NULL FROM backup_run WHERE id = $1",
+                &[&run],
+            )
+            .unwrap();
+        (row.get(0), row.get(1), row.get(2))
+    }
+
+    #[test]
+    fn a_run_that_dies_is_told_from_one_that_works_and_one_that_ended() {
+        let database = cluster().fossology("UTF8");
+        let mut client = database.connect("test").unwrap();
+        ensure_schema(&mut client).unwrap();
+
+        let mut working = database.connect("test").unwrap();
+        let goes_on = Run::start(&mut working, "backup", Some("full"), "here", "me").unwrap();
+        let mut other = database.connect("test").unwrap();
+        let ended = Run::start(&mut other, "check", None, "here", "me").unwrap();
+        let ended_id = ended.id();
+        ended
+            .finish(
+                &mut other,
+                Outcome::Incomplete,
+                None,
+                &json!({"missing": 3}),
+                Some("3 missing"),
+            )
+            .unwrap();
+        let mut dying = database.connect("test").unwrap();
+        let dead = Run::start(&mut dying, "backup", Some("gold"), "here", "me").unwrap();
+        let pid: i32 = dying
+            .query_one("SELECT pg_backend_pid()", &[])
+            .unwrap()
+            .get(0);
+        // Waits until the server process is gone.
+        client
+            .query_one("SELECT pg_terminate_backend($1, 30000)", &[&pid])
+            .unwrap();
+
+        assert_eq!(Run::fail_dead(&mut client).unwrap(), 1);
+        assert_eq!(state(&mut client, dead.id()).0, "failed");
+        assert_eq!(
+            state(&mut client, ended_id),
+            ("incomplete".to_owned(), None, true)
+        );
+        let id = goes_on.id();
+        assert_eq!(state(&mut client, id), ("running".to_owned(), None, false));
+        goes_on
+            .finish(
+                &mut working,
+                Outcome::Done,
+                Some("20260101T000000Z-abc"),
+                &json!({}),
+                None,
+            )
+            .unwrap();
+        assert_eq!(
+            state(&mut client, id),
+            (
+                "done".to_owned(),
+                Some("20260101T000000Z-abc".to_owned()),
+                true
+            )
+        );
+        assert_eq!(Run::fail_dead(&mut client).unwrap(), 0);
+    }
+}
