@@ -7,18 +7,17 @@
 mod backup;
 mod check;
 mod demo;
-mod exit;
 mod init;
 mod jobs;
 mod output;
 mod progress;
 mod restore;
 mod session;
-mod settings;
-mod signals;
 mod snapshots;
 mod verify;
 
+use crate::operations::settings;
+use crate::{exit, signals};
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use output::Output;

@@ -10,8 +10,10 @@ mod context;
 mod error;
 pub mod init;
 mod instance;
+pub mod request;
 pub mod restore;
 mod scratch;
+pub mod settings;
 pub mod verify;
 mod workers;
 

@@ -8,11 +8,12 @@
 //! from one that died and left its row saying `running`. Making the tables is one transaction.
 
 mod lock;
+pub mod requests;
 mod run;
 mod states;
 
 pub use lock::{try_lock, unlock};
-pub use run::{Outcome, Run};
+pub use run::{Asked, Outcome, Run};
 pub use states::{BlobState, blobs_in_state};
 
 use super::database::{Error, Result};
@@ -21,7 +22,10 @@ use postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 1] = [include_str!("../../../sql/001_backup.sql")];
+const VERSIONS: [&str; 2] = [
+    include_str!("../../../sql/001_backup.sql"),
+    include_str!("../../../sql/002_requests.sql"),
+];
 
 /// The lock of the one operation: the letters `fobackup`.
 const OPERATION: i64 = 0x666f_6261_636b_7570;
@@ -150,8 +154,38 @@ mod tests {
         let mut client = cluster().fossology("UTF8").connect("test").unwrap();
         ensure_schema(&mut client).unwrap();
         let id = instance_id(&mut client).unwrap();
-        client.batch_execute(VERSIONS[0]).unwrap();
+        for statements in VERSIONS {
+            client.batch_execute(statements).unwrap();
+        }
         assert_eq!(instance_id(&mut client).unwrap(), id);
+    }
+
+    #[test]
+    fn tables_of_an_older_program_grow_and_keep_their_rows() {
+        let mut client = cluster().fossology("UTF8").connect("test").unwrap();
+        client.batch_execute(VERSIONS[0]).unwrap();
+        let id = Uuid::new_v4();
+        client
+            .execute(
+                "INSERT INTO backup_instance (instance, schema_version) VALUES ($1, 1)",
+                &[&id],
+            )
+            .unwrap();
+        client
+            .batch_execute(
+                "INSERT INTO backup_run (verb, host, who) VALUES ('backup', 'here', 'me')",
+            )
+            .unwrap();
+        ensure_schema(&mut client).unwrap();
+        assert_eq!(
+            schema_version(&mut client).unwrap(),
+            Some(VERSIONS.len() as u32)
+        );
+        assert_eq!(instance_id(&mut client).unwrap(), id);
+        let row = client
+            .query_one("SELECT count(*), count(request) FROM backup_run", &[])
+            .unwrap();
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 0));
     }
 
     #[test]
@@ -167,7 +201,7 @@ mod tests {
                 error,
                 Error::NewerSchema {
                     found: 99,
-                    known: 1
+                    known: 2
                 }
             ),
             "{error}"

@@ -79,13 +79,7 @@ pub fn run(
     own::try_lock(&mut client)?;
     let lease = vault.lease(LeaseKind::Append, "backup")?;
     Run::fail_dead(&mut client)?;
-    let record = Run::start(
-        &mut client,
-        "backup",
-        Some(&options.mode.to_string()),
-        &crate::process::host_name(),
-        &crate::process::user_name(),
-    )?;
+    let record = instance.start_run(&mut client, "backup", Some(&options.mode.to_string()))?;
     let result = take(instance, vault, options, context, &mut client).and_then(|snapshot| {
         lease.check()?;
         vault.put_snapshot(&snapshot)?;
