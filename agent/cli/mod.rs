@@ -8,9 +8,11 @@ mod backup;
 mod check;
 mod demo;
 mod init;
+mod install;
 mod jobs;
 mod output;
 mod progress;
+mod queue;
 mod restore;
 mod session;
 mod snapshots;
@@ -63,6 +65,9 @@ enum Verb {
     Demo(demo::Args),
     Verify(verify::Args),
     Check(check::Args),
+    Queue(queue::Args),
+    Install(install::Args),
+    Uninstall(install::UninstallArgs),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -94,6 +99,9 @@ pub fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
         Verb::Check(args) => check::run(&session, args),
+        Verb::Queue(args) => queue::run(&session, args),
+        Verb::Install(args) => install::run(&session, args),
+        Verb::Uninstall(args) => install::run_uninstall(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),
