@@ -283,6 +283,10 @@ impl<'w, 'a> Container<'w, 'a> {
     }
 
     fn damaged(&self, detail: String) {
+        // A stream that was left early looks like a cut one.
+        if self.walk.has_ended() || self.place.is_spent() {
+            return;
+        }
         // libarchive has no code for it.
         let encrypted = ["encrypt", "passphrase"]
             .iter()

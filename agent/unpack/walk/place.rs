@@ -125,6 +125,13 @@ impl Place {
         true
     }
 
+    /// Whether the source's limits on members or bytes are used up.
+    pub fn is_spent(&self) -> bool {
+        let limits = &self.state.limits;
+        self.state.members.load(Ordering::Relaxed) > limits.members
+            || self.state.bytes.load(Ordering::Relaxed) > limits.bytes
+    }
+
     /// Notes something that could not be unpacked here.
     pub fn problem(&self, kind: ProblemKind, detail: String) {
         let mut problems = self.problems();
