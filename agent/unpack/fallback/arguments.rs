@@ -100,7 +100,7 @@ mod tests {
             passed(" -E node_modules,.cache"),
             ["-E", "node_modules,.cache"]
         );
-        assert_eq!(passed("-I -E 'two words',b"), ["-I", "-E", "'two words',b"]);
+        assert_eq!(passed("-I -E 'two words',y"), ["-I", "-E", "'two words',y"]);
     }
 
     #[test]
@@ -109,8 +109,8 @@ mod tests {
         assert!(passed("-E").is_empty());
         assert!(passed("-E --config=/tmp").is_empty());
         assert!(passed("-E -c").is_empty());
-        assert!(passed("-E a\nb").is_empty());
-        assert_eq!(passed("-E a -c b -I"), ["-I", "-E", "a"]);
+        assert!(passed("-E x\ny").is_empty());
+        assert_eq!(passed("-E docs/ -c b -I"), ["-I", "-E", "docs/"]);
     }
 
     #[test]
