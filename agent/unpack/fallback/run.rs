@@ -99,7 +99,7 @@ fn by_itself(status: ExitStatus) -> Outcome {
     }
 }
 
-/// Reads everything and keeps the end.
+/// Reads everything and keeps the end, without lines that may quote a connection's password.
 fn end_of(mut pipe: impl Read) -> String {
     let mut kept = VecDeque::new();
     let mut buffer = [0; 4096];
@@ -108,5 +108,8 @@ fn end_of(mut pipe: impl Read) -> String {
         let surplus = kept.len().saturating_sub(KEPT);
         kept.drain(..surplus);
     }
-    String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+    String::from_utf8_lossy(kept.make_contiguous())
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("password"))
+        .collect()
 }

@@ -70,10 +70,8 @@ fn asking_to_stop_ends_everything() {
     let pipe = Pipe::of(&place);
     let there = AtomicBool::new(false);
     let stop = || {
-        there.load(Ordering::Relaxed) || {
-            there.store(pipe.has_spoken(), Ordering::Relaxed);
-            there.load(Ordering::Relaxed)
-        }
+        there.fetch_or(pipe.has_spoken(), Ordering::Relaxed);
+        there.load(Ordering::Relaxed)
     };
     let tried = place.run_until(b"x", at_most(LONG), &Sought::default(), &stop);
     assert_eq!(tried.outcome, Outcome::Stopped);

@@ -84,6 +84,13 @@ fn a_failure_keeps_what_came_before_and_what_it_said() {
 }
 
 #[test]
+fn a_password_is_not_kept() {
+    let place = Place::with(r#"echo "no host: 'user=fossy password=secret'"; echo end; exit 253"#);
+    let tried = place.run(b"x", ToolLimits::default(), &Sought::default());
+    assert_eq!(tried.said, "end\n");
+}
+
+#[test]
 fn a_crash_keeps_what_came_before() {
     let place = Place::with(r#"echo made >"$dir/made"; kill -SEGV $$"#);
     let seeker = Sought::of(&[b"made\n"]);
