@@ -28,7 +28,7 @@ struct Real {
 }
 
 impl Real {
-    fn with(sysconfdir: &Path, folder: &Path) -> Option<Self> {
+    fn with(sysconfdir: &Path, scratch: PathBuf) -> Option<Self> {
         let Some(program) = std::env::var_os("FO_BACKUP_REAL_UNUNPACK") else {
             eprintln!("SKIPPED: FO_BACKUP_REAL_UNUNPACK does not name FOSSology's ununpack");
             return None;
@@ -41,7 +41,6 @@ impl Real {
             "[ununpack]\nVERSION=1\nCOMMIT_HASH=1\n",
         )
         .unwrap();
-        let scratch = folder.join("unpacking");
         fs::create_dir(&scratch).unwrap();
         let tool = Ununpack::find(Some(Path::new(&program)), sysconfdir).unwrap();
         Some(Self {
@@ -142,7 +141,7 @@ fn pdf() -> String {
 #[test]
 fn file_systems_documents_and_archives_are_unpacked() {
     let world = World::new();
-    let Some(real) = Real::with(&world.sample().sysconfdir(), &world.path(".")) else {
+    let Some(real) = Real::with(&world.sample().sysconfdir(), world.path("unpacking")) else {
         return;
     };
     let folder = world.path("inputs");
@@ -176,14 +175,9 @@ fn file_systems_documents_and_archives_are_unpacked() {
     let whole = fs::read(folder.join("whole.zip")).unwrap();
     fs::write(folder.join("cut.zip"), &whole[..whole.len() - 60]).unwrap();
     let (tried, got) = real.unpack(&folder.join("cut.zip"), "cut.zip");
-    eprintln!(
-        "a cut zip: {tried:?}, {} blobs",
-        got.0.lock().unwrap().len()
-    );
-    assert!(matches!(
-        tried.outcome,
-        Outcome::Finished | Outcome::Failed(_)
-    ));
+    // unzip cannot do anything with it, which is no reason for the program to fail.
+    assert_eq!(tried.outcome, Outcome::Finished, "{}", tried.said);
+    assert!(!got.has(b"quoted"));
 }
 
 /// The names of an upload's blobs below its gold, each with one path's last part.
@@ -228,7 +222,7 @@ fn an_upload_of_every_kind_comes_back_and_the_database_stays_as_it_was() {
     let scratch = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(scratch.path()).unwrap();
     let instance = fixture::load(&source, scratch.path(), &cluster, "real");
-    let Some(real) = Real::with(&instance.sysconfdir, scratch.path()) else {
+    let Some(real) = Real::with(&instance.sysconfdir, scratch.path().join("unpacking")) else {
         return;
     };
     let mut client = cluster.connect(Role::Fossy, &instance.database).unwrap();

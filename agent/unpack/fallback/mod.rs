@@ -202,8 +202,9 @@ impl Ununpack {
         // Our own copy is nothing that was unpacked. The tool may have removed it itself.
         let _ = std::fs::remove_file(&input);
         let mut offer = Offer::new(seeker, &stop);
-        tree::consume(folder, &mut |entry| offer.add(entry))
-            .map_err(Error::scratch("removing", folder))?;
+        if let Err(error) = tree::consume(folder, &mut |entry| offer.add(entry)) {
+            offer.note("", &error);
+        }
         let _ = offer.finish();
         if offer.stopped {
             outcome = Outcome::Stopped;
@@ -216,6 +217,9 @@ impl Ununpack {
         let tmp = make_folder(folder, "tmp", job.user)?;
         let mut command = Command::new(&self.program);
         command
+            // The variable FO_SYSCONFDIR would do too, but makes the program crash at its end.
+            .arg("-c")
+            .arg(&self.sysconfdir)
             .arg("-d")
             .arg(&out)
             .arg("-qRC")
@@ -223,7 +227,6 @@ impl Ununpack {
             .arg(input)
             .current_dir(folder)
             .env_clear()
-            .env("FO_SYSCONFDIR", &self.sysconfdir)
             .env("PATH", self.search_path())
             .env("HOME", &tmp)
             .env("TMPDIR", &tmp)

@@ -74,7 +74,7 @@ impl<'a> Offer<'a> {
             Ok(flow) => flow?,
             Err(error) => {
                 self.data.truncate(start);
-                self.note(entry, &error);
+                self.note(&entry.name.to_string_lossy(), &error);
             }
         }
         if self.ends.len() >= BATCH || self.data.len() >= BATCH_BYTES {
@@ -141,11 +141,12 @@ impl<'a> Offer<'a> {
         ControlFlow::Continue(())
     }
 
-    fn note(&mut self, entry: &Entry<'_>, error: &io::Error) {
+    /// Takes down what could not be read, or removed when it has no name.
+    pub(super) fn note(&mut self, name: &str, error: &io::Error) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEMS {
             self.problems.push(Problem {
-                path: entry.name.to_string_lossy().into_owned(),
+                path: name.to_owned(),
                 kind: ProblemKind::Io,
                 detail: error.to_string(),
             });

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Leaves the process group, holds the pipe open, and says so in it.
 const RUNAWAY: &str = r#"
     setsid sh -c 'exec 9>"$1/pipe"; echo here >&9; exec >/dev/null 2>&1; sleep 1000; :' - \
-        "$FO_SYSCONFDIR" &
+        "$place" &
 "#;
 
 /// A named pipe beside the stand-in, whose writers are watched.
@@ -81,7 +81,7 @@ fn asking_to_stop_ends_everything() {
 #[test]
 fn what_the_tool_leaves_running_is_ended() {
     let place = Place::with(&format!(
-        "{RUNAWAY} while [ ! -e \"$FO_SYSCONFDIR/go\" ]; do sleep 0.01; done; exit 7"
+        "{RUNAWAY} while [ ! -e \"$place/go\" ]; do sleep 0.01; done; exit 7"
     ));
     let pipe = Pipe::of(&place);
     let stop = || {
@@ -181,7 +181,7 @@ fn a_tool_that_fills_the_disk_is_ended() {
 
 #[test]
 fn nothing_is_begun_where_too_little_is_free() {
-    let place = Place::with(r#"echo made >"$FO_SYSCONFDIR/ran""#);
+    let place = Place::with(r#"echo made >"$place/ran""#);
     let limits = ToolLimits {
         free: u64::MAX,
         ..ToolLimits::default()

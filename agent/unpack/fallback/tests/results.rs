@@ -153,10 +153,10 @@ fn what_nobody_may_read_is_read() {
 #[test]
 fn links_are_not_followed() {
     let place = Place::with(
-        r#"ln -s "$FO_SYSCONFDIR/outside" "$dir/folder"
-           ln -s "$FO_SYSCONFDIR/outside/secret" "$dir/file"
+        r#"ln -s "$place/outside" "$dir/folder"
+           ln -s "$place/outside/secret" "$dir/file"
            ln -s / "$dir/root"; ln -s . "$dir/loop"; mkfifo "$dir/fifo"
-           rm -r "$TMPDIR"; ln -s "$FO_SYSCONFDIR/outside" "$TMPDIR"; echo inside >"$dir/inside""#,
+           rm -r "$TMPDIR"; ln -s "$place/outside" "$TMPDIR"; echo inside >"$dir/inside""#,
     );
     std::fs::create_dir(place.path("outside")).unwrap();
     std::fs::write(place.path("outside/secret"), "secret").unwrap();
@@ -177,7 +177,7 @@ fn a_folder_that_was_left_is_removed_whole() {
     std::fs::create_dir_all(left.join("a/b")).unwrap();
     std::fs::write(left.join("a/b/file"), "x").unwrap();
     for path in ["a/b/file", "a/b", "a", ""] {
-        std::fs::set_permissions(left.join(path), std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(left.join(path), std::fs::Permissions::from_mode(0o0)).unwrap();
     }
     remove_tree(&left).unwrap();
     assert!(!left.exists());
