@@ -144,11 +144,10 @@ fn is_tar(header: &[u8; TAR_HEADER]) -> bool {
     let Ok(expected) = i64::from_str_radix(&text, 8) else {
         return false;
     };
-    let bytes =
-        header
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| if SUM.contains(&at) { b' ' } else { *byte });
+    let bytes = header
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if SUM.contains(&at) { b' ' } else { *byte });
     let (unsigned, signed) = bytes.fold((0, 0), |(unsigned, signed), byte| {
         (
             unsigned + i64::from(byte),
