@@ -7,6 +7,7 @@ use super::Amount;
 use super::gold::Origin;
 use super::missing::Missing;
 use super::report::{BlobReport, Came, UploadReport};
+use super::seeking::Seeking;
 use super::work::Recovery;
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::catalogue;
@@ -66,8 +67,7 @@ impl Recovery<'_> {
         }
         let mut seeking = self.seek(&keys, &missing)?;
         if self.options.from.gold() && seeking.left() > 0 {
-            let near = self.near(&keys, &uploads)?;
-            near.iter().for_each(|origin| seeking.open(origin.blob));
+            let near = self.near(&keys, &uploads, &mut seeking)?;
             let golds = self.golds(&keys, &uploads)?;
             self.context.progress.begin("unpacking", 1, 0);
             let mut container = None;
@@ -126,7 +126,13 @@ impl Recovery<'_> {
     }
 
     /// The containers in which it lies and that are there, the nearest first; gold comes later.
-    fn near(&mut self, keys: &RoaringBitmap, uploads: &[i32]) -> Result<Vec<Origin>> {
+    /// All of them may be opened.
+    fn near(
+        &mut self,
+        keys: &RoaringBitmap,
+        uploads: &[i32],
+        seeking: &mut Seeking<'_>,
+    ) -> Result<Vec<Origin>> {
         let golds: BTreeSet<PfileName> = catalogue::uploads(&mut self.client, uploads)?
             .into_iter()
             .filter_map(|row| row.gold)
@@ -134,11 +140,14 @@ impl Recovery<'_> {
         let mut near: Vec<Origin> = Vec::new();
         for key in keys {
             for (container, upload) in catalogue::nearest_containers(&mut self.client, key)? {
-                let is_there = Tree::ALL
-                    .into_iter()
-                    .any(|tree| self.reader.open(tree, &container).is_ok());
-                let is_new = near.iter().all(|origin| origin.blob != container);
-                if near.len() < NEAR && is_there && is_new && !golds.contains(&container) {
+                seeking.open(container);
+                let is_known = golds.contains(&container)
+                    || near.iter().any(|origin| origin.blob == container);
+                let mut trees = Tree::ALL.into_iter();
+                if near.len() < NEAR
+                    && !is_known
+                    && trees.any(|tree| self.reader.open(tree, &container).is_ok())
+                {
                     let extent = catalogue::extent(&mut self.client, upload)?;
                     let mut origin = Origin::new(container, upload, keys.clone(), extent);
                     // What is in its way says nothing about the upload.
