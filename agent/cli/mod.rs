@@ -12,6 +12,7 @@ mod init;
 mod jobs;
 mod output;
 mod progress;
+mod recover;
 mod restore;
 mod session;
 mod settings;
@@ -64,6 +65,7 @@ enum Verb {
     Demo(demo::Args),
     Verify(verify::Args),
     Check(check::Args),
+    Recover(recover::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
         Verb::Check(args) => check::run(&session, args),
+        Verb::Recover(args) => recover::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

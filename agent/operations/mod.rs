@@ -10,6 +10,7 @@ mod context;
 mod error;
 pub mod init;
 mod instance;
+pub mod recover;
 pub mod restore;
 mod scratch;
 pub mod verify;
