@@ -41,12 +41,13 @@ impl Bench<'_> {
             })
             .collect();
         let mut backed_up = false;
+        let needs_none = questions.iter().all(|question| question.is_of_an_archive());
         for round in 0..rounds {
             for question in Question::ALL {
                 let section = sections.iter_mut().find(|it| it.question == question);
                 match question {
                     // The others need its outcome even when it is not asked for.
-                    Question::Full if section.is_none() && backed_up => continue,
+                    Question::Full if section.is_none() && (backed_up || needs_none) => continue,
                     Question::Full => backed_up = true,
                     Question::Touched if section.is_some() => self.touch_all()?,
                     Question::New if section.is_some() => self.instance.add()?,
@@ -77,7 +78,8 @@ impl Bench<'_> {
     pub fn ask_alone(&self, results: &mut Results) -> Result<()> {
         let mut rows = Vec::new();
         for question in Question::ALL {
-            if matches!(question, Question::Touched | Question::New) {
+            if matches!(question, Question::Touched | Question::New) || question.is_of_an_archive()
+            {
                 continue;
             }
             for contender in self.places.contenders(question) {
