@@ -9,7 +9,8 @@ use super::session::Session;
 use crate::blob::PfileName;
 use crate::operations::check::open_vault;
 use crate::operations::recover::{self, Amount, Came, Report, Scope, Sources, Wanted};
-use crate::operations::{Instance, Result};
+use crate::operations::{Error, Instance, Result};
+use crate::unpack::fallback::Ununpack;
 use crate::vault::Vault;
 use std::time::Instant;
 
@@ -88,12 +89,15 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         From::Any => Sources::Any,
     };
     let vault = vault(session, &instance, from)?;
+    let ununpack = Ununpack::find(settings.ununpack.as_deref(), &instance.config.sysconfdir)
+        .map_err(|error| Error::Usage(error.to_string()))?;
     let options = recover::Options {
         scope: scope(args.scope),
         wanted: Wanted::Missing,
         dry_run: args.dry_run,
         from,
         retry: args.retry,
+        ununpack,
         threads: settings.threads(),
         lookers: settings.lookers(),
     };

@@ -150,6 +150,24 @@ pub fn extent(client: &mut impl GenericClient, upload: i32) -> Result<Extent> {
     })
 }
 
+/// The arguments that an upload was first unpacked with; empty when no job tells.
+///
+/// # Errors
+/// When the connection is lost.
+pub fn unpack_arguments(client: &mut impl GenericClient, upload: i32) -> Result<RawText> {
+    let row = client
+        .query_opt(
+            "SELECT q.jq_cmd_args FROM jobqueue q JOIN job j ON j.job_pk = q.jq_job_fk
+              WHERE j.job_upload_fk = $1 AND q.jq_type = 'ununpack'
+              ORDER BY q.jq_pk LIMIT 1",
+            &[&upload],
+        )
+        .map_err(Error::sql("asking how an upload was unpacked"))?;
+    Ok(row
+        .and_then(|row| row.get::<_, Option<RawText>>(0))
+        .unwrap_or_default())
+}
+
 /// The blobs in which, in these uploads, the given ones lie at any depth: what has to be opened
 /// on the way to them. One may come several times.
 ///

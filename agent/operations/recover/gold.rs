@@ -6,7 +6,7 @@
 
 use super::report::Why;
 use super::seeking::Seeking;
-use super::work::{Outcome, Recovery, has_name};
+use super::work::{Outcome, Recovery};
 use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue::Extent;
 use crate::fossology::repository::{ReadError, Reader};
@@ -91,12 +91,9 @@ impl Recovery<'_> {
         self.walk(seeking, &affected)?;
         for origin in still_affected(seeking, &affected) {
             self.context.stop.check()?;
-            let why = match open(self.reader, &origin.blob) {
-                Ok(file) if has_name(&file, &origin.blob) => Why::NoTool,
-                Ok(_) => Why::GoldDamaged,
-                Err(why) => why,
-            };
-            self.hinder(&origin.uploads, why);
+            if let Some(why) = self.try_tool(seeking, &origin)? {
+                self.hinder(&origin.uploads, why);
+            }
         }
         Ok(())
     }
@@ -176,7 +173,8 @@ impl Outcome {
         }
     }
 
-    fn tell(&mut self, path: &str, detail: &str) {
+    /// Keeps the first words about what could not be unpacked.
+    pub fn tell(&mut self, path: &str, detail: &str) {
         if self.problems.len() < TOLD {
             let parted = if path.is_empty() { "" } else { ": " };
             self.problems.push(format!("{path}{parted}{detail}"));
@@ -193,7 +191,7 @@ fn still_affected(seeking: &Seeking<'_>, origins: &[Origin]) -> Vec<Origin> {
 }
 
 /// Opens a file to be unpacked, in whichever tree it lies.
-fn open(reader: &Reader, name: &PfileName) -> Result<File, Why> {
+pub(super) fn open(reader: &Reader, name: &PfileName) -> Result<File, Why> {
     let mut why = Why::GoldMissing;
     for tree in Tree::ALL {
         match reader.open(tree, name) {

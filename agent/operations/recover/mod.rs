@@ -26,14 +26,16 @@ mod record;
 mod report;
 mod seeking;
 mod single;
+mod tool;
 mod work;
 
 pub use missing::Amount;
 pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
-use super::{Context, Instance, Result};
+use super::{Context, Instance, Result, scratch};
 use crate::blob::PfileName;
 use crate::fossology::repository::{Importer, Reader};
+use crate::unpack::fallback::Ununpack;
 use crate::vault::Vault;
 use work::Recovery;
 
@@ -95,6 +97,8 @@ pub struct Options {
     pub from: Sources,
     /// Whether what is known not to come from unpacking is tried again.
     pub retry: bool,
+    /// FOSSology's own unpacker, if this host has it.
+    pub ununpack: Option<Ununpack>,
     /// How many threads unpack, hash and write.
     pub threads: usize,
     /// How many threads look for files.
@@ -132,6 +136,7 @@ fn recover(
 ) -> Result<Report> {
     let layout = &instance.config.layout;
     let reader = Reader::new(layout.clone())?;
+    scratch::remove_left_over(layout.path());
     let importer = if options.is_rehearsal() {
         None
     } else {
