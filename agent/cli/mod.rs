@@ -13,6 +13,7 @@ mod jobs;
 mod output;
 mod progress;
 mod queue;
+mod recover;
 mod restore;
 mod session;
 mod snapshots;
@@ -68,6 +69,7 @@ enum Verb {
     Queue(queue::Args),
     Install(install::Args),
     Uninstall(install::UninstallArgs),
+    Recover(recover::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -102,6 +104,7 @@ pub fn main() -> ExitCode {
         Verb::Queue(args) => queue::run(&session, args),
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
+        Verb::Recover(args) => recover::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

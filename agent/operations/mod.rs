@@ -12,6 +12,7 @@ pub mod init;
 pub mod install;
 mod instance;
 pub mod queue;
+pub mod recover;
 pub mod request;
 pub mod restore;
 mod scratch;

@@ -7,6 +7,7 @@
 
 use super::{Error, Result};
 use crate::process::Process;
+use crate::unpack::fallback::remove_tree;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -65,7 +66,7 @@ pub(super) fn remove_left_over(parent: &Path) {
         if owner.is_some_and(Process::left_by_the_dead) {
             // Somebody else's, or somebody else removes it too: either way it is not our business.
             let _ = match entry.file_type() {
-                Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path()),
+                Ok(kind) if kind.is_dir() => remove_tree(&entry.path()),
                 _ => fs::remove_file(entry.path()),
             };
         }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub scratch: Option<PathBuf>,
     /// Where PostgreSQL's programs are.
     pub postgres_bin: Option<PathBuf>,
+    /// FOSSology's ununpack.
+    pub ununpack: Option<PathBuf>,
 }
 
 impl Settings {
@@ -85,6 +87,11 @@ impl Settings {
             "FO_BACKUP_POSTGRES_BIN",
             get("FO_BACKUP_POSTGRES_BIN"),
             &mut self.postgres_bin,
+        )?;
+        parse(
+            "FO_BACKUP_UNUNPACK",
+            get("FO_BACKUP_UNUNPACK"),
+            &mut self.ununpack,
         )
     }
 

@@ -8,6 +8,13 @@
 //! the way it was reached matters, and a hostile archive can do no worse than waste the limits of
 //! its source. What a walk writes itself are spool files without a name, which end with it.
 
+pub mod fallback;
+mod kinds;
+mod libarchive;
+mod walk;
+
+pub use walk::walk;
+
 use crate::blob::PfileName;
 use std::fs::File;
 use std::ops::ControlFlow;

@@ -52,10 +52,31 @@ impl ChunkStore {
     ///
     /// # Errors
     /// When the source cannot be read or a chunk cannot be put.
-    pub fn write(&self, what: &str, source: impl Read, workers: usize) -> Result<Stream> {
+    pub fn write(&self, what: &str, mut source: impl Read, workers: usize) -> Result<Stream> {
         let (least, usual, most) = CHUNK;
-        let pieces = StreamCDC::new(source, least as usize, usual as usize, most as usize);
         let mut stream = Stream::default();
+        // Most files of a dump are smaller than any chunk. Cutting them would only cost: buffers
+        // of the largest chunk's size, and threads.
+        let mut head = Vec::new();
+        let read = source
+            .by_ref()
+            .take(u64::from(least))
+            .read_to_end(&mut head);
+        read.map_err(|source| Error::Source {
+            what: what.to_owned(),
+            source,
+        })?;
+        if head.len() < least as usize {
+            if !head.is_empty() {
+                stream.size = head.len() as u64;
+                let id = ChunkId::new(Sha256::digest(&head).into());
+                self.put(id, &head)?;
+                stream.chunks.push(id);
+            }
+            return Ok(stream);
+        }
+        let source = head.as_slice().chain(source);
+        let pieces = StreamCDC::new(source, least as usize, usual as usize, most as usize);
         let (send, receive) = crossbeam_channel::bounded::<(ChunkId, Vec<u8>)>(workers);
         std::thread::scope(|scope| {
             let mut running = Vec::new();
@@ -252,6 +273,17 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn what_is_not_cut_is_the_chunk_that_cutting_would_give(len in 1usize..CHUNK.0 as usize, seed: u64) {
+            let (_dir, store) = store();
+            let data = noise(len, seed);
+            let (least, usual, most) = CHUNK;
+            let cut: Vec<_> = StreamCDC::new(&data[..], least as usize, usual as usize, most as usize)
+                .map(|piece| ChunkId::new(Sha256::digest(piece.unwrap().data).into()))
+                .collect();
+            prop_assert_eq!(store.write("x", &data[..], 1).unwrap().chunks, cut);
+        }
+
         #[test]
         fn any_stream_survives(len in 0usize..3_000_000, seed: u64, workers in 1usize..4) {
             let (_dir, store) = store();

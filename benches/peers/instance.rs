@@ -8,12 +8,12 @@
 //! because the run before died, it is made from the beginning.
 
 use super::error::{Error, Result};
+use super::packer::Packer;
+use super::rows::{Rows, SEQUENCES, TABLES};
 use super::source::{self, Project, Words};
 use fossology_backup::blob::{PfileName, Tree, digest};
 use fossology_backup::demo::sample::{Options, Random, Sample};
 use fossology_backup::demo::{Cluster, ClusterOptions};
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -24,28 +24,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Changes whenever the same parameters give something else than before.
 const VERSION: u32 = 1;
 
-/// How many files an upload has.
+/// How many files an upload has, where there are many.
 const PROJECT: usize = 5_000;
-
-/// The tables that are filled, in an order that their foreign keys allow, with their columns.
-const TABLES: [(&str, &str); 4] = [
-    (
-        "pfile",
-        "pfile_pk, pfile_md5, pfile_sha1, pfile_sha256, pfile_size, pfile_mimetypefk",
-    ),
-    (
-        "upload",
-        "upload_pk, upload_filename, user_fk, upload_mode, upload_ts, pfile_fk, upload_origin",
-    ),
-    (
-        "uploadtree_a",
-        "uploadtree_pk, parent, realparent, upload_fk, pfile_fk, ufile_mode, lft, rgt, ufile_name",
-    ),
-    (
-        "license_file",
-        "fl_pk, rf_fk, agent_fk, rf_match_pct, rf_timestamp, pfile_fk",
-    ),
-];
 
 /// What an instance is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +34,47 @@ pub struct Parameters {
     pub files: usize,
     /// Every size is divided by this.
     pub shrink: usize,
+    /// How they were uploaded.
+    pub uploads: Uploads,
+}
+
+/// How files were uploaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uploads {
+    /// By some thousands, in archives of tar and zstd.
+    Many,
+    /// All in a single one of tar and xz, as most source code is published.
+    One,
 }
 
 impl Parameters {
     fn projects(self) -> usize {
-        self.files.div_ceil(PROJECT)
+        self.files.div_ceil(self.project())
+    }
+
+    /// How many files an upload has.
+    fn project(self) -> usize {
+        match self.uploads {
+            Uploads::Many => PROJECT,
+            Uploads::One => self.files,
+        }
     }
 
     fn name(self) -> String {
-        format!("repository-v{VERSION}-{}-{}", self.files, self.shrink)
+        let one = match self.uploads {
+            Uploads::Many => "",
+            Uploads::One => "-one",
+        };
+        format!("repository-v{VERSION}-{}-{}{one}", self.files, self.shrink)
     }
+}
+
+/// A file of a single archive, and how far the archive has to be read for it.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Wanted {
+    pub name: PfileName,
+    /// How many bytes of the tar are there at its end.
+    pub end: u64,
 }
 
 /// How large a repository is.
@@ -125,6 +136,32 @@ impl Repository {
         Ok(repository)
     }
 
+    /// The single archive's gold.
+    pub fn archive(&self) -> Result<PathBuf> {
+        let gold = self.path().join("localhost").join(Tree::Gold.as_str());
+        let mut files = walkdir::WalkDir::new(&gold).into_iter().flatten();
+        let file = files.find(|entry| entry.file_type().is_file());
+        file.map(walkdir::DirEntry::into_path)
+            .ok_or_else(|| Error::Usage(format!("{} has no archive", gold.display())))
+    }
+
+    /// The file in the middle of the single archive.
+    pub fn wanted(&self) -> Result<Wanted> {
+        let path = self.home.join("wanted.json");
+        let text = fs::read(&path).map_err(Error::io("reading", &path))?;
+        serde_json::from_slice(&text).map_err(|error| Error::Json(path, error))
+    }
+
+    /// Where a blob lies.
+    pub fn blob(&self, name: &PfileName) -> PathBuf {
+        self.place(Tree::Files, name)
+    }
+
+    /// The tree of unpacked files.
+    pub fn files(&self) -> PathBuf {
+        self.path().join("localhost").join(Tree::Files.as_str())
+    }
+
     /// The repository's path, as in fossology.conf.
     pub fn path(&self) -> PathBuf {
         self.home.join("repository")
@@ -169,13 +206,15 @@ impl Repository {
     fn project(&self, words: &Words, number: usize) -> Result<Size> {
         let mut random = Random::new(number as u64 ^ 0xbe9c);
         let project = Project::new(words, &mut random);
-        let files = PROJECT.min(self.parameters.files - number * PROJECT);
-        let first_key = number * (PROJECT + 1) + 1;
+        let most = self.parameters.project();
+        let files = most.min(self.parameters.files - number * most);
+        let first_key = number * (most + 1) + 1;
         let mut rows = Rows::new(number + 1, first_key, first_key + 1);
         let mut size = Size::default();
         let packing = |error| Error::io("packing", Path::new("an upload's archive"))(error);
-        let archive = zstd::Encoder::new(Vec::new(), 3).map_err(packing)?;
-        let mut archive = tar::Builder::new(archive);
+        let packer = Packer::start(self.parameters.uploads).map_err(packing)?;
+        let mut archive = tar::Builder::new(packer);
+        let mut end = 0;
         for index in 0..files {
             let wanted = source::size(&mut random) / self.parameters.shrink;
             let content = project.file(&mut random, wanted);
@@ -189,19 +228,23 @@ impl Repository {
             let name = digest(&content);
             self.write(Tree::Files, &name, &content)?;
             rows.file(index, &name, &content, &inside);
+            end += (512 + content.len() as u64).next_multiple_of(512);
+            if self.parameters.uploads == Uploads::One && index == files / 2 {
+                self.note(Wanted { name, end })?;
+            }
             size.files += 1;
             size.file_bytes += name.size();
         }
         let archive = archive
             .into_inner()
-            .and_then(zstd::Encoder::finish)
+            .and_then(Packer::finish)
             .map_err(packing)?;
         let name = digest(&archive);
         let gold = self.write(Tree::Gold, &name, &archive)?;
         let link = self.place(Tree::Files, &name);
         make_parent(&link)?;
         fs::hard_link(&gold, &link).map_err(Error::io("linking", &link))?;
-        rows.gold(&name, &archive, files);
+        rows.gold(&name, &archive, files, self.parameters.uploads);
         size.gold += 1;
         size.gold_bytes += name.size();
         for (table, text) in rows.tables {
@@ -210,6 +253,12 @@ impl Repository {
             fs::write(&path, text).map_err(Error::io("writing", &path))?;
         }
         Ok(size)
+    }
+
+    fn note(&self, wanted: Wanted) -> Result<()> {
+        let path = self.home.join("wanted.json");
+        let text = serde_json::to_vec(&wanted).map_err(|error| Error::Json(path.clone(), error))?;
+        fs::write(&path, text).map_err(Error::io("writing", &path))
     }
 
     fn rows(&self, table: &str) -> PathBuf {
@@ -317,7 +366,8 @@ impl Instance {
         let mut random = Random::new(goes as u64 ^ 0xadd);
         let words = Words::new();
         let project = Project::new(&words, &mut random);
-        let first = self.repository.parameters.projects() * (PROJECT + 1) + 1 + before;
+        let parameters = self.repository.parameters;
+        let first = parameters.projects() * (parameters.project() + 1) + 1 + before;
         let mut rows = Rows::new(1, 1, first);
         let mut blobs = Vec::new();
         let mut list = String::new();
@@ -355,88 +405,6 @@ impl Instance {
         transaction.commit()?;
         self.added = (before + count, goes + 1);
         Ok(())
-    }
-}
-
-/// Brings the sequences to where the keys are.
-const SEQUENCES: &str = "SELECT setval('pfile_pfile_pk_seq', (SELECT max(pfile_pk) FROM pfile)),
-    setval('upload_upload_pk_seq', (SELECT max(upload_pk) FROM upload)),
-    setval('uploadtree_uploadtree_pk_seq', (SELECT max(uploadtree_pk) FROM uploadtree)),
-    setval('license_file_fl_pk_seq', (SELECT max(fl_pk) FROM license_file))";
-
-/// The rows of one upload, as COPY takes them.
-struct Rows {
-    upload: usize,
-    /// The key of the upload's archive and of its place in the tree.
-    root: usize,
-    /// The key of the first file.
-    first: usize,
-    tables: [(&'static str, String); 4],
-}
-
-impl Rows {
-    fn new(upload: usize, root: usize, first: usize) -> Self {
-        Self {
-            upload,
-            root,
-            first,
-            tables: TABLES.map(|(table, _)| (table, String::new())),
-        }
-    }
-
-    fn text(&self, wanted: &str) -> Option<&str> {
-        let mut tables = self.tables.iter();
-        let (_, text) = tables.find(|(table, _)| *table == wanted)?;
-        (!text.is_empty()).then_some(text)
-    }
-
-    /// A line of one of [`TABLES`].
-    fn line(&mut self, table: usize, fields: std::fmt::Arguments<'_>) {
-        // Writing into a string cannot fail.
-        let _ = writeln!(self.tables[table].1, "{fields}");
-    }
-
-    fn pfile(&mut self, key: usize, name: &PfileName, content: &[u8], media_type: usize) {
-        let sha256 = hex::encode_upper(Sha256::digest(content));
-        let (md5, sha1, size) = (name.md5_column(), name.sha1_column(), name.size());
-        self.line(
-            0,
-            format_args!("{key}\t{md5}\t{sha1}\t{sha256}\t{size}\t{media_type}"),
-        );
-    }
-
-    fn file(&mut self, index: usize, name: &PfileName, content: &[u8], path: &str) {
-        let (root, upload) = (self.root, self.upload);
-        let key = self.first + index;
-        let left = 2 + 2 * index;
-        let (license, right) = (1 + index % 4, left + 1);
-        self.pfile(key, name, content, 4);
-        let file = path.rsplit('/').next().unwrap_or(path);
-        self.line(
-            2,
-            format_args!("{key}\t{root}\t{root}\t{upload}\t{key}\t33188\t{left}\t{right}\t{file}"),
-        );
-        self.line(
-            3,
-            format_args!("{key}\t{license}\t5\t100\t2026-03-02\t{key}"),
-        );
-    }
-
-    fn gold(&mut self, name: &PfileName, content: &[u8], files: usize) {
-        let (key, upload, right) = (self.root, self.upload, 2 * files + 2);
-        let file = format!("project-{upload}.tar.zst");
-        self.pfile(key, name, content, 3);
-        self.line(
-            1,
-            format_args!("{upload}\t{file}\t3\t104\t2026-03-02\t{key}\t{file}"),
-        );
-        self.line(
-            2,
-            format_args!(
-                "{key}\t\\N\t\\N\t{upload}\t{key}\t{}\t1\t{right}\t{file}",
-                0o100644 | 1 << 29
-            ),
-        );
     }
 }
 

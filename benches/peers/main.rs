@@ -11,16 +11,19 @@ mod error;
 mod instance;
 mod machine;
 mod measure;
+mod packer;
 mod peers;
+mod recovery;
 mod report;
 mod results;
 mod rounds;
+mod rows;
 mod source;
 mod targets;
 
 use clap::Parser;
 use error::{Error, Result};
-use instance::{Instance, Parameters, Repository};
+use instance::{Instance, Parameters, Repository, Uploads};
 use peers::{Places, Question};
 use results::{Cache, Results};
 use rounds::Bench;
@@ -118,7 +121,7 @@ fn run(options: &Options) -> Result<()> {
 }
 
 fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results) -> Result<()> {
-    for program in ["restic", "rsync", "zstd", "tar", "bash"] {
+    for program in ["restic", "rsync", "zstd", "xz", "tar", "bash"] {
         if !machine::has(program) {
             let message = format!("{program} is not installed: run ./mod_deps --dev");
             return Err(Error::Usage(message));
@@ -129,10 +132,48 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
         (_, true) => (8_000, 1),
         _ => (80_000, 1),
     };
-    let parameters = Parameters {
+    let mut parameters = Parameters {
         files: options.files.unwrap_or(files).max(1),
         shrink,
+        uploads: Uploads::Many,
     };
+    let mut questions = Question::ALL.to_vec();
+    questions.retain(|question| options.only.is_empty() || options.only.contains(question));
+    let rounds = if options.quick { 1 } else { options.rounds };
+    let (of_an_archive, questions): (Vec<_>, Vec<_>) = questions
+        .into_iter()
+        .partition(|question| question.is_of_an_archive());
+    if options.memory || !questions.is_empty() {
+        ask(
+            options, scratch, file, results, parameters, questions, rounds,
+        )?;
+    }
+    if !options.memory && !of_an_archive.is_empty() {
+        parameters.files /= 2;
+        parameters.uploads = Uploads::One;
+        ask(
+            options,
+            scratch,
+            file,
+            results,
+            parameters,
+            of_an_archive,
+            rounds,
+        )?;
+    }
+    Ok(())
+}
+
+/// Asks these questions of an instance made for them.
+fn ask(
+    options: &Options,
+    scratch: &Path,
+    file: &Path,
+    results: &mut Results,
+    parameters: Parameters,
+    mut questions: Vec<Question>,
+    rounds: usize,
+) -> Result<()> {
     let repository = Repository::generate(scratch, parameters)?;
     let home = scratch.join("run");
     if home.exists() {
@@ -140,7 +181,10 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
     }
     fs::create_dir(&home).map_err(Error::io("making", &home))?;
     let instance = Instance::start(&home, repository)?;
-    let places = Places::new(&home, &instance)?;
+    let places = match parameters.uploads {
+        Uploads::Many => Places::new(&home, &instance)?,
+        Uploads::One => Places::of_an_archive(&home, &instance)?,
+    };
     let versions = machine::versions(env!("CARGO_BIN_EXE_fo_backup"));
     let mut bench = Bench {
         places,
@@ -156,14 +200,13 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
         bench.ask_alone(results)?;
         results.save(file)?;
     } else {
-        let mut questions = Question::ALL.to_vec();
-        questions.retain(|question| options.only.is_empty() || options.only.contains(question));
-        let rounds = if options.quick { 1 } else { options.rounds };
         bench.ask(&questions, Cache::Warm, rounds, results)?;
         results.save(file)?;
         if !options.quick && options.cold_rounds > 0 {
-            if nix::unistd::geteuid().is_root() {
-                questions.retain(|question| question.is_asked_cold());
+            questions.retain(|question| question.is_asked_cold());
+            if questions.is_empty() {
+                // Nothing of it is told apart by the caches.
+            } else if nix::unistd::geteuid().is_root() {
                 bench.ask(&questions, Cache::Cold, options.cold_rounds, results)?;
                 results.save(file)?;
             } else {

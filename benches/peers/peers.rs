@@ -5,7 +5,7 @@
 //! modes, owners, times and hard links, and use their own defaults else.
 
 use super::error::{Error, Result};
-use super::instance::Instance;
+use super::instance::{Instance, Wanted};
 use super::machine::{cores, has};
 use super::measure::Run;
 use fossology_backup::demo::{Cluster, Role};
@@ -59,11 +59,15 @@ pub enum Question {
     Check,
     /// Is every file's content right?
     Deep,
+    /// All files of an uploaded archive, unpacked again
+    Recover,
+    /// One file of it
+    RecoverOne,
 }
 
 impl Question {
     /// All, in the order of a round: each finds what the ones before it left.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Full,
         Self::Unchanged,
         Self::Touched,
@@ -71,11 +75,18 @@ impl Question {
         Self::Restore,
         Self::Check,
         Self::Deep,
+        Self::Recover,
+        Self::RecoverOne,
     ];
+
+    /// Whether it is asked of an instance with a single large archive.
+    pub fn is_of_an_archive(self) -> bool {
+        matches!(self, Self::Recover | Self::RecoverOne)
+    }
 
     /// Whether it is asked with cold caches too. After the others every file was touched just now.
     pub fn is_asked_cold(self) -> bool {
-        !matches!(self, Self::Touched | Self::New)
+        !matches!(self, Self::Touched | Self::New) && !self.is_of_an_archive()
     }
 }
 
@@ -94,7 +105,7 @@ pub struct Contender {
 }
 
 impl Contender {
-    fn new(name: &'static str, run: Run) -> Self {
+    pub(super) fn new(name: &'static str, run: Run) -> Self {
         Self {
             name,
             wipe: Vec::new(),
@@ -105,23 +116,23 @@ impl Contender {
         }
     }
 
-    fn makes(mut self, path: &Path) -> Self {
+    pub(super) fn makes(mut self, path: &Path) -> Self {
         self.run = self.run.writes(path.parent().unwrap_or(path));
         self.makes = Some(path.to_owned());
         self
     }
 
-    fn anew(mut self, places: &[&Path]) -> Self {
+    pub(super) fn anew(mut self, places: &[&Path]) -> Self {
         self.wipe = places.iter().map(|place| place.to_path_buf()).collect();
         self
     }
 
-    fn after(mut self, run: Run) -> Self {
+    pub(super) fn after(mut self, run: Run) -> Self {
         self.prepare.push(run);
         self
     }
 
-    fn passing(mut self) -> Self {
+    pub(super) fn passing(mut self) -> Self {
         self.passing = true;
         self
     }
@@ -136,6 +147,17 @@ pub struct Places {
     home: PathBuf,
     dump: Run,
     drop_restored: Run,
+    archive: Option<Archive>,
+}
+
+/// The single archive of an instance that has no more.
+pub(super) struct Archive {
+    pub gold: PathBuf,
+    /// The tree of what was unpacked from it.
+    pub files: PathBuf,
+    pub wanted: Wanted,
+    /// Where that lies.
+    pub blob: PathBuf,
 }
 
 impl Places {
@@ -151,7 +173,31 @@ impl Places {
             home: home.to_owned(),
             dump: dump(&instance.cluster, instance.sample.database(), home),
             drop_restored: drop_restored(&instance.cluster),
+            archive: None,
         })
+    }
+
+    /// The places of an instance with a single archive.
+    pub fn of_an_archive(home: &Path, instance: &Instance) -> Result<Self> {
+        let repository = &instance.repository;
+        let wanted = repository.wanted()?;
+        Ok(Self {
+            archive: Some(Archive {
+                gold: repository.archive()?,
+                files: repository.files(),
+                blob: repository.blob(&wanted.name),
+                wanted,
+            }),
+            ..Self::new(home, instance)?
+        })
+    }
+
+    pub(super) fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
+    }
+
+    pub(super) fn home(&self) -> &Path {
+        &self.home
     }
 
     pub fn vault(&self) -> PathBuf {
@@ -182,6 +228,8 @@ impl Places {
             Question::Restore => self.restore(),
             Question::Check => self.check(),
             Question::Deep => self.deep(),
+            Question::Recover => self.recover(),
+            Question::RecoverOne => self.recover_one(),
         }
     }
 
@@ -301,7 +349,7 @@ impl Places {
         all
     }
 
-    fn ours<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+    pub(super) fn ours<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let fixed: [OsString; 5] = [
             "-q".into(),
             "-c".into(),

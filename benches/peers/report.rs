@@ -91,6 +91,8 @@ fn table(page: &mut String, section: &Section, versions: &str) {
         Question::Restore => "Restore",
         Question::Check => "Check: every file and its size",
         Question::Deep => "Deep check: every file's content",
+        Question::Recover => "Recovery of an archive's files from gold",
+        Question::RecoverOne => "Recovery of the file in an archive's middle",
     };
     let cache = match section.cache {
         Cache::Warm => "warm caches",

@@ -41,12 +41,13 @@ impl Bench<'_> {
             })
             .collect();
         let mut backed_up = false;
+        let needs_none = questions.iter().all(|question| question.is_of_an_archive());
         for round in 0..rounds {
             for question in Question::ALL {
                 let section = sections.iter_mut().find(|it| it.question == question);
                 match question {
                     // The others need its outcome even when it is not asked for.
-                    Question::Full if section.is_none() && backed_up => continue,
+                    Question::Full if section.is_none() && (backed_up || needs_none) => continue,
                     Question::Full => backed_up = true,
                     Question::Touched if section.is_some() => self.touch_all()?,
                     Question::New if section.is_some() => self.instance.add()?,
@@ -59,7 +60,7 @@ impl Bench<'_> {
                 let first = round % contenders.len().max(1);
                 contenders.rotate_left(first);
                 for contender in contenders {
-                    let sample = self.measure(question, &contender, cache)?;
+                    let sample = self.measure(question, &contender, Before::of(question, cache))?;
                     keep(rows, contender.name, sample);
                 }
                 if question == Question::Full {
@@ -77,12 +78,18 @@ impl Bench<'_> {
     pub fn ask_alone(&self, results: &mut Results) -> Result<()> {
         let mut rows = Vec::new();
         for question in Question::ALL {
-            if matches!(question, Question::Touched | Question::New) {
+            if matches!(question, Question::Touched | Question::New) || question.is_of_an_archive()
+            {
                 continue;
             }
             for contender in self.places.contenders(question) {
                 if contender.name.starts_with(OURS) || contender.name == DUMP {
-                    let sample = self.measure(question, &contender, Cache::Warm)?;
+                    // Nobody races here, and a million files take minutes to be read.
+                    let before = match question {
+                        Question::Full => Before::ReadAll,
+                        _ => Before::Leave,
+                    };
+                    let sample = self.measure(question, &contender, before)?;
                     keep(&mut rows, &alone(question, contender.name), sample);
                 }
             }
@@ -97,7 +104,7 @@ impl Bench<'_> {
     }
 
     /// Prepares a command, runs it, and cleans up behind it.
-    fn measure(&self, question: Question, contender: &Contender, cache: Cache) -> Result<Sample> {
+    fn measure(&self, question: Question, contender: &Contender, caches: Before) -> Result<Sample> {
         for place in &contender.wipe {
             wipe(place)?;
         }
@@ -106,12 +113,10 @@ impl Bench<'_> {
         }
         let size = |place: Option<&PathBuf>| place.map_or(0, |place| size_of(place));
         let before = size(contender.makes.as_ref());
-        match cache {
-            Cache::Cold => drop_caches()?,
-            // What was written and removed since has pushed some of the repository out; nobody
-            // should have to read it in for those who come after.
-            Cache::Warm if question != Question::Restore => self.read_all()?,
-            Cache::Warm => {}
+        match caches {
+            Before::Drop => drop_caches()?,
+            Before::ReadAll => self.read_all()?,
+            Before::Leave => {}
         }
         // Nor should anybody have to write what others left.
         nix::unistd::sync();
@@ -123,7 +128,7 @@ impl Bench<'_> {
             code => format!(", FAILED with exit code {code}, see {}", log.display()),
         };
         eprintln!(
-            "{question:?}, {cache:?}: {}: {:.2} s, {:.2} s until durable{failed}",
+            "{question:?}, {caches:?}: {}: {:.2} s, {:.2} s until durable{failed}",
             contender.name, sample.seconds, sample.durable
         );
         if contender.passing {
@@ -170,6 +175,27 @@ impl Bench<'_> {
             }
         }
         parts
+    }
+}
+
+/// What is done to the caches before a command is measured.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    /// They are emptied.
+    Drop,
+    /// What was written and removed since has pushed some of the repository out; nobody should
+    /// have to read it in for those who come after.
+    ReadAll,
+    Leave,
+}
+
+impl Before {
+    fn of(question: Question, cache: Cache) -> Self {
+        match cache {
+            Cache::Cold => Self::Drop,
+            Cache::Warm if question == Question::Restore => Self::Leave,
+            Cache::Warm => Self::ReadAll,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! What was to be reached, and whether it is. A target that was not measured says so.
 
 use super::peers::{DUMP, FIND, OURS, Question, RESTIC, RSYNC, RUSTIC, SHA1SUM, TAR};
+use super::recovery::{TAR_X, UNUNPACK, XZ};
 use super::report::{dump_aside, mega, times};
 use super::results::{Cache, Results, Row, VaultParts, row, seconds};
 use super::rounds::alone;
@@ -19,7 +20,7 @@ pub struct Target {
 }
 
 /// What is compared with whom: how many times as fast as them we have to be.
-const FASTER: [(Question, Cache, &str, f64, bool); 13] = [
+const FASTER: [(Question, Cache, &str, f64, bool); 15] = [
     (Question::Full, Cache::Warm, RESTIC, 3.0, false),
     (Question::Full, Cache::Warm, TAR, 1.0, false),
     (Question::Full, Cache::Cold, RESTIC, 1.0, false),
@@ -33,6 +34,8 @@ const FASTER: [(Question, Cache, &str, f64, bool); 13] = [
     (Question::Restore, Cache::Warm, RSYNC, 3.0, false),
     (Question::Restore, Cache::Warm, TAR, 1.0, false),
     (Question::Check, Cache::Warm, FIND, 0.5, false),
+    (Question::Recover, Cache::Warm, UNUNPACK, 10.0, false),
+    (Question::Recover, Cache::Warm, TAR_X, 0.5, false),
 ];
 
 /// All targets, in an order to be read.
@@ -46,6 +49,9 @@ pub fn all(results: &Results) -> Vec<Target> {
     // sha1sum's time by 1.3 of it.
     let deep = (Question::Deep, Cache::Warm);
     all.push(faster(results, deep.0, deep.1, SHA1SUM, 1.0 / 1.3, false));
+    // Looking costs something besides decompressing: a tenth, and the start.
+    let one = (Question::RecoverOne, Cache::Warm);
+    all.push(faster(results, one.0, one.1, XZ, 1.0 / 1.2, false));
     all.push(with_ten_times_the_files(results));
     all.push(vault_size(results));
     all.push(index_size(results.vault));

@@ -9,6 +9,7 @@
 
 mod moment;
 mod needs;
+mod recovery;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,8 @@ mod uploads;
 
 pub use moment::{Moment, Needed, still_needed};
 pub use needs::{UploadNeed, uploads_that_need};
+pub use recovery::{
+    Candidate, Extent, Share, candidates, containers, extent, nearest_containers, paths, shares,
+    unpack_arguments,
+};
 pub use uploads::{UploadRow, Use, in_flight, needed_now, some_files, states, uploads, uses};

@@ -32,12 +32,12 @@ pub struct Use {
     pub is_gold: bool,
 }
 
-fn keys(pfiles: &[u32]) -> Vec<i32> {
+pub(super) fn keys(pfiles: &[u32]) -> Vec<i32> {
     let keys = pfiles.iter().map(|key| i32::try_from(*key));
     keys.filter_map(Result::ok).collect()
 }
 
-fn name(row: &Row, first: usize) -> Option<PfileName> {
+pub(super) fn name(row: &Row, first: usize) -> Option<PfileName> {
     // A broken row may hold any bytes.
     let sha1: Option<RawText> = row.get(first);
     let md5: Option<RawText> = row.get(first + 1);

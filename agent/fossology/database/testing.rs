@@ -26,7 +26,7 @@ const SCHEMA: &str = "
         pfile_sha1 char(40) NOT NULL, pfile_size bigint NOT NULL);
     CREATE TABLE upload (upload_pk serial PRIMARY KEY, upload_filename text NOT NULL,
         upload_mode int NOT NULL, pfile_fk int, expire_action char(1));
-    CREATE TABLE uploadtree (uploadtree_pk serial PRIMARY KEY, upload_fk int, pfile_fk int,
+    CREATE TABLE uploadtree (uploadtree_pk serial PRIMARY KEY, parent int, upload_fk int, pfile_fk int,
         ufile_mode int, ufile_name text);
     CREATE TABLE users (user_pk serial PRIMARY KEY, user_name text NOT NULL);
     CREATE TABLE job (job_pk serial PRIMARY KEY, job_queued timestamptz,

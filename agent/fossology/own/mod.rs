@@ -14,7 +14,7 @@ mod states;
 
 pub use lock::{try_lock, unlock};
 pub use run::{Asked, Outcome, Run};
-pub use states::{BlobState, blobs_in_state};
+pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible};
 
 use super::database::{Error, Result};
 use postgres::error::SqlState;

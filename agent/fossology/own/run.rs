@@ -77,6 +77,9 @@ impl Run {
         let failed = Error::sql("entering the run in the history");
         // Row and lock become visible together, so nobody sees a run that seems to be dead.
         let mut step = client.transaction().map_err(&failed)?;
+        // A start that a crash of the server forgets is no loss, and the disk is not waited for.
+        step.batch_execute("SET LOCAL synchronous_commit TO off")
+            .map_err(&failed)?;
         let row = step
             .query_one(
                 "INSERT INTO backup_run (verb, mode, host, who, request, job)

@@ -52,6 +52,59 @@ pub fn blobs_in_state(
     Ok(())
 }
 
+/// Enters that unpacking again does not give these blobs, and why. What was pruned is that no
+/// longer: it can only come back from a vault. Keys without a row in `pfile` are passed over.
+/// Gives the number of blobs that are entered.
+///
+/// # Errors
+/// When a statement fails.
+pub fn enter_not_reproducible(
+    client: &mut impl GenericClient,
+    pfiles: &[u32],
+    why: &str,
+) -> Result<u64> {
+    if schema_version(client)?.is_none() {
+        return Ok(0);
+    }
+    // Locked, so that no deletion comes between the look and the reference to the row.
+    client
+        .execute(
+            "WITH there AS (
+                 SELECT p.pfile_pk FROM pfile p WHERE p.pfile_pk = ANY($1) FOR KEY SHARE)
+             INSERT INTO backup_blob_state (pfile_pk, kind, why)
+             SELECT pfile_pk, $2, $3 FROM there
+                 ON CONFLICT (pfile_pk) DO UPDATE
+                SET kind = excluded.kind, why = excluded.why, since = now()",
+            &[&keys(pfiles), &BlobState::NotReproducible.as_str(), &why],
+        )
+        .map_err(Error::sql("entering which blobs cannot be unpacked again"))
+}
+
+/// Takes this state from these blobs; gives the number of those that had it.
+///
+/// # Errors
+/// When a statement fails.
+pub fn clear_state(
+    client: &mut impl GenericClient,
+    state: BlobState,
+    pfiles: &[u32],
+) -> Result<u64> {
+    if schema_version(client)?.is_none() {
+        return Ok(0);
+    }
+    client
+        .execute(
+            "DELETE FROM backup_blob_state WHERE kind = $1 AND pfile_pk = ANY($2)",
+            &[&state.as_str(), &keys(pfiles)],
+        )
+        .map_err(Error::sql("clearing the state of blobs"))
+}
+
+fn keys(pfiles: &[u32]) -> Vec<i32> {
+    let keys = pfiles.iter().map(|key| i32::try_from(*key));
+    keys.filter_map(std::result::Result::ok).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::ensure_schema;
@@ -81,5 +134,43 @@ mod tests {
             .unwrap();
         assert_eq!(read(&mut client, BlobState::Pruned), [1, 3]);
         assert_eq!(read(&mut client, BlobState::NotReproducible), [2]);
+    }
+
+    #[test]
+    fn what_is_learned_of_a_blob_replaces_what_was_known() {
+        let mut client = cluster().fossology("UTF8").connect("test").unwrap();
+        assert_eq!(enter_not_reproducible(&mut client, &[1], "no").unwrap(), 0);
+        assert_eq!(
+            clear_state(&mut client, BlobState::Pruned, &[1]).unwrap(),
+            0
+        );
+        ensure_schema(&mut client).unwrap();
+        client
+            .batch_execute(
+                "INSERT INTO pfile (pfile_md5, pfile_sha1, pfile_size)
+                 SELECT n, n, n FROM generate_series(1, 3) n;
+                 INSERT INTO backup_blob_state (pfile_pk, kind) VALUES (1, 'pruned'), (3, 'pruned')",
+            )
+            .unwrap();
+        // 4 was deleted meanwhile.
+        assert_eq!(
+            enter_not_reproducible(&mut client, &[1, 2, 4], "tried").unwrap(),
+            2
+        );
+        let states =
+            "SELECT string_agg(pfile_pk || kind || coalesce(why, ''), ' ' ORDER BY pfile_pk)
+            FROM backup_blob_state";
+        let read =
+            |client: &mut Client| -> String { client.query_one(states, &[]).unwrap().get(0) };
+        assert_eq!(
+            read(&mut client),
+            "1not_reproducibletried 2not_reproducibletried 3pruned"
+        );
+        let cleared = clear_state(&mut client, BlobState::Pruned, &[1, 2, 3]).unwrap();
+        assert_eq!(cleared, 1);
+        assert_eq!(
+            read(&mut client),
+            "1not_reproducibletried 2not_reproducibletried"
+        );
     }
 }

@@ -11,8 +11,8 @@ use super::Layout;
 use super::trees::{BlobPath, Trees};
 use crate::blob::{HostName, PfileName, Tree};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstatat};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -121,6 +121,30 @@ impl Reader {
         check_size(&file, name.size())
             .map_err(|why| why.at(self.trees.full_path(number, &path)))?;
         Ok((file, name.size()))
+    }
+
+    /// Whether FOSSology finds a plain file of the name's size; nothing is opened.
+    ///
+    /// # Errors
+    /// When nobody can tell: a folder on the way is closed to this user.
+    pub fn has(&self, tree: Tree, name: &PfileName) -> Result<bool, ReadError> {
+        let path = BlobPath::new(name, self.layout().depth());
+        for number in self.trees.places(tree, name) {
+            let stat = self
+                .trees
+                .descriptor(number)
+                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+                .and_then(|root| fstatat(root, path.as_path(), AtFlags::AT_SYMLINK_NOFOLLOW));
+            return match stat {
+                Ok(stat) => Ok(stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+                    && u64::try_from(stat.st_size) == Ok(name.size())),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
+                // A block that the disk cannot read any more.
+                Err(Errno::EIO) => Ok(false),
+                Err(errno) => Err(Why::Io(errno.into()).at(self.trees.full_path(number, &path))),
+            };
+        }
+        Ok(false)
     }
 
     fn find(

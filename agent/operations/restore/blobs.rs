@@ -10,7 +10,7 @@ use crate::fossology::catalogue::Moment;
 use crate::fossology::database::Database;
 use crate::operations::Result;
 use crate::vault::{
-    self, IndexFile, IndexMerge, PackId, PackInfo, PackRef, Record, Snapshot, Vault, rebuild_index,
+    self, IndexFile, IndexMerge, PackId, PackInfo, Record, Snapshot, Vault, rebuild_index,
 };
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -27,17 +27,18 @@ pub struct Damage {
 }
 
 /// The blobs to restore.
-pub(super) struct Selection {
+pub(in crate::operations) struct Selection {
     pub packs: Vec<WantedPack>,
     /// Packs that cannot be used at all.
     pub damaged: Vec<Damage>,
     pub blobs: u64,
     pub bytes: u64,
+    /// How many are needed that none of the packs has.
     pub not_in_snapshot: u64,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
-pub(super) struct WantedPack {
+pub(in crate::operations) struct WantedPack {
     pub index: IndexFile,
     gold: RoaringBitmap,
     files: RoaringBitmap,
@@ -80,16 +81,16 @@ impl WantedPack {
 }
 
 impl Selection {
-    fn new(vault: &Vault, snapshot: &Snapshot) -> Self {
+    fn new(vault: &Vault, packs: impl Iterator<Item = (PackId, u64)>) -> Self {
         let mut selection = Self {
-            packs: Vec::with_capacity(snapshot.packs.len()),
+            packs: Vec::new(),
             damaged: Vec::new(),
             blobs: 0,
             bytes: 0,
             not_in_snapshot: 0,
         };
-        for pack in &snapshot.packs {
-            match open_index(vault, pack) {
+        for (pack, size) in packs {
+            match open_index(vault, pack, size) {
                 Ok(index) => selection.packs.push(WantedPack {
                     index,
                     gold: RoaringBitmap::new(),
@@ -97,7 +98,7 @@ impl Selection {
                 }),
                 Err(error) => {
                     selection.damaged.push(Damage {
-                        pack: pack.id,
+                        pack,
                         name: None,
                         why: error.to_string(),
                     });
@@ -107,10 +108,21 @@ impl Selection {
         selection
     }
 
+    fn of_snapshot(vault: &Vault, snapshot: &Snapshot) -> Self {
+        Self::new(
+            vault,
+            snapshot.packs.iter().map(|pack| (pack.id, pack.size)),
+        )
+    }
+
     fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
         self.packs[pack].want(number, trees);
         self.blobs += 1;
         self.bytes += name.size();
+    }
+
+    fn indexes(&self) -> Vec<IndexFile> {
+        self.packs.iter().map(|pack| pack.index.clone()).collect()
     }
 
     /// Hands out every blob that is selected.
@@ -128,36 +140,57 @@ impl Selection {
 }
 
 /// A pack's index; one that is lost or damaged is made again from the pack.
-fn open_index(vault: &Vault, pack: &PackRef) -> Result<IndexFile, vault::Error> {
+fn open_index(vault: &Vault, pack: PackId, size: u64) -> Result<IndexFile, vault::Error> {
     let storage = vault.storage();
-    let size = storage.size(&pack.id.key())?;
-    if size != Some(pack.size) {
-        return Err(match size {
+    let found = storage.size(&pack.key())?;
+    if found != Some(size) {
+        return Err(match found {
             None => vault::Error::Missing {
-                key: pack.id.key(),
+                key: pack.key(),
                 location: vault.location(),
             },
-            Some(size) => vault::Error::Damaged {
-                key: pack.id.key(),
-                why: format!("it has {size} bytes instead of {}", pack.size),
+            Some(found) => vault::Error::Damaged {
+                key: pack.key(),
+                why: format!("it has {found} bytes instead of {size}"),
             },
         });
     }
     let whole = |index: IndexFile| index.verify().map(|()| index);
-    IndexFile::open(storage.clone(), pack.id)
+    IndexFile::open(storage.clone(), pack)
         .and_then(whole)
         .or_else(|error| {
             log::warn!("{error}; making the index again");
             rebuild_index(
                 storage,
                 &PackInfo {
-                    id: pack.id,
-                    size: pack.size,
+                    id: pack,
+                    size,
                     indexed: false,
                 },
             )?;
-            IndexFile::open(storage.clone(), pack.id)
+            IndexFile::open(storage.clone(), pack)
         })
+}
+
+/// What the vault has of these blobs, whichever snapshot they came with; they come in the order of
+/// names.
+pub(in crate::operations) fn these(
+    vault: &Vault,
+    blobs: impl Iterator<Item = (PfileName, TreeSet)>,
+) -> Result<Selection> {
+    let packs = vault.packs()?;
+    let mut selection = Selection::new(vault, packs.iter().map(|pack| (pack.id, pack.size)));
+    let indexes = selection.indexes();
+    let mut merge = IndexMerge::new(&indexes)?;
+    for (name, trees) in blobs {
+        match merge.seek(&name)? {
+            Some((pack, number, record)) if record.name == name => {
+                selection.want(pack, number, &name, trees);
+            }
+            _ => selection.not_in_snapshot += 1,
+        }
+    }
+    Ok(selection)
 }
 
 /// The blobs that a restored database needs.
@@ -168,12 +201,8 @@ pub(super) fn needed_by(
 ) -> Result<Selection> {
     let mut client = database.connect("fo_backup restore")?;
     let mut moment = Moment::begin(&mut client)?;
-    let mut selection = Selection::new(vault, snapshot);
-    let indexes: Vec<IndexFile> = selection
-        .packs
-        .iter()
-        .map(|pack| pack.index.clone())
-        .collect();
+    let mut selection = Selection::of_snapshot(vault, snapshot);
+    let indexes = selection.indexes();
     let mut merge = IndexMerge::new(&indexes)?;
     let mut failed = None;
     moment.sorted(|needed| {
@@ -198,7 +227,7 @@ pub(super) fn needed_by(
 
 /// The blobs that a snapshot names, without asking a database.
 pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection> {
-    let mut selection = Selection::new(vault, snapshot);
+    let mut selection = Selection::of_snapshot(vault, snapshot);
     let aliases: HashMap<PfileName, TreeSet> = snapshot
         .aliases
         .iter()
@@ -209,11 +238,7 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
         let trees = extra.entry(path.name).or_default();
         *trees = trees.with(path.tree);
     }
-    let indexes: Vec<IndexFile> = selection
-        .packs
-        .iter()
-        .map(|pack| pack.index.clone())
-        .collect();
+    let indexes = selection.indexes();
     let mut merge = IndexMerge::new(&indexes)?;
     let mut last = None;
     // Members that no pack has; those whose records carry another key are not looked for.

@@ -15,11 +15,11 @@
 //! complete new database and the blobs that are there, and goes on. One damaged pack or blob never
 //! stops the rest: it is named at the end.
 
-mod blobs;
+pub(super) mod blobs;
 mod database;
 mod directories;
 mod plan;
-mod writer;
+pub(super) mod writer;
 
 use super::{Context, Instance, Result};
 use crate::fossology::repository::Layout;
@@ -151,6 +151,7 @@ pub fn run(
             instance,
             options.threads,
             context,
+            &|_| {},
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;

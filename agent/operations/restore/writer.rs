@@ -52,6 +52,7 @@ enum Job {
 
 struct Shared<'a> {
     importer: Importer,
+    arrived: &'a (dyn Fn(&PfileName) + Sync),
     context: Context<'a>,
     written: AtomicU64,
     kept: AtomicU64,
@@ -60,20 +61,22 @@ struct Shared<'a> {
     damaged: Mutex<Vec<Damage>>,
 }
 
-/// Brings the selected blobs into the repository.
-pub(super) fn write(
+/// Brings the selected blobs into the repository; `arrived` is told of each that is there.
+pub(in crate::operations) fn write(
     vault: &Vault,
     selection: Selection,
     layout: &Layout,
     instance: &Instance,
     threads: usize,
     context: Context<'_>,
+    arrived: &(dyn Fn(&PfileName) + Sync),
 ) -> Result<(Written, Vec<Damage>)> {
     context
         .progress
         .begin("blobs", selection.blobs, selection.bytes);
     let shared = Shared {
         importer: Importer::new(layout.clone(), instance.owner()?)?,
+        arrived,
         context,
         written: AtomicU64::new(0),
         kept: AtomicU64::new(0),
@@ -337,6 +340,7 @@ impl Shared<'_> {
         if imported != Imported::Kept {
             self.bytes.fetch_add(name.size(), Ordering::Relaxed);
         }
+        (self.arrived)(name);
         self.context.progress.advance(1, name.size());
     }
 

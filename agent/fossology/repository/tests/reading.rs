@@ -137,3 +137,27 @@ fn a_repository_that_does_not_exist_is_named() {
         assert!(error.to_string().contains("nowhere"), "{error}");
     }
 }
+
+#[test]
+fn what_counts_as_there_is_what_fossology_would_read() {
+    let scratch = Scratch::new(1, &[("a", "* 00 ff"), ("b", "files 00 ff")]);
+    let reader = Reader::new(scratch.layout.clone()).unwrap();
+    let name = digest(b"content");
+    let put = |host: &str, content: &[u8]| {
+        let path = scratch.folder.path().join(host).join("files");
+        let path = path.join(name.folders(1)).join(name.to_string());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let has = || reader.has(Tree::Files, &name).unwrap();
+    assert!(!has());
+    put("b", b"content");
+    assert!(has() && !reader.has(Tree::Gold, &name).unwrap());
+    // The first place counts, whatever lies there.
+    let first = put("a", b"cut");
+    assert!(!has());
+    fs::remove_file(&first).unwrap();
+    symlink("elsewhere", &first).unwrap();
+    assert!(!has());
+}

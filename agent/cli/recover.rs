@@ -1,0 +1,255 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `fo_backup recover`.
+
+use super::exit::Exit;
+use super::output::{bytes, number, seconds, table};
+use super::session::Session;
+use crate::blob::PfileName;
+use crate::operations::check::open_vault;
+use crate::operations::recover::{self, Amount, Came, Report, Scope, Sources, Wanted};
+use crate::operations::{Error, Instance, Result};
+use crate::unpack::fallback::Ununpack;
+use crate::vault::Vault;
+use std::time::Instant;
+
+/// Bring missing files back: unpacked again from gold, or from the vault
+///
+/// Nothing is written to FOSSology's tables. After an interruption the same command goes on.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// Where files may come from
+    #[arg(long, value_enum, default_value = "any")]
+    from: From,
+
+    /// Try again what is known not to come from unpacking, as after a new unpacker was installed
+    #[arg(long)]
+    retry: bool,
+
+    /// A rehearsal: unpack and compare, put nothing into the repository
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct ScopeArgs {
+    /// All that is missing, uploads with small gold first
+    #[arg(long)]
+    missing: bool,
+
+    /// What this upload needs; may be given several times
+    #[arg(long = "upload", value_name = "N")]
+    uploads: Vec<i32>,
+
+    /// One file by its name in the repository, sha1.md5.size, as fast as it goes; may be given
+    /// several times
+    #[arg(long = "blob", value_name = "NAME", value_parser = parse_name)]
+    blobs: Vec<PfileName>,
+}
+
+fn parse_name(text: &str) -> Result<PfileName, String> {
+    // As FOSSology's tables have it, too.
+    text.to_ascii_lowercase()
+        .parse()
+        .map_err(|error| format!("{error}; it takes the file's name in the repository"))
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum From {
+    /// Unpacked from gold
+    Gold,
+    /// From the vault
+    Vault,
+    /// From gold, and from the vault what does not come from there
+    Any,
+}
+
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    seconds: f64,
+    complete: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// How many uploads, and how many lost blobs of one, the text names.
+const SHOWN: usize = 20;
+
+pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    let settings = session.settings()?;
+    let instance = session.instance()?;
+    let from = match args.from {
+        From::Gold => Sources::Gold,
+        From::Vault => Sources::Vault,
+        From::Any => Sources::Any,
+    };
+    let vault = vault(session, &instance, from)?;
+    let ununpack = Ununpack::find(settings.ununpack.as_deref(), &instance.config.sysconfdir)
+        .map_err(|error| Error::Usage(error.to_string()))?;
+    let options = recover::Options {
+        scope: scope(args.scope),
+        wanted: Wanted::Missing,
+        dry_run: args.dry_run,
+        from,
+        retry: args.retry,
+        ununpack,
+        threads: settings.threads(),
+        lookers: settings.lookers(),
+    };
+    let began = Instant::now();
+    let report = recover::run(&instance, vault.as_ref(), &options, session.context())?;
+    let spent = began.elapsed().as_secs_f64();
+    let answer = Answer {
+        seconds: spent,
+        complete: !report.is_incomplete(),
+        report: &report,
+    };
+    session
+        .output
+        .result("recover", &answer, || text(&report, spent));
+    Ok(if report.is_incomplete() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    })
+}
+
+fn scope(args: ScopeArgs) -> Scope {
+    if args.missing {
+        return Scope::Missing;
+    }
+    if args.uploads.is_empty() {
+        let mut blobs = args.blobs;
+        blobs.sort_unstable();
+        blobs.dedup();
+        return Scope::Blobs(blobs);
+    }
+    let mut uploads = args.uploads;
+    uploads.sort_unstable();
+    uploads.dedup();
+    Scope::Uploads(uploads)
+}
+
+/// The vault. Where gold may do, one that is not named or cannot be opened stops nothing.
+fn vault(session: &Session<'_>, instance: &Instance, from: Sources) -> Result<Option<Vault>> {
+    if from == Sources::Gold {
+        return Ok(None);
+    }
+    let settings = session.settings()?;
+    let location = match session.location(&settings) {
+        Err(error) if from == Sources::Vault => return Err(error),
+        Err(_) => return Ok(None),
+        Ok(location) => location,
+    };
+    match open_vault(instance, &location) {
+        Err(error) if from == Sources::Any => {
+            log::warn!("nothing comes from the vault: {error}");
+            Ok(None)
+        }
+        opened => opened.map(Some),
+    }
+}
+
+fn amount(amount: Amount) -> String {
+    format!("{}, {}", number(amount.blobs), bytes(amount.bytes))
+}
+
+fn text(report: &Report, spent: f64) -> String {
+    let mut text = format!(
+        "{} blobs looked for; missing: {}; in {}\n",
+        number(report.needed.blobs),
+        amount(report.missing),
+        seconds(spent)
+    );
+    for blob in &report.blobs {
+        let came = match (blob.came, blob.container) {
+            (Came::WasThere, _) => "was there, and good".to_owned(),
+            (Came::OtherTree, _) => "from the other tree".to_owned(),
+            (Came::Unpacked, Some(container)) => format!("unpacked from {container}"),
+            (Came::Unpacked, None) => "unpacked from gold".to_owned(),
+            (Came::Vault, _) => "from the vault".to_owned(),
+            (Came::No, _) => "did not come".to_owned(),
+        };
+        text += &format!("  {}: {came}\n", blob.name);
+    }
+    if report.missing.blobs == 0 {
+        return text + "nothing is missing\n";
+    }
+    let would = if report.dry_run {
+        "would come back"
+    } else {
+        "back"
+    };
+    for (way, came) in [
+        ("from the other tree", report.linked),
+        ("unpacked from gold", report.unpacked),
+        ("from the vault", report.from_vault),
+    ] {
+        if came.blobs > 0 {
+            text += &format!("  {would} {way}: {}\n", amount(came));
+        }
+    }
+    if report.deleted > 0 {
+        text += &format!("  deleted meanwhile: {}\n", number(report.deleted));
+    }
+    if report.lost.blobs > 0 {
+        text += &format!("  NOT {would}: {}\n", amount(report.lost));
+    }
+    if report.recorded > 0 {
+        text += &format!(
+            "  newly known not to come from unpacking, so that backups of gold carry them: {}\n",
+            number(report.recorded)
+        );
+    }
+    text += "\n";
+    text += &uploads(report);
+    text + &lost(report)
+}
+
+fn uploads(report: &Report) -> String {
+    let mut rows = vec![
+        ["upload", "file", "missing", "size", "not back"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for upload in report.uploads.iter().take(SHOWN) {
+        rows.push(vec![
+            upload.upload.to_string(),
+            upload.filename.clone(),
+            number(upload.missing.blobs),
+            bytes(upload.missing.bytes),
+            number(upload.lost.blobs),
+        ]);
+    }
+    table(&rows, &[0, 2, 3, 4]) + &more(report.uploads.len())
+}
+
+/// What did not come back, by upload, with the path in it and the reason.
+fn lost(report: &Report) -> String {
+    let mut text = String::new();
+    let hit = report.uploads.iter().filter(|upload| upload.lost.blobs > 0);
+    for upload in hit.take(SHOWN) {
+        text += &format!("\n{} {}:\n", upload.upload, upload.filename);
+        for problem in &upload.problems {
+            text += &format!("  not unpacked: {problem}\n");
+        }
+        for lost in upload.blobs.iter().take(SHOWN) {
+            let (path, name) = (&lost.path, lost.name);
+            text += &format!("  {path} ({name}): {}\n", lost.why.text());
+        }
+        text += &more(usize::try_from(upload.lost.blobs).unwrap_or(usize::MAX));
+    }
+    text
+}
+
+fn more(all: usize) -> String {
+    match all.saturating_sub(SHOWN) {
+        0 => String::new(),
+        left => format!("  and {} more; --json has them\n", number(left as u64)),
+    }
+}

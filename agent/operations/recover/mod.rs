@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A recovery brings back the blobs that the database needs and the repository lacks, from top to
+//! bottom:
+//!
+//! 1. what is missing is looked for;
+//! 2. what lies in the other tree is linked from there;
+//! 3. uploads are unpacked, those with the smallest gold first: only what leads to a missing blob
+//!    is opened, then, for what did not come, everything, then FOSSology's own unpacker is tried;
+//! 4. what did not come out of gold is taken from the vault;
+//! 5. what came is synced, then its state is cleared; last, what unpacking does not give though
+//!    everything was tried is written down, so that backups of gold carry it.
+//!
+//! Of FOSSology's tables none is written. Blobs get their names when they are whole, so a recovery
+//! that is killed anywhere leaves nothing but blobs that are back and `.I` files, and the same
+//! command goes on. That is also why it takes no lock: a second recovery, a restore or a backup
+//! beside it find a blob whole or not there, and each leaves alone what is good already. Whoever
+//! removes blobs has to keep recoveries away itself.
+
+mod batches;
+mod finish;
+mod gold;
+mod missing;
+mod record;
+mod report;
+mod seeking;
+mod single;
+mod tool;
+mod work;
+
+pub use missing::Amount;
+pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
+
+use super::{Context, Instance, Result, scratch};
+use crate::blob::PfileName;
+use crate::fossology::repository::{Importer, Reader};
+use crate::unpack::fallback::Ununpack;
+use crate::vault::Vault;
+use work::Recovery;
+
+/// What a recovery is for.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// Everything that is missing.
+    Missing,
+    /// What these uploads need.
+    Uploads(Vec<i32>),
+    /// These blobs, each with the least work; their content is looked at, too.
+    Blobs(Vec<PfileName>),
+}
+
+/// What counts as missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// What is not there, or has another size than its name says.
+    Missing,
+    /// All but gold, as if it were gone. Only a rehearsal can want that; [`Report::proven`] has
+    /// what came.
+    AsIfGone,
+}
+
+/// Where blobs are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sources {
+    /// Unpacked from gold only.
+    Gold,
+    /// From the vault only.
+    Vault,
+    /// From gold, and what does not come from there from the vault.
+    Any,
+}
+
+impl Sources {
+    fn gold(self) -> bool {
+        self != Self::Vault
+    }
+
+    fn vault(self) -> bool {
+        self != Self::Gold
+    }
+}
+
+/// How a recovery is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What it is for.
+    pub scope: Scope,
+    /// What counts as missing.
+    pub wanted: Wanted,
+    /// A rehearsal: everything is unpacked and compared, nothing is put into the repository. What
+    /// it learns about what unpacking gives is written down all the same.
+    pub dry_run: bool,
+    /// Where blobs are taken from.
+    pub from: Sources,
+    /// Whether what is known not to come from unpacking is tried again.
+    pub retry: bool,
+    /// FOSSology's own unpacker, if this host has it.
+    pub ununpack: Option<Ununpack>,
+    /// How many threads unpack, hash and write.
+    pub threads: usize,
+    /// How many threads look for files.
+    pub lookers: usize,
+}
+
+impl Options {
+    fn is_rehearsal(&self) -> bool {
+        self.dry_run || self.wanted == Wanted::AsIfGone
+    }
+}
+
+/// Brings blobs back. The vault, if there is one, must be this instance's.
+///
+/// # Errors
+/// When it could not go on. What did not come back is no error: [`Report::is_incomplete`].
+pub fn run(
+    instance: &Instance,
+    vault: Option<&Vault>,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Report> {
+    let mut client = instance.connect("recover")?;
+    let record = record::begin(instance, &mut client, options)?;
+    let result = recover(instance, vault, options, context);
+    record::end(record, &mut client, &result);
+    result
+}
+
+fn recover(
+    instance: &Instance,
+    vault: Option<&Vault>,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Report> {
+    let layout = &instance.config.layout;
+    let reader = Reader::new(layout.clone())?;
+    scratch::remove_left_over(layout.path());
+    let importer = if options.is_rehearsal() {
+        None
+    } else {
+        Some(Importer::new(layout.clone(), instance.owner()?)?)
+    };
+    let vault = vault.filter(|_| options.from.vault());
+    let mut work = Recovery::new(
+        instance,
+        vault,
+        options,
+        context,
+        &reader,
+        importer.as_ref(),
+    )?;
+    match &options.scope {
+        Scope::Missing => work.uploads(None)?,
+        Scope::Uploads(uploads) => work.uploads(Some(uploads))?,
+        Scope::Blobs(names) => work.blobs(names)?,
+    }
+    work.finish()
+}

@@ -1,0 +1,316 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Unpacks one container: undoes its compression or goes through its members, and what of that
+//! are containers again.
+
+use super::batch::Batch;
+use super::place::Place;
+use super::pump::{AHEAD, Pumped, pump};
+use super::tee::Tee;
+use super::{SMALL, Walk};
+use crate::blob::digest;
+use crate::unpack::kinds::{Compression, Format, HEAD, Kind, is_guess, kind_of};
+use crate::unpack::libarchive::{
+    Archive, Failure, FileInput, Input, Member, MemoryInput, StreamInput,
+};
+use crate::unpack::{Content, ProblemKind};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+/// From this size on, in bytes, a thread of its own undoes a layer of compression.
+const PUMPED: u64 = 1 << 20;
+
+/// A container, or what may be one.
+pub struct Container<'w, 'a> {
+    walk: &'w Walk<'a>,
+    place: Place,
+}
+
+/// What is known of a container before it is opened.
+#[derive(Clone, Copy)]
+struct Opening {
+    kind: Kind,
+    /// Whether it is no damage when it turns out to be none.
+    guess: bool,
+    /// Its size in bytes, or what is known of it.
+    size: u64,
+}
+
+impl Opening {
+    fn of(head: &[u8], size: u64) -> Option<Self> {
+        let kind = kind_of(&head[..head.len().min(HEAD)])?;
+        Some(Self {
+            kind,
+            guess: is_guess(kind, head),
+            size,
+        })
+    }
+}
+
+impl<'w, 'a> Container<'w, 'a> {
+    /// The one here.
+    pub fn new(walk: &'w Walk<'a>, place: Place) -> Self {
+        Self { walk, place }
+    }
+
+    /// Unpacks it, if it is a container at all.
+    pub fn unpack(&self, content: Content<'_>) {
+        let opened = match content {
+            Content::Memory(data) => Ok((
+                Opening::of(data, data.len() as u64),
+                Box::new(MemoryInput::new(data)) as Box<dyn Input>,
+            )),
+            Content::File(file) => head_of(file).and_then(|head| {
+                let size = file.metadata()?.len();
+                let input = Box::new(FileInput::new(file)?) as Box<dyn Input>;
+                Ok((Opening::of(&head, size), input))
+            }),
+        };
+        match opened {
+            Ok((Some(opening), input)) => self.open(opening, input),
+            Ok((None, _)) => {}
+            Err(error) => self.place.problem(ProblemKind::Io, error.to_string()),
+        }
+    }
+
+    fn open(&self, opening: Opening, input: Box<dyn Input + '_>) {
+        let Some(place) = self.place.deeper() else {
+            return;
+        };
+        let inside = Container::new(self.walk, place);
+        match opening.kind {
+            Kind::Archive(format) => inside.members(format, opening, input),
+            Kind::Compressed(compression) => inside.decompress(compression, opening, input),
+        }
+    }
+
+    fn decompress(&self, compression: Compression, opening: Opening, input: Box<dyn Input + '_>) {
+        let mut archive = match Archive::decompress(compression, input) {
+            Ok(archive) => archive,
+            Err(failure) if opening.guess && !failure.goes_on => return,
+            Err(failure) => return self.failed(&failure),
+        };
+        // An rpm's filter only passes its payload on.
+        if opening.size < PUMPED || compression == Compression::Rpm || !self.may_pump() {
+            return self.output(&mut archive);
+        }
+        thread::scope(|scope| {
+            let (to, from) = crossbeam_channel::bounded(AHEAD);
+            let pumping = move || pump(archive, &to);
+            match thread::Builder::new().spawn_scoped(scope, pumping) {
+                Ok(_) => self.output(&mut Pumped::new(from)),
+                Err(error) => {
+                    let detail = format!("starting a thread: {error}");
+                    self.place.problem(ProblemKind::Io, detail);
+                }
+            }
+        });
+        self.walk.pumps.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether one more thread may decompress; it is counted then.
+    fn may_pump(&self) -> bool {
+        let most = self.walk.options.threads;
+        let before = self.walk.pumps.fetch_add(1, Ordering::Relaxed);
+        let may = most > 1 && before < most;
+        if !may {
+            self.walk.pumps.fetch_sub(1, Ordering::Relaxed);
+        }
+        may
+    }
+
+    /// What comes out of a layer of compression.
+    fn output(&self, stream: &mut (dyn Read + Send)) {
+        let mut data = Vec::new();
+        let whole = self.read(stream, &mut data, SMALL);
+        if !self.place.spend(1, data.len() as u64) {
+            return;
+        }
+        if !whole {
+            return self.large(&data, stream, None, true);
+        }
+        if self.walk.seeker.seeks_size(data.len() as u64) {
+            let name = digest(&data);
+            if self.walk.seeker.seeks(&name) {
+                self.walk.take(&name, Content::Memory(&data));
+            }
+        }
+        self.unpack(Content::Memory(&data));
+    }
+
+    fn members(&self, format: Format, opening: Opening, input: Box<dyn Input + '_>) {
+        let mut archive = match Archive::open(format, input) {
+            Ok(archive) => archive,
+            Err(_) if opening.guess => return,
+            Err(failure) => return self.failed(&failure),
+        };
+        let mut batch = Batch::new(self.place.clone());
+        let (mut path, mut data) = (Vec::new(), Vec::new());
+        let (mut seen, mut told_encrypted) = (false, false);
+        while !self.walk.has_ended() {
+            match archive.next(&mut path) {
+                Ok(None) => break,
+                Ok(Some(_)) | Err(_) if !self.place.spend(1, 0) => break,
+                Ok(Some(member)) if member.encrypted => {
+                    if !told_encrypted {
+                        let detail = "members are encrypted".to_owned();
+                        self.place.problem(ProblemKind::Encrypted, detail);
+                    }
+                    told_encrypted = true;
+                }
+                Ok(Some(member)) => {
+                    if !self.member(&member, &path, &mut archive, &mut data, &mut batch) {
+                        break;
+                    }
+                }
+                Err(failure) => {
+                    if seen || !opening.guess {
+                        self.failed(&failure);
+                    }
+                    if !failure.goes_on {
+                        break;
+                    }
+                }
+            }
+            seen = true;
+            if batch.is_full() {
+                self.walk.submit(batch.take());
+            }
+        }
+        self.walk.submit(batch.take());
+    }
+
+    /// Goes through one member; `false` when the source's limits are used up.
+    fn member(
+        &self,
+        member: &Member,
+        path: &[u8],
+        archive: &mut Archive<'_>,
+        data: &mut Vec<u8>,
+        batch: &mut Batch,
+    ) -> bool {
+        data.clear();
+        let sought = |size: u64| self.walk.seeker.seeks_size(size);
+        // As much as tells what it is, or all of it if it may be sought.
+        let first = match member.size {
+            Some(size) if !sought(size) => HEAD,
+            _ => SMALL,
+        };
+        let mut whole = self.read(archive, data, first);
+        let container = kind_of(&data[..data.len().min(HEAD)]).is_some();
+        if !whole && container && first == HEAD {
+            whole = self.read(archive, data, SMALL - HEAD);
+        }
+        let size = data.len() as u64;
+        if whole {
+            batch.push(path, data, sought(size));
+            return self.place.spend(0, size);
+        }
+        match member.size {
+            // Nobody seeks it, and it is no container.
+            Some(all) if !container && !sought(all) => {
+                batch.pass(all);
+                self.place.spend(0, all)
+            }
+            all => {
+                // What is in it comes after what came before it.
+                self.walk.submit(batch.take());
+                let inside = Container::new(self.walk, self.place.member(path));
+                let goes_on = inside.place.spend(0, size);
+                if goes_on {
+                    inside.large(data, archive, all, false);
+                }
+                goes_on
+            }
+        }
+    }
+
+    /// Goes through a stream that begins with `head`, which has been counted already. `decided`:
+    /// it is to be opened if it is a container; else that depends on its name, if that is known
+    /// in time.
+    fn large(&self, head: &[u8], rest: &mut (dyn Read + Send), size: Option<u64>, decided: bool) {
+        let opening = Opening::of(head, size.unwrap_or(u64::MAX));
+        let largest = self.walk.seeker.largest();
+        let keep = match size {
+            Some(size) => self.walk.seeker.seeks_size(size),
+            None => largest >= head.len() as u64,
+        };
+        let by_position = matches!(
+            opening,
+            Some(Opening { kind: Kind::Archive(format), .. }) if !format.streams()
+        );
+        if opening.is_none() && !keep {
+            return;
+        }
+        let most = if by_position { u64::MAX } else { largest };
+        let most = (keep || by_position).then_some(most);
+        let mut tee = Tee::new(self.walk, &self.place, head, rest, most);
+        if let Some(opening) = opening.filter(|_| !by_position) {
+            self.open(opening, Box::new(StreamInput::new(&mut tee)));
+        }
+        let (kept, failure) = tee.finish();
+        if let Some(detail) = failure {
+            self.damaged(detail);
+        }
+        let Some((hasher, spool)) = kept else { return };
+        let name = hasher.finish();
+        if self.walk.seeker.seeks(&name) {
+            self.walk.take(&name, spool.content());
+        }
+        if by_position && (decided || self.walk.opens(&name)) {
+            self.unpack(spool.content());
+        }
+    }
+
+    /// Appends at most `most` bytes; tells whether that was all. After damage it was: what came
+    /// before it is what other programs would have left, too.
+    fn read(&self, stream: &mut (dyn Read + Send), data: &mut Vec<u8>, most: usize) -> bool {
+        let before = data.len();
+        match stream.take(most as u64).read_to_end(data) {
+            Ok(_) => data.len() - before < most,
+            Err(error) => {
+                self.damaged(error.to_string());
+                true
+            }
+        }
+    }
+
+    fn failed(&self, failure: &Failure) {
+        self.damaged(failure.to_string());
+    }
+
+    fn damaged(&self, detail: String) {
+        // A stream that was left early looks like a cut one.
+        if self.walk.has_ended() || self.place.is_spent() {
+            return;
+        }
+        // libarchive has no code for it.
+        let encrypted = ["encrypt", "passphrase"]
+            .iter()
+            .any(|word| detail.to_ascii_lowercase().contains(word));
+        let kind = if encrypted {
+            ProblemKind::Encrypted
+        } else {
+            ProblemKind::Damaged
+        };
+        self.place.problem(kind, detail);
+    }
+}
+
+fn head_of(file: &std::fs::File) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; HEAD];
+    let mut filled = 0;
+    while filled < HEAD {
+        match file.read_at(&mut head[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    head.truncate(filled);
+    Ok(head)
+}
