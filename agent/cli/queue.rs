@@ -5,7 +5,7 @@
 
 use super::exit::Exit;
 use super::session::Session;
-use super::{backup, check, verify};
+use super::{backup, check, recover, verify};
 use crate::operations::queue::{self, Ended, Options, Queued};
 use crate::operations::request::Work;
 use crate::operations::{Error, Result};
@@ -34,6 +34,7 @@ enum QueueVerb {
     Backup(backup::Args),
     Check(check::Args),
     Verify(verify::Args),
+    Recover(recover::Args),
 }
 
 #[derive(serde::Serialize)]
@@ -51,6 +52,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         QueueVerb::Backup(args) => Work::Backup(args.into()),
         QueueVerb::Check(args) => Work::Check(args.into()),
         QueueVerb::Verify(args) => Work::Verify(args.into()),
+        QueueVerb::Recover(args) => Work::Recover(args.into()),
     };
     let options = Options {
         user: args.user,
