@@ -48,6 +48,11 @@ impl Format {
     pub fn streams(self) -> bool {
         matches!(self, Format::Ar | Format::Cpio | Format::Tar)
     }
+
+    /// Whether a member has to be decompressed to get past it.
+    pub fn is_solid(self) -> bool {
+        matches!(self, Format::Cab | Format::Rar | Format::SevenZip)
+    }
 }
 
 /// How many bytes of a file tell what it is.
@@ -144,11 +149,10 @@ fn is_tar(header: &[u8; TAR_HEADER]) -> bool {
     let Ok(expected) = i64::from_str_radix(&text, 8) else {
         return false;
     };
-    let bytes =
-        header
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| if SUM.contains(&at) { b' ' } else { *byte });
+    let bytes = header
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if SUM.contains(&at) { b' ' } else { *byte });
     let (unsigned, signed) = bytes.fold((0, 0), |(unsigned, signed), byte| {
         (
             unsigned + i64::from(byte),

@@ -7,8 +7,10 @@
 
 mod ffi;
 mod input;
+mod locale;
 
 pub use input::{FileInput, Input, MemoryInput, StreamInput};
+pub use locale::use_utf8;
 
 use super::kinds::{Compression, Format};
 use std::ffi::CStr;
@@ -21,10 +23,33 @@ pub struct Archive<'a> {
     raw: *mut ffi::archive,
     /// From a box. libarchive holds the same pointer, and uses it while it is called.
     input: *mut input::Callbacks<'a>,
+    block: Block,
+    /// How much of the member, or of what was compressed, was read.
+    at: u64,
+    /// Whether a member may end with a hole: only a tar tells so correctly.
+    ends_with_hole: bool,
+    /// There is nothing compressed at all; libarchive must not be asked for it.
+    empty: bool,
+}
+
+/// What libarchive has given and was not read yet: zeros, then data.
+struct Block {
+    zeros: u64,
+    /// libarchive's own; it lasts until the next call.
+    data: *const u8,
+    size: usize,
+}
+
+impl Block {
+    const EMPTY: Self = Self {
+        zeros: 0,
+        data: ptr::null(),
+        size: 0,
+    };
 }
 
 // SAFETY: an archive has no state of the thread that made it, and is used through `&mut` alone;
-// the input is `Send`.
+// the block is the archive's own, and the input is `Send`.
 unsafe impl Send for Archive<'_> {}
 
 /// A member that is a plain file.
@@ -64,6 +89,7 @@ impl<'a> Archive<'a> {
     /// When it is none, or damaged from its first bytes on.
     pub fn open(format: Format, input: Box<dyn Input + 'a>) -> Result<Self, Failure> {
         let mut archive = Self::new(input)?;
+        archive.ends_with_hole = format == Format::Tar;
         for support in format_functions(format) {
             archive.support(*support)?;
         }
@@ -81,17 +107,36 @@ impl<'a> Archive<'a> {
     ) -> Result<Self, Failure> {
         let mut archive = Self::new(input)?;
         archive.support(compression_function(compression))?;
+        archive.only(compression)?;
         archive.support(ffi::archive_read_support_format_raw)?;
         // What is in it may be nothing at all.
         archive.support(ffi::archive_read_support_format_empty)?;
         archive.start()?;
+        // Damage in the first bytes looks like no bytes at all; the next call forgets it.
+        let damage = archive.told();
         let mut entry = ptr::null_mut();
         // SAFETY: `raw` is open; `entry` is written by the call.
         let status = unsafe { ffi::archive_read_next_header(archive.raw, &raw mut entry) };
         match status {
-            ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN | ffi::ARCHIVE_EOF => Ok(archive),
-            status => Err(archive.failure(status)),
+            ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN => {}
+            ffi::ARCHIVE_EOF => {
+                if let Some(damage) = damage {
+                    return Err(damage);
+                }
+            }
+            status => return Err(archive.failure(status)),
         }
+        archive.empty = status == ffi::ARCHIVE_EOF;
+        // SAFETY: `raw` is open.
+        let filter = unsafe { ffi::archive_filter_code(archive.raw, 0) };
+        // Not taken for it by libarchive, the stream would only pass through: the same again.
+        if filter == ffi::ARCHIVE_FILTER_NONE {
+            return Err(Failure {
+                goes_on: false,
+                detail: "its header is damaged".into(),
+            });
+        }
+        Ok(archive)
     }
 
     fn new(input: Box<dyn Input + 'a>) -> Result<Self, Failure> {
@@ -104,7 +149,14 @@ impl<'a> Archive<'a> {
             });
         }
         let input = Box::into_raw(Box::new(input::Callbacks::new(input)));
-        Ok(Self { raw, input })
+        Ok(Self {
+            raw,
+            input,
+            block: Block::EMPTY,
+            at: 0,
+            ends_with_hole: false,
+            empty: false,
+        })
     }
 
     fn support(&mut self, function: ffi::Support) -> Result<(), Failure> {
@@ -119,6 +171,37 @@ impl<'a> Archive<'a> {
             }),
             status => Err(self.failure(status)),
         }
+    }
+
+    /// Has this compression undone once. Left to itself, libarchive undoes it as often as it finds
+    /// it, and what lies between is lost. Two it opens only by itself; these never lie in
+    /// themselves.
+    fn only(&mut self, compression: Compression) -> Result<(), Failure> {
+        let code = match compression {
+            Compression::Bzip2 => ffi::ARCHIVE_FILTER_BZIP2,
+            Compression::Gzip => ffi::ARCHIVE_FILTER_GZIP,
+            Compression::Lz4 => ffi::ARCHIVE_FILTER_LZ4,
+            Compression::Lzip => ffi::ARCHIVE_FILTER_LZIP,
+            Compression::Lzma => ffi::ARCHIVE_FILTER_LZMA,
+            Compression::Xz => ffi::ARCHIVE_FILTER_XZ,
+            Compression::Zstd => ffi::ARCHIVE_FILTER_ZSTD,
+            Compression::Compress | Compression::Rpm => return Ok(()),
+        };
+        // SAFETY: `raw` is an archive that is not open yet.
+        let status = unsafe { ffi::archive_read_append_filter(self.raw, code) };
+        match status {
+            ffi::ARCHIVE_OK => Ok(()),
+            status => Err(self.failure(status)),
+        }
+    }
+
+    /// What libarchive has said that is wrong, if it has.
+    fn told(&self) -> Option<Failure> {
+        // SAFETY: `raw` is valid; `input` too, and `raw` is not being called.
+        let told = unsafe {
+            !ffi::archive_error_string(self.raw).is_null() || (*self.input).error().is_some()
+        };
+        told.then(|| self.failure(ffi::ARCHIVE_FATAL))
     }
 
     fn start(&mut self) -> Result<(), Failure> {
@@ -145,12 +228,12 @@ impl<'a> Archive<'a> {
     /// When a header cannot be read.
     pub fn next(&mut self, path: &mut Vec<u8>) -> Result<Option<Member>, Failure> {
         loop {
+            (self.block, self.at) = (Block::EMPTY, 0);
             let mut entry = ptr::null_mut();
             // SAFETY: `raw` is open; `entry` is written by the call and belongs to `raw`.
             let status = unsafe { ffi::archive_read_next_header(self.raw, &raw mut entry) };
             match status {
                 ffi::ARCHIVE_EOF => return Ok(None),
-                ffi::ARCHIVE_RETRY => continue,
                 // A warning is about names or times, which are of no interest.
                 ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN => {}
                 status => return Err(self.failure(status)),
@@ -158,14 +241,20 @@ impl<'a> Archive<'a> {
             // SAFETY: `entry` was set by the successful call and is valid until the next one; the
             // strings are null or end with a zero.
             unsafe {
-                let plain = ffi::archive_entry_filetype(entry) == libc::S_IFREG;
+                // An ar made to be reproducible tells no type.
+                let plain = matches!(ffi::archive_entry_filetype(entry), 0 | libc::S_IFREG);
                 let size = (ffi::archive_entry_size_is_set(entry) != 0)
                     .then(|| u64::try_from(ffi::archive_entry_size(entry)).unwrap_or(0));
-                let link = !ffi::archive_entry_hardlink(entry).is_null();
+                // The second gives those that the locale lacks.
+                let link = !ffi::archive_entry_hardlink(entry).is_null()
+                    || !ffi::archive_entry_hardlink_utf8(entry).is_null();
                 if !plain || link && size.unwrap_or(0) == 0 {
                     continue;
                 }
-                let name = ffi::archive_entry_pathname(entry);
+                let mut name = ffi::archive_entry_pathname(entry);
+                if name.is_null() {
+                    name = ffi::archive_entry_pathname_utf8(entry);
+                }
                 path.clear();
                 if !name.is_null() {
                     path.extend_from_slice(CStr::from_ptr(name).to_bytes());
@@ -184,19 +273,79 @@ impl<'a> Archive<'a> {
     /// When the rest cannot be read. A checksum that does not match is no error: hashes decide.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         loop {
-            // SAFETY: `raw` is open, and the buffer has this length.
-            let count = unsafe {
-                ffi::archive_read_data(self.raw, buffer.as_mut_ptr().cast(), buffer.len())
-            };
-            match usize::try_from(count) {
-                Ok(count) => return Ok(count),
-                Err(_) => match count as i32 {
-                    ffi::ARCHIVE_RETRY => {}
-                    ffi::ARCHIVE_WARN => return Ok(0),
-                    status => return Err(self.failure(status)),
-                },
+            let count = self.take(buffer);
+            if count > 0 || buffer.is_empty() {
+                self.at += count as u64;
+                return Ok(count);
+            }
+            if !self.fetch()? {
+                return Ok(0);
             }
         }
+    }
+
+    /// Moves what is there of the block.
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let block = &mut self.block;
+        if block.zeros > 0 {
+            let count = usize::try_from(block.zeros)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
+            buffer[..count].fill(0);
+            block.zeros -= count as u64;
+            return count;
+        }
+        let count = block.size.min(buffer.len());
+        if count > 0 {
+            // SAFETY: libarchive gave `size` bytes at `data`, which last until it is called again;
+            // `fetch` and `next`, which call it, replace or empty the block.
+            unsafe {
+                ptr::copy_nonoverlapping(block.data, buffer.as_mut_ptr(), count);
+                block.data = block.data.add(count);
+            }
+            block.size -= count;
+        }
+        count
+    }
+
+    /// Gets the next block; `false` at the end. Block by block, since libarchive's call that fills
+    /// a buffer loses what it has read already when it meets damage.
+    fn fetch(&mut self) -> Result<bool, Failure> {
+        self.block = Block::EMPTY;
+        if self.empty {
+            return Ok(false);
+        }
+        let (mut data, mut size, mut offset) = (ptr::null(), 0, 0);
+        // SAFETY: `raw` is open; the others are written by the call.
+        let status = unsafe {
+            ffi::archive_read_data_block(self.raw, &raw mut data, &raw mut size, &raw mut offset)
+        };
+        match status {
+            ffi::ARCHIVE_OK => {}
+            // The last block, with a checksum that does not match.
+            ffi::ARCHIVE_WARN if size > 0 && !data.is_null() => {}
+            ffi::ARCHIVE_WARN => return Ok(false),
+            ffi::ARCHIVE_EOF if self.ends_with_hole => size = 0,
+            ffi::ARCHIVE_EOF => return Ok(false),
+            status => return Err(self.failure(status)),
+        }
+        let offset = u64::try_from(offset).unwrap_or(0);
+        let zeros = match offset.checked_sub(self.at) {
+            Some(zeros) => zeros,
+            None if size == 0 => 0,
+            None => {
+                return Err(Failure {
+                    goes_on: true,
+                    detail: "its parts overlap".into(),
+                });
+            }
+        };
+        self.block = Block {
+            zeros,
+            data: data.cast(),
+            size,
+        };
+        Ok(zeros > 0 || status != ffi::ARCHIVE_EOF)
     }
 
     fn failure(&self, status: i32) -> Failure {
