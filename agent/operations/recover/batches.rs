@@ -10,6 +10,7 @@ use super::missing::{Look, Missing, as_if_gone};
 use super::report::{UploadReport, Why};
 use super::work::Recovery;
 use super::{Amount, Wanted};
+use crate::blob::PfileName;
 use crate::fossology::catalogue::{self, Candidate, Moment};
 use crate::fossology::own::{self, BlobState};
 use crate::operations::{Error, Result};
@@ -194,7 +195,7 @@ impl Recovery<'_> {
     /// The files to unpack; one that was uploaded several times is unpacked once.
     fn origins(&mut self, batch: &Batch) -> Result<Vec<Origin>> {
         let mut origins: Vec<Origin> = Vec::new();
-        let mut at = BTreeMap::new();
+        let mut at: BTreeMap<PfileName, usize> = BTreeMap::new();
         for (upload, keys) in &batch.uploads {
             let number = upload.row.upload;
             let Some(gold) = upload.row.gold else {
@@ -204,7 +205,7 @@ impl Recovery<'_> {
             let extent = catalogue::extent(&mut self.client, number)?;
             let origin = Origin::new(gold, number, keys.clone(), extent);
             match at.get(&gold) {
-                Some(&known) => origins[known as usize].join(origin),
+                Some(&known) => origins[known].join(origin),
                 None => {
                     at.insert(gold, origins.len());
                     origins.push(origin);
