@@ -22,9 +22,10 @@ pub struct archive_entry {
 
 pub const ARCHIVE_EOF: c_int = 1;
 pub const ARCHIVE_OK: c_int = 0;
-pub const ARCHIVE_RETRY: c_int = -10;
 pub const ARCHIVE_WARN: c_int = -20;
 pub const ARCHIVE_FATAL: c_int = -30;
+
+pub const ARCHIVE_FILTER_NONE: c_int = 0;
 
 pub type ReadCallback =
     unsafe extern "C" fn(*mut archive, *mut c_void, *mut *const c_void) -> ssize_t;
@@ -67,7 +68,13 @@ unsafe extern "C" {
     pub fn archive_read_open1(a: *mut archive) -> c_int;
 
     pub fn archive_read_next_header(a: *mut archive, entry: *mut *mut archive_entry) -> c_int;
-    pub fn archive_read_data(a: *mut archive, buffer: *mut c_void, size: size_t) -> ssize_t;
+    pub fn archive_read_data_block(
+        a: *mut archive,
+        buffer: *mut *const c_void,
+        size: *mut size_t,
+        offset: *mut i64,
+    ) -> c_int;
+    pub fn archive_filter_code(a: *mut archive, n: c_int) -> c_int;
     pub fn archive_error_string(a: *mut archive) -> *const c_char;
 
     pub fn archive_entry_filetype(entry: *mut archive_entry) -> mode_t;

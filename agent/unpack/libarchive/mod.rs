@@ -21,10 +21,33 @@ pub struct Archive<'a> {
     raw: *mut ffi::archive,
     /// From a box. libarchive holds the same pointer, and uses it while it is called.
     input: *mut input::Callbacks<'a>,
+    block: Block,
+    /// How much of the member, or of what was compressed, was read.
+    at: u64,
+    /// Whether a member may end with a hole: only a tar tells so correctly.
+    ends_with_hole: bool,
+    /// There is nothing compressed at all; libarchive must not be asked for it.
+    empty: bool,
+}
+
+/// What libarchive has given and was not read yet: zeros, then data.
+struct Block {
+    zeros: u64,
+    /// libarchive's own; it lasts until the next call.
+    data: *const u8,
+    size: usize,
+}
+
+impl Block {
+    const EMPTY: Self = Self {
+        zeros: 0,
+        data: ptr::null(),
+        size: 0,
+    };
 }
 
 // SAFETY: an archive has no state of the thread that made it, and is used through `&mut` alone;
-// the input is `Send`.
+// the block is the archive's own, and the input is `Send`.
 unsafe impl Send for Archive<'_> {}
 
 /// A member that is a plain file.
@@ -64,6 +87,7 @@ impl<'a> Archive<'a> {
     /// When it is none, or damaged from its first bytes on.
     pub fn open(format: Format, input: Box<dyn Input + 'a>) -> Result<Self, Failure> {
         let mut archive = Self::new(input)?;
+        archive.ends_with_hole = format == Format::Tar;
         for support in format_functions(format) {
             archive.support(*support)?;
         }
@@ -89,9 +113,20 @@ impl<'a> Archive<'a> {
         // SAFETY: `raw` is open; `entry` is written by the call.
         let status = unsafe { ffi::archive_read_next_header(archive.raw, &raw mut entry) };
         match status {
-            ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN | ffi::ARCHIVE_EOF => Ok(archive),
-            status => Err(archive.failure(status)),
+            ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN | ffi::ARCHIVE_EOF => {}
+            status => return Err(archive.failure(status)),
         }
+        archive.empty = status == ffi::ARCHIVE_EOF;
+        // SAFETY: `raw` is open.
+        let filter = unsafe { ffi::archive_filter_code(archive.raw, 0) };
+        // Not taken for it by libarchive, the stream would only pass through: the same again.
+        if filter == ffi::ARCHIVE_FILTER_NONE {
+            return Err(Failure {
+                goes_on: false,
+                detail: "its header is damaged".into(),
+            });
+        }
+        Ok(archive)
     }
 
     fn new(input: Box<dyn Input + 'a>) -> Result<Self, Failure> {
@@ -104,7 +139,14 @@ impl<'a> Archive<'a> {
             });
         }
         let input = Box::into_raw(Box::new(input::Callbacks::new(input)));
-        Ok(Self { raw, input })
+        Ok(Self {
+            raw,
+            input,
+            block: Block::EMPTY,
+            at: 0,
+            ends_with_hole: false,
+            empty: false,
+        })
     }
 
     fn support(&mut self, function: ffi::Support) -> Result<(), Failure> {
@@ -145,12 +187,12 @@ impl<'a> Archive<'a> {
     /// When a header cannot be read.
     pub fn next(&mut self, path: &mut Vec<u8>) -> Result<Option<Member>, Failure> {
         loop {
+            (self.block, self.at) = (Block::EMPTY, 0);
             let mut entry = ptr::null_mut();
             // SAFETY: `raw` is open; `entry` is written by the call and belongs to `raw`.
             let status = unsafe { ffi::archive_read_next_header(self.raw, &raw mut entry) };
             match status {
                 ffi::ARCHIVE_EOF => return Ok(None),
-                ffi::ARCHIVE_RETRY => continue,
                 // A warning is about names or times, which are of no interest.
                 ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN => {}
                 status => return Err(self.failure(status)),
@@ -158,7 +200,8 @@ impl<'a> Archive<'a> {
             // SAFETY: `entry` was set by the successful call and is valid until the next one; the
             // strings are null or end with a zero.
             unsafe {
-                let plain = ffi::archive_entry_filetype(entry) == libc::S_IFREG;
+                // An ar made to be reproducible tells no type.
+                let plain = matches!(ffi::archive_entry_filetype(entry), 0 | libc::S_IFREG);
                 let size = (ffi::archive_entry_size_is_set(entry) != 0)
                     .then(|| u64::try_from(ffi::archive_entry_size(entry)).unwrap_or(0));
                 let link = !ffi::archive_entry_hardlink(entry).is_null();
@@ -184,19 +227,79 @@ impl<'a> Archive<'a> {
     /// When the rest cannot be read. A checksum that does not match is no error: hashes decide.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         loop {
-            // SAFETY: `raw` is open, and the buffer has this length.
-            let count = unsafe {
-                ffi::archive_read_data(self.raw, buffer.as_mut_ptr().cast(), buffer.len())
-            };
-            match usize::try_from(count) {
-                Ok(count) => return Ok(count),
-                Err(_) => match count as i32 {
-                    ffi::ARCHIVE_RETRY => {}
-                    ffi::ARCHIVE_WARN => return Ok(0),
-                    status => return Err(self.failure(status)),
-                },
+            let count = self.take(buffer);
+            if count > 0 || buffer.is_empty() {
+                self.at += count as u64;
+                return Ok(count);
+            }
+            if !self.fetch()? {
+                return Ok(0);
             }
         }
+    }
+
+    /// Moves what is there of the block.
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let block = &mut self.block;
+        if block.zeros > 0 {
+            let count = usize::try_from(block.zeros)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
+            buffer[..count].fill(0);
+            block.zeros -= count as u64;
+            return count;
+        }
+        let count = block.size.min(buffer.len());
+        if count > 0 {
+            // SAFETY: libarchive gave `size` bytes at `data`, which last until it is called again;
+            // `fetch` and `next`, which call it, replace or empty the block.
+            unsafe {
+                ptr::copy_nonoverlapping(block.data, buffer.as_mut_ptr(), count);
+                block.data = block.data.add(count);
+            }
+            block.size -= count;
+        }
+        count
+    }
+
+    /// Gets the next block; `false` at the end. Block by block, since libarchive's call that fills
+    /// a buffer loses what it has read already when it meets damage.
+    fn fetch(&mut self) -> Result<bool, Failure> {
+        self.block = Block::EMPTY;
+        if self.empty {
+            return Ok(false);
+        }
+        let (mut data, mut size, mut offset) = (ptr::null(), 0, 0);
+        // SAFETY: `raw` is open; the others are written by the call.
+        let status = unsafe {
+            ffi::archive_read_data_block(self.raw, &raw mut data, &raw mut size, &raw mut offset)
+        };
+        match status {
+            ffi::ARCHIVE_OK => {}
+            // The last block, with a checksum that does not match.
+            ffi::ARCHIVE_WARN if size > 0 && !data.is_null() => {}
+            ffi::ARCHIVE_WARN => return Ok(false),
+            ffi::ARCHIVE_EOF if self.ends_with_hole => size = 0,
+            ffi::ARCHIVE_EOF => return Ok(false),
+            status => return Err(self.failure(status)),
+        }
+        let offset = u64::try_from(offset).unwrap_or(0);
+        let zeros = match offset.checked_sub(self.at) {
+            Some(zeros) => zeros,
+            None if size == 0 => 0,
+            None => {
+                return Err(Failure {
+                    goes_on: true,
+                    detail: "its parts overlap".into(),
+                });
+            }
+        };
+        self.block = Block {
+            zeros,
+            data: data.cast(),
+            size,
+        };
+        Ok(zeros > 0 || status != ffi::ARCHIVE_EOF)
     }
 
     fn failure(&self, status: i32) -> Failure {
