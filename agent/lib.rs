@@ -3,15 +3,18 @@
 
 //! Backup, restore and validation for FOSSology.
 //!
-//! Arrows go one way: `main` → `cli` → `operations` → `fossology`, `vault` and `unpack`, which don't know
-//! each other and share only the vocabulary of [`blob`] (what a pfile is called and how it is
-//! hashed).
+//! Arrows go one way: `main` → `cli` or `scheduler` → `operations` → `fossology`, `vault` and
+//! `unpack`, which don't know each other and share only the vocabulary of [`blob`] (what a pfile is
+//! called and how it is hashed).
 
 pub mod blob;
 pub mod cli;
 pub mod demo;
+mod exit;
 pub mod fossology;
 pub mod operations;
 pub mod process;
+pub mod scheduler;
+mod signals;
 pub mod unpack;
 pub mod vault;

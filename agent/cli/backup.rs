@@ -6,7 +6,7 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
-use crate::operations::{Result, backup};
+use crate::operations::{Result, backup, request};
 use crate::vault::{Absent, Counts, Mode, Snapshot, SnapshotId};
 use std::time::Instant;
 
@@ -28,6 +28,24 @@ enum ModeArg {
     Gold,
 }
 
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Full => Self::Full,
+            ModeArg::Gold => Self::Gold,
+        }
+    }
+}
+
+impl From<Args> for request::Backup {
+    fn from(args: Args) -> Self {
+        Self {
+            mode: args.mode.into(),
+            logs: args.logs,
+        }
+    }
+}
+
 #[derive(serde::Serialize)]
 struct Report<'a> {
     snapshot: &'a SnapshotId,
@@ -47,10 +65,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let instance = session.instance()?;
     let vault = session.open_vault(&settings)?;
     let options = backup::Options {
-        mode: match args.mode {
-            ModeArg::Full => Mode::Full,
-            ModeArg::Gold => Mode::Gold,
-        },
+        mode: args.mode.into(),
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: args.logs || settings.logs.unwrap_or(false),

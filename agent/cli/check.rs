@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::output::{bytes, number, seconds, table};
 use super::session::Session;
 use crate::operations::check::{self, Kind, Recovery, Report};
-use crate::operations::{Instance, Result};
+use crate::operations::{Instance, Result, request};
 use crate::vault::Vault;
 use std::time::Instant;
 
@@ -21,6 +21,15 @@ pub struct Args {
     /// Check only what this upload needs; may be given several times
     #[arg(long = "upload", value_name = "N")]
     uploads: Vec<i32>,
+}
+
+impl From<Args> for request::Check {
+    fn from(args: Args) -> Self {
+        Self {
+            deep: args.deep,
+            uploads: args.uploads,
+        }
+    }
 }
 
 #[derive(serde::Serialize)]

@@ -7,19 +7,20 @@
 mod backup;
 mod check;
 mod demo;
-mod exit;
 mod init;
+mod install;
 mod jobs;
 mod output;
 mod progress;
+mod queue;
 mod recover;
 mod restore;
 mod session;
-mod settings;
-mod signals;
 mod snapshots;
 mod verify;
 
+use crate::operations::settings;
+use crate::{exit, signals};
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use output::Output;
@@ -65,6 +66,9 @@ enum Verb {
     Demo(demo::Args),
     Verify(verify::Args),
     Check(check::Args),
+    Queue(queue::Args),
+    Install(install::Args),
+    Uninstall(install::UninstallArgs),
     Recover(recover::Args),
 }
 
@@ -97,6 +101,9 @@ pub fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
         Verb::Check(args) => check::run(&session, args),
+        Verb::Queue(args) => queue::run(&session, args),
+        Verb::Install(args) => install::run(&session, args),
+        Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
     };
     match result {

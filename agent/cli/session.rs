@@ -29,12 +29,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn sysconfdir(&self) -> Result<PathBuf> {
+    /// The configuration folder; it has to be there unless it is named.
+    pub fn sysconfdir(&self) -> Result<PathBuf> {
         let argv0 = std::env::args_os().next().map(PathBuf::from);
         Ok(Config::find_sysconfdir(
             self.sysconfdir.as_deref(),
             argv0.as_deref(),
         )?)
+    }
+
+    /// The configuration folder as it is named on the command line.
+    pub fn named_sysconfdir(&self) -> Option<&Path> {
+        self.sysconfdir.as_deref()
     }
 
     /// The instance; its configuration has to be there.

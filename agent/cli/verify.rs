@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
 use crate::operations::verify::{self, Damage, HitBlob, Kind, Report};
-use crate::operations::{Error, Result};
+use crate::operations::{Error, Result, request};
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -30,6 +30,16 @@ pub struct Args {
     /// Make lost or damaged indexes again from their packs
     #[arg(long)]
     repair_indexes: bool,
+}
+
+impl From<Args> for request::Verify {
+    fn from(args: Args) -> Self {
+        Self {
+            snapshot: args.snapshot,
+            read_data: args.read_data,
+            repair_indexes: args.repair_indexes,
+        }
+    }
 }
 
 #[derive(serde::Serialize)]

@@ -9,7 +9,9 @@ pub mod database;
 mod error;
 pub mod findings;
 pub mod jobs;
+pub mod module;
 pub mod own;
+pub mod queue;
 pub mod repository;
 pub mod scheduler;
 

@@ -12,7 +12,7 @@ pub trait Progress: Sync {
     /// A step begins; `items` and `bytes` are what it will do in all, 0 when that is not known.
     fn begin(&self, step: &str, items: u64, bytes: u64);
 
-    /// This much more was done.
+    /// This much more was done. Zeros tell that something goes on which is not counted.
     fn advance(&self, items: u64, bytes: u64);
 
     /// The step has ended.

@@ -16,6 +16,12 @@ pub enum Error {
     /// Its database.
     #[error(transparent)]
     Database(#[from] fossology::database::Error),
+    /// What somebody asked for through FOSSology's scheduler.
+    #[error(transparent)]
+    Request(#[from] fossology::own::requests::Error),
+    /// FOSSology's queue.
+    #[error(transparent)]
+    Queue(#[from] fossology::queue::Error),
     /// The vault.
     #[error(transparent)]
     Vault(#[from] vault::Error),

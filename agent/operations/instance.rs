@@ -5,8 +5,10 @@
 
 use super::{Error, Result};
 use crate::fossology::config::{Config, DbConf};
-use crate::fossology::database::{Database, assert_fossology};
+use crate::fossology::database::{self, Database, assert_fossology};
+use crate::fossology::own::{Asked, Run};
 use crate::fossology::repository::Owner;
+use crate::process::host_name;
 use nix::unistd::{Group, Uid, User};
 use postgres::Client;
 use std::path::Path;
@@ -17,6 +19,8 @@ pub struct Instance {
     pub config: Config,
     /// The database of Db.conf.
     pub database: Database,
+    /// Who asks for what is done with it; the history of runs says so.
+    pub asked: Asked,
 }
 
 impl Instance {
@@ -27,7 +31,11 @@ impl Instance {
     pub fn load(sysconfdir: &Path) -> Result<Self> {
         let config = Config::load(sysconfdir)?;
         let database = Database::new(DbConf::load(sysconfdir)?.postgres_config());
-        Ok(Self { config, database })
+        Ok(Self {
+            config,
+            database,
+            asked: Asked::here(),
+        })
     }
 
     /// Connects to the database and makes sure that it is a FOSSology's.
@@ -38,6 +46,19 @@ impl Instance {
         let mut client = self.database.connect(&format!("fo_backup {verb}"))?;
         assert_fossology(&mut client)?;
         Ok(client)
+    }
+
+    /// Enters a run in the history. Our tables must be there.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub fn start_run(
+        &self,
+        client: &mut Client,
+        verb: &str,
+        mode: Option<&str>,
+    ) -> database::Result<Run> {
+        Run::start(client, verb, mode, &host_name(), &self.asked)
     }
 
     /// Refuses a vault that lies below the repository's path: losing one would lose the other.

@@ -9,10 +9,14 @@ pub mod check;
 mod context;
 mod error;
 pub mod init;
+pub mod install;
 mod instance;
+pub mod queue;
 pub mod recover;
+pub mod request;
 pub mod restore;
 mod scratch;
+pub mod settings;
 pub mod verify;
 mod workers;
 

@@ -22,6 +22,9 @@ const HOLDS: SignedDuration = SignedDuration::from_mins(5);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(60);
 
+/// In place of the time until when a lease holds: never again.
+const LOST: i64 = i64::MIN;
+
 /// What a run does with the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -164,27 +167,13 @@ impl Lease {
     /// Asks whether the lease still holds; a run does so before it commits.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when it could not be renewed in time, as after a long sleep of the
-    /// machine: another run may have begun meanwhile.
+    /// [`Error::LeaseLost`] or [`Error::Locked`] when it ran out, as in a long sleep of the
+    /// machine, and another run has begun since.
     pub fn check(&self) -> Result<()> {
         if self.shared.until.load(Ordering::Relaxed) > Timestamp::now().as_second() {
             return Ok(());
         }
-        let state = self
-            .shared
-            .state
-            .lock()
-            .unwrap_or_else(|error| error.into_inner());
-        if let Some(other) = conflict(
-            &*self.shared.storage,
-            state.body.kind,
-            Some(state.body.lease),
-        )? {
-            return Err(locked(&other));
-        }
-        Err(Error::LeaseLost {
-            why: "the machine may have slept, or the vault was out of reach".into(),
-        })
+        self.shared.put(false)
     }
 }
 
@@ -203,6 +192,7 @@ impl Shared {
     /// Puts the next renewal (or the release), then removes the one before.
     fn put(&self, released: bool) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+        let ran_out = self.ran_out(&state)?;
         state.body.until = super::now() + HOLDS;
         state.body.released = released;
         state.number += 1;
@@ -212,13 +202,40 @@ impl Shared {
             state.number
         ));
         self.storage.put(&key, &super::to_json(&state.body))?;
-        self.until
-            .store(state.body.until.as_second(), Ordering::Relaxed);
         if let Some(old) = state.key.replace(key) {
             // Where deletion is forbidden the old renewal stays; the newest one counts.
             let _ = self.storage.delete(&old);
         }
+        // Another run may have looked before this renewal was there.
+        if ran_out
+            && let Some(other) = conflict(&*self.storage, state.body.kind, Some(state.body.lease))?
+        {
+            self.until.store(LOST, Ordering::Relaxed);
+            return Err(locked(&other));
+        }
+        self.until
+            .store(state.body.until.as_second(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether it ran out: then its run was paused for long, or the vault was out of reach.
+    /// Whoever has begun meanwhile has removed it before; while it is there nobody has, and it may
+    /// go on. (Where deletion is forbidden nobody can remove what this run needs.)
+    fn ran_out(&self, state: &State) -> Result<bool> {
+        let (until, now) = (
+            self.until.load(Ordering::Relaxed),
+            Timestamp::now().as_second(),
+        );
+        let Some(key) = state.key.as_ref().filter(|_| until <= now) else {
+            return Ok(false);
+        };
+        if until == LOST || self.storage.size(key)?.is_none() {
+            self.until.store(LOST, Ordering::Relaxed);
+            return Err(Error::LeaseLost {
+                why: "it ran out while this run was paused or the vault was out of reach, and another run has begun since".into(),
+            });
+        }
+        Ok(true)
     }
 
     fn release(&self) {
@@ -360,6 +377,47 @@ mod tests {
         // A process of this boot that is not there any more.
         left(&storage, |body| body.owner = Process::ended());
         Lease::acquire(storage, LeaseKind::Append, "backup").unwrap();
+    }
+
+    /// Makes a lease run out, as it does while its process is paused.
+    fn run_out(storage: &Arc<dyn Storage>, lease: &Lease) {
+        let mut state = lease.shared.state.lock().unwrap();
+        let past = super::super::now() - SignedDuration::from_mins(1);
+        state.body.until = past;
+        let key = state.key.clone().unwrap();
+        storage.delete(&key).unwrap();
+        storage
+            .put(&key, &crate::vault::to_json(&state.body))
+            .unwrap();
+        lease
+            .shared
+            .until
+            .store(past.as_second(), Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_paused_run_goes_on_when_nobody_came_meanwhile() {
+        let (_dir, storage) = storage();
+        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup").unwrap();
+        run_out(&storage, &paused);
+        paused.check().unwrap();
+        assert!(Lease::acquire(storage.clone(), LeaseKind::Append, "backup").is_err());
+        drop(paused);
+        assert_eq!(storage.list("locks/").unwrap(), []);
+    }
+
+    #[test]
+    fn a_paused_run_has_lost_when_somebody_came_meanwhile() {
+        let (_dir, storage) = storage();
+        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup").unwrap();
+        run_out(&storage, &paused);
+        let other = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire").unwrap();
+        paused.check().unwrap_err();
+        other.check().unwrap();
+        // Also when the other has ended: what it removed is gone.
+        drop(other);
+        let error = paused.check().unwrap_err();
+        assert!(matches!(error, Error::LeaseLost { .. }), "{error}");
     }
 
     #[test]

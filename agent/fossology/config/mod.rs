@@ -156,6 +156,17 @@ impl Config {
         let (_, template) = DIRECTORIES.iter().find(|(k, _)| *k == key)?;
         expand(template, |name| self.directory(name)).ok()
     }
+
+    /// A value of `[DIRECTORIES]` as FOSSology's installation has it where nobody changed it.
+    pub fn usual_directory(key: &str) -> Option<String> {
+        let (_, template) = DIRECTORIES.iter().find(|(k, _)| *k == key)?;
+        expand(template, Self::usual_directory).ok()
+    }
+
+    /// The configuration folder that FOSSology's installation makes where nobody named another.
+    pub fn usual_sysconfdir() -> &'static Path {
+        Path::new(USUAL[0])
+    }
 }
 
 fn choose_sysconfdir(

@@ -8,11 +8,12 @@
 //! from one that died and left its row saying `running`. Making the tables is one transaction.
 
 mod lock;
+pub mod requests;
 mod run;
 mod states;
 
 pub use lock::{try_lock, unlock};
-pub use run::{Outcome, Run};
+pub use run::{Asked, Outcome, Run};
 pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible};
 
 use super::database::{Error, Result};
@@ -21,7 +22,10 @@ use postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 1] = [include_str!("../../../sql/001_backup.sql")];
+const VERSIONS: [&str; 2] = [
+    include_str!("../../../sql/001_backup.sql"),
+    include_str!("../../../sql/002_requests.sql"),
+];
 
 /// The lock of the one operation: the letters `fobackup`.
 const OPERATION: i64 = 0x666f_6261_636b_7570;
@@ -116,6 +120,44 @@ pub fn adopt_instance(client: &mut impl GenericClient, instance: Uuid) -> Result
         .map_err(Error::sql("taking over an instance's id"))
 }
 
+/// What our tables hold that nobody else knows, in words: parked jobs and pruned blobs.
+///
+/// # Errors
+/// When the statement fails.
+pub fn precious(client: &mut impl GenericClient) -> Result<Vec<String>> {
+    let row = client
+        .query_one(
+            "SELECT (SELECT count(*) FROM backup_parked_job),
+                    (SELECT count(*) FROM backup_blob_state)",
+            &[],
+        )
+        .map_err(Error::sql("looking into our own tables"))?;
+    let (parked, blobs): (i64, i64) = (row.get(0), row.get(1));
+    let mut precious = Vec::new();
+    if parked > 0 {
+        precious.push(format!(
+            "{parked} jobs are parked ('fo_backup jobs resume' puts them back)"
+        ));
+    }
+    if blobs > 0 {
+        precious.push(format!("{blobs} blobs are pruned or cannot be made again"));
+    }
+    Ok(precious)
+}
+
+/// Removes all our tables.
+///
+/// # Errors
+/// When the statement fails.
+pub fn drop_tables(client: &mut impl GenericClient) -> Result<()> {
+    client
+        .batch_execute(
+            "DROP TABLE IF EXISTS backup_run, backup_request, backup_finding, backup_blob_state,
+                                  backup_parked_job, backup_instance",
+        )
+        .map_err(Error::sql("removing our own tables"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::database::testing::cluster;
@@ -150,8 +192,61 @@ mod tests {
         let mut client = cluster().fossology("UTF8").connect("test").unwrap();
         ensure_schema(&mut client).unwrap();
         let id = instance_id(&mut client).unwrap();
-        client.batch_execute(VERSIONS[0]).unwrap();
+        for statements in VERSIONS {
+            client.batch_execute(statements).unwrap();
+        }
         assert_eq!(instance_id(&mut client).unwrap(), id);
+    }
+
+    #[test]
+    fn tables_of_an_older_program_grow_and_keep_their_rows() {
+        let mut client = cluster().fossology("UTF8").connect("test").unwrap();
+        client.batch_execute(VERSIONS[0]).unwrap();
+        let id = Uuid::new_v4();
+        client
+            .execute(
+                "INSERT INTO backup_instance (instance, schema_version) VALUES ($1, 1)",
+                &[&id],
+            )
+            .unwrap();
+        client
+            .batch_execute(
+                "INSERT INTO backup_run (verb, host, who) VALUES ('backup', 'here', 'me')",
+            )
+            .unwrap();
+        ensure_schema(&mut client).unwrap();
+        assert_eq!(
+            schema_version(&mut client).unwrap(),
+            Some(VERSIONS.len() as u32)
+        );
+        assert_eq!(instance_id(&mut client).unwrap(), id);
+        let row = client
+            .query_one("SELECT count(*), count(request) FROM backup_run", &[])
+            .unwrap();
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 0));
+    }
+
+    #[test]
+    fn removing_our_tables_leaves_none_and_what_is_precious_is_told_before() {
+        let mut client = cluster().fossology("UTF8").connect("test").unwrap();
+        ensure_schema(&mut client).unwrap();
+        assert!(precious(&mut client).unwrap().is_empty());
+        client
+            .batch_execute(
+                "INSERT INTO pfile (pfile_pk, pfile_md5, pfile_sha1, pfile_size) VALUES (1, '', '', 0);
+                 INSERT INTO backup_blob_state (pfile_pk, kind) VALUES (1, 'pruned')",
+            )
+            .unwrap();
+        assert_eq!(precious(&mut client).unwrap().len(), 1);
+        drop_tables(&mut client).unwrap();
+        assert_eq!(schema_version(&mut client).unwrap(), None);
+        let left = client
+            .query_one(
+                "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'backup%'",
+                &[],
+            )
+            .unwrap();
+        assert_eq!(left.get::<_, i64>(0), 0);
     }
 
     #[test]
@@ -167,7 +262,7 @@ mod tests {
                 error,
                 Error::NewerSchema {
                     found: 99,
-                    known: 1
+                    known: 2
                 }
             ),
             "{error}"

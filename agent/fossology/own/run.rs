@@ -22,11 +22,33 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Outcome::Done => "done",
             Outcome::Incomplete => "incomplete",
             Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// Who asked for a run, and by which way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// A user of the system's, or of FOSSology's for a request.
+    pub who: String,
+    /// The request that it carries out.
+    pub request: Option<i32>,
+    /// As which job (job_pk) of FOSSology's scheduler.
+    pub job: Option<i32>,
+}
+
+impl Asked {
+    /// By whoever runs this process.
+    pub fn here() -> Self {
+        Self {
+            who: crate::process::user_name(),
+            request: None,
+            job: None,
         }
     }
 }
@@ -50,7 +72,7 @@ impl Run {
         verb: &str,
         mode: Option<&str>,
         host: &str,
-        who: &str,
+        asked: &Asked,
     ) -> Result<Self> {
         let failed = Error::sql("entering the run in the history");
         // Row and lock become visible together, so nobody sees a run that seems to be dead.
@@ -60,8 +82,9 @@ impl Run {
             .map_err(&failed)?;
         let row = step
             .query_one(
-                "INSERT INTO backup_run (verb, mode, host, who) VALUES ($1, $2, $3, $4) RETURNING id",
-                &[&verb, &mode, &host, &who],
+                "INSERT INTO backup_run (verb, mode, host, who, request, job)
+                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+                &[&verb, &mode, &host, &asked.who, &asked.request, &asked.job],
             )
             .map_err(&failed)?;
         let id: i32 = row.get(0);
@@ -150,9 +173,10 @@ mod tests {
         ensure_schema(&mut client).unwrap();
 
         let mut working = database.connect("test").unwrap();
-        let goes_on = Run::start(&mut working, "backup", Some("full"), "here", "me").unwrap();
+        let goes_on =
+            Run::start(&mut working, "backup", Some("full"), "here", &Asked::here()).unwrap();
         let mut other = database.connect("test").unwrap();
-        let ended = Run::start(&mut other, "check", None, "here", "me").unwrap();
+        let ended = Run::start(&mut other, "check", None, "here", &Asked::here()).unwrap();
         let ended_id = ended.id();
         ended
             .finish(
@@ -164,7 +188,7 @@ mod tests {
             )
             .unwrap();
         let mut dying = database.connect("test").unwrap();
-        let dead = Run::start(&mut dying, "backup", Some("gold"), "here", "me").unwrap();
+        let dead = Run::start(&mut dying, "backup", Some("gold"), "here", &Asked::here()).unwrap();
         let pid: i32 = dying
             .query_one("SELECT pg_backend_pid()", &[])
             .unwrap()

@@ -14,6 +14,7 @@
 //! that were begun are completed first.
 
 mod gate;
+mod life;
 mod packer;
 mod select;
 mod streams;
@@ -26,6 +27,7 @@ use crate::fossology::own::{self, Outcome, Run};
 use crate::fossology::repository::Reader;
 use crate::vault::{Absent, Counts, Database, FORMAT, LeaseKind, Members, Mode, Snapshot, Vault};
 use gate::Gate;
+use life::Growth;
 use packer::Packer;
 use postgres::Client;
 use select::Selection;
@@ -79,13 +81,7 @@ pub fn run(
     own::try_lock(&mut client)?;
     let lease = vault.lease(LeaseKind::Append, "backup")?;
     Run::fail_dead(&mut client)?;
-    let record = Run::start(
-        &mut client,
-        "backup",
-        Some(&options.mode.to_string()),
-        &crate::process::host_name(),
-        &crate::process::user_name(),
-    )?;
+    let record = instance.start_run(&mut client, "backup", Some(&options.mode.to_string()))?;
     let result = take(instance, vault, options, context, &mut client).and_then(|snapshot| {
         lease.check()?;
         vault.put_snapshot(&snapshot)?;
@@ -152,8 +148,14 @@ fn take(
     let stop = || context.stop.requested() || failed.load(Ordering::Relaxed);
     let (dumped, packed) = std::thread::scope(|scope| {
         let dump = scope.spawn(|| {
+            let growth = Growth::new(context.progress);
             let make = |folder: &Path| {
-                let dumped = tools.dump(&instance.database, &exported, folder, jobs, &stop);
+                let look_and_stop = || {
+                    growth.look(folder);
+                    stop()
+                };
+                let database = &instance.database;
+                let dumped = tools.dump(database, &exported, folder, jobs, &look_and_stop);
                 dumped.map_err(|source| match &source {
                     DatabaseError::ProgramFailed { messages, .. }
                         if messages.contains("No space left on device") =>
@@ -164,7 +166,7 @@ fn take(
                     _ => source.into(),
                 })
             };
-            let dumped = streams::dump(make, &scratch, &chunks, options, &stop);
+            let dumped = streams::dump(make, &scratch, &chunks, options, context.progress, &stop);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
             dumped
         });

@@ -6,7 +6,8 @@
 //! is a tar, sorted, so that what did not change gives the same chunks again.
 
 use super::Options;
-use crate::operations::{Error, Instance, Result, Scratch, scratch};
+use super::life::Watched;
+use crate::operations::{Error, Instance, Progress, Result, Scratch, scratch};
 use crate::vault::{self, ChunkStore, Stream};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -27,6 +28,7 @@ pub(super) fn dump(
     scratch: &Scratch,
     chunks: &ChunkStore,
     options: &Options,
+    progress: &dyn Progress,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(BTreeMap<String, Stream>, u64)> {
     let folder = scratch.join("dump");
@@ -45,6 +47,7 @@ pub(super) fn dump(
             .to_string_lossy()
             .into_owned();
         let file = File::open(&path).map_err(Error::io("reading", &path))?;
+        let file = Watched::new(file, progress);
         let stream = chunks.write(&format!("the dump's {name}"), file, options.threads)?;
         // Gives its room back at once: a large dump need not fit in twice.
         fs::remove_file(&path).map_err(Error::io("removing", &path))?;

@@ -65,7 +65,7 @@ pub fn run(
 ) -> Result<Report> {
     let roots = Roots::open(&instance.config.layout)?;
     let mut client = instance.connect("check")?;
-    let record = record::begin(&mut client, options)?;
+    let record = record::begin(instance, &mut client, options)?;
     let result = examine(instance, roots, vault, options, context);
     record::end(record, &mut client, options, &result);
     result

@@ -9,7 +9,7 @@ use super::report::{Finding, Report};
 use crate::fossology::database::Error;
 use crate::fossology::findings::{FindingRow, replace_findings};
 use crate::fossology::own::{self, Outcome, Run};
-use crate::operations::Result;
+use crate::operations::{Instance, Result};
 use postgres::Client;
 use serde_json::json;
 
@@ -17,17 +17,11 @@ use serde_json::json;
 ///
 /// # Errors
 /// When the connection is lost.
-pub fn begin(client: &mut Client, options: &Options) -> Result<Option<Run>> {
+pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Option<Run>> {
     let mode = if options.deep { "deep" } else { "plain" };
     let run = own::ensure_schema(client).and_then(|()| {
         Run::fail_dead(client)?;
-        Run::start(
-            client,
-            "check",
-            Some(mode),
-            &crate::process::host_name(),
-            &crate::process::user_name(),
-        )
+        instance.start_run(client, "check", Some(mode))
     });
     match run {
         Ok(run) => Ok(Some(run)),

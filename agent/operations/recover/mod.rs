@@ -122,7 +122,7 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Report> {
     let mut client = instance.connect("recover")?;
-    let record = record::begin(&mut client, options)?;
+    let record = record::begin(instance, &mut client, options)?;
     let result = recover(instance, vault, options, context);
     record::end(record, &mut client, &result);
     result

@@ -8,7 +8,7 @@ use super::report::Report;
 use super::{Options, Scope};
 use crate::fossology::database::Error;
 use crate::fossology::own::{self, Outcome, Run};
-use crate::operations::Result;
+use crate::operations::{Instance, Result};
 use postgres::Client;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use serde_json::json;
 ///
 /// # Errors
 /// When the connection is lost.
-pub fn begin(client: &mut Client, options: &Options) -> Result<Option<Run>> {
+pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Option<Run>> {
     let made = own::ensure_schema(client);
     let mode = match &options.scope {
         Scope::Missing => "missing",
@@ -28,9 +28,7 @@ pub fn begin(client: &mut Client, options: &Options) -> Result<Option<Run>> {
             return Ok(None);
         }
         Run::fail_dead(client)?;
-        let host = crate::process::host_name();
-        let who = crate::process::user_name();
-        Run::start(client, "recover", Some(mode), &host, &who).map(Some)
+        instance.start_run(client, "recover", Some(mode)).map(Some)
     });
     match run {
         Ok(run) => Ok(run),

@@ -59,7 +59,9 @@ pub fn run(
     };
     let lease = vault.lease(kind, "verify")?;
     let mut database = instance.and_then(|instance| connect(vault, instance));
-    let record = database.as_mut().and_then(start_record);
+    let record = instance
+        .zip(database.as_mut())
+        .and_then(|(instance, client)| start_record(instance, client));
     let result = verify(vault, database.as_mut(), options, context).and_then(|report| {
         lease.check()?;
         Ok(report)
@@ -115,10 +117,9 @@ fn connect(vault: &Vault, instance: &Instance) -> Option<Client> {
         .ok()
 }
 
-fn start_record(client: &mut Client) -> Option<Run> {
-    let (host, user) = (crate::process::host_name(), crate::process::user_name());
+fn start_record(instance: &Instance, client: &mut Client) -> Option<Run> {
     Run::fail_dead(client)
-        .and_then(|_| Run::start(client, "verify", None, &host, &user))
+        .and_then(|_| instance.start_run(client, "verify", None))
         .inspect_err(|error| log::warn!("the run could not be written into the history: {error}"))
         .ok()
 }

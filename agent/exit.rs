@@ -31,13 +31,14 @@ impl Exit {
     pub fn of(error: &Error) -> Self {
         match error {
             Error::Interrupted => Self::Interrupted,
-            Error::Usage(_) => Self::Usage,
+            Error::Usage(_) | Error::Queue(fossology::queue::Error::NoUser(_)) => Self::Usage,
             Error::Fossology(
                 fossology::Error::NoConfiguration { .. } | fossology::Error::Configuration { .. },
             ) => Self::Usage,
             Error::Vault(vault::Error::NotAVault { .. }) => Self::NoVault,
             Error::Vault(vault::Error::Locked { .. })
-            | Error::Database(fossology::database::Error::Locked(_)) => Self::Locked,
+            | Error::Database(fossology::database::Error::Locked(_))
+            | Error::Request(fossology::own::requests::Error::Running { .. }) => Self::Locked,
             Error::Vault(
                 vault::Error::Scheme { .. }
                 | vault::Error::NoSnapshot { .. }

@@ -4,7 +4,7 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
-use crate::operations::{Error, Result};
+use super::{Error, Result};
 use std::env;
 use std::fs;
 use std::io;

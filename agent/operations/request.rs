@@ -1,0 +1,209 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What can be asked for through FOSSology's scheduler: each verb with its parameters, as they are
+//! kept in a request's row. Rows are written by programs of other versions and by people too, so
+//! what is read is checked, and a parameter that nobody knows is a mistake.
+
+use super::{Error, Result};
+use crate::vault::Mode;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// Take a snapshot.
+    Backup(Backup),
+    /// Check the repository against the database.
+    Check(Check),
+    /// Verify the vault.
+    Verify(Verify),
+    /// Bring an upload's missing files back.
+    Recover(Recover),
+}
+
+/// How a snapshot is taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// What of the repository it takes.
+    pub mode: Mode,
+    /// Whether job logs are taken too; unless it is set here, the settings say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub logs: bool,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Full,
+            logs: false,
+        }
+    }
+}
+
+/// What is checked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Check {
+    /// Whether every file is read.
+    pub deep: bool,
+    /// Only what these uploads need; all without one.
+    pub uploads: Vec<i32>,
+}
+
+/// What is verified.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verify {
+    /// Only this snapshot.
+    pub snapshot: Option<String>,
+    /// How much of the data is read, in percent.
+    pub read_data: Option<f64>,
+    /// Whether lost indexes are made again.
+    pub repair_indexes: bool,
+}
+
+/// What is recovered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recover {
+    /// The upload.
+    pub upload: i32,
+}
+
+impl Work {
+    /// Reads a request's row.
+    ///
+    /// # Errors
+    /// Names what is wrong.
+    pub fn read(verb: &str, parameters: &Value) -> Result<Self> {
+        fn typed<T: DeserializeOwned>(verb: &str, parameters: &Value) -> Result<T> {
+            T::deserialize(parameters)
+                .map_err(|error| Error::Usage(format!("the parameters of '{verb}': {error}")))
+        }
+        let work = match verb {
+            "backup" => Self::Backup(typed(verb, parameters)?),
+            "check" => Self::Check(typed(verb, parameters)?),
+            "verify" => Self::Verify(typed(verb, parameters)?),
+            "recover" => Self::Recover(typed(verb, parameters)?),
+            _ => {
+                return Err(Error::Usage(format!(
+                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify and recover",
+                    env!("CARGO_PKG_VERSION")
+                )));
+            }
+        };
+        work.check()?;
+        Ok(work)
+    }
+
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// Names what is wrong.
+    pub fn check(&self) -> Result<()> {
+        let uploads = match self {
+            Self::Check(check) => check.uploads.as_slice(),
+            Self::Recover(recover) => std::slice::from_ref(&recover.upload),
+            Self::Verify(verify) => {
+                if let Some(percent) = verify.read_data
+                    && !(percent > 0.0 && percent <= 100.0)
+                {
+                    return Err(Error::Usage(format!(
+                        "read_data is {percent}; it takes a percentage above 0, up to 100"
+                    )));
+                }
+                &[]
+            }
+            Self::Backup(_) => &[],
+        };
+        match uploads.iter().find(|upload| **upload < 1) {
+            None => Ok(()),
+            Some(wrong) => Err(Error::Usage(format!(
+                "{wrong} is no upload's number; they begin with 1"
+            ))),
+        }
+    }
+
+    /// The verb.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Check(_) => "check",
+            Self::Verify(_) => "verify",
+            Self::Recover(_) => "recover",
+        }
+    }
+
+    /// The parameters, as a row keeps them.
+    pub fn parameters(&self) -> Value {
+        match self {
+            Self::Backup(backup) => serde_json::to_value(backup),
+            Self::Check(check) => serde_json::to_value(check),
+            Self::Verify(verify) => serde_json::to_value(verify),
+            Self::Recover(recover) => serde_json::to_value(recover),
+        }
+        .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_left_out_is_as_on_the_command_line() {
+        let read = |verb| Work::read(verb, &json!({})).unwrap();
+        assert_eq!(read("backup"), Work::Backup(Backup::default()));
+        assert_eq!(read("check"), Work::Check(Check::default()));
+        assert_eq!(read("verify"), Work::Verify(Verify::default()));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (verb, parameters, says) in [
+            ("backup", json!({"mode": "half"}), "unknown variant `half`"),
+            ("backup", json!({"deep": true}), "unknown field `deep`"),
+            ("backup", json!([1]), "backup"),
+            (
+                "check",
+                json!({"uploads": [3, 0]}),
+                "0 is no upload's number",
+            ),
+            ("check", json!({"uploads": [3_000_000_000_u32]}), "uploads"),
+            ("check", json!({"deep": "yes"}), "boolean"),
+            ("verify", json!({"read_data": 101}), "up to 100"),
+            ("verify", json!({"read_data": 0}), "above 0"),
+            ("recover", json!({}), "missing field `upload`"),
+            ("destroy", json!({}), "'destroy' is nothing"),
+        ] {
+            let error = Work::read(verb, &parameters).unwrap_err().to_string();
+            assert!(error.contains(says), "{verb} {parameters}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_asked_is_what_is_read(
+            gold in any::<bool>(), flag in any::<bool>(),
+            uploads in prop::collection::vec(1..i32::MAX, 0..4),
+            percent in prop::option::of(0.5..100.0_f64), snapshot in prop::option::of("[0-9a-z]{1,9}"),
+        ) {
+            let mode = if gold { Mode::Gold } else { Mode::Full };
+            for work in [
+                Work::Backup(Backup { mode, logs: flag }),
+                Work::Check(Check { deep: flag, uploads: uploads.clone() }),
+                Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
+            ] {
+                let text = work.parameters().to_string();
+                let row: Value = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(&Work::read(work.verb(), &row).unwrap(), &work);
+            }
+        }
+    }
+}

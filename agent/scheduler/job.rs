@@ -1,0 +1,202 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One job: its request is taken, done, and its row told how it went. Killed at any instant, the
+//! row says `running` while nobody holds its lock; the same job, started anew, takes it up again
+//! and goes on from what the operation has kept.
+
+use super::arguments::Arguments;
+use super::heart::Pulse;
+use super::work::{self, Done};
+use crate::exit::Exit;
+use crate::fossology::config::Config;
+use crate::fossology::module::{self, Version};
+use crate::fossology::own::requests::{self, Request};
+use crate::fossology::own::{self, Asked, Outcome};
+use crate::fossology::queue;
+use crate::operations::request::{Recover, Work};
+use crate::operations::settings::Settings;
+use crate::operations::{Context, Error, Instance, Result, Stop};
+use crate::process::host_name;
+use postgres::Client;
+use serde_json::json;
+
+/// How a job ended.
+pub struct Ended {
+    /// What the scheduler is told.
+    pub exit: Exit,
+    /// What the mail says.
+    pub mail: String,
+}
+
+/// Does the job that the scheduler's words and its line of data name.
+pub fn carry_out(arguments: &Arguments, data: &str, pulse: &Pulse, stop: &Stop) -> Ended {
+    let (verb, result) = attempt(
+        arguments,
+        data,
+        Context {
+            progress: pulse,
+            stop,
+        },
+    );
+    let (exit, first) = match result {
+        Ok(done) => {
+            log::info!("{}", done.summary);
+            let exit = match done.outcome {
+                Outcome::Done => Exit::Done,
+                Outcome::Incomplete => Exit::Incomplete,
+                Outcome::Failed => Exit::Failed,
+            };
+            let first = done.summary.lines().next().unwrap_or_default().to_owned();
+            (exit, first)
+        }
+        Err(error) => {
+            log::error!("{error}");
+            (Exit::of(&error), format!("failed: {error}"))
+        }
+    };
+    Ended {
+        exit,
+        mail: format!("{verb}: {first}"),
+    }
+}
+
+/// Gives the verb, as far as it is known, and what came of it.
+fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, Result<Done>) {
+    let mut verb = module::AGENT.to_owned();
+    let mut whole = || {
+        let asked = Named::read(arguments, data)?;
+        context.stop.check()?;
+        let sysconfdir =
+            Config::find_sysconfdir(arguments.sysconfdir.as_deref(), Some(&arguments.program))?;
+        let mut instance = Instance::load(&sysconfdir)?;
+        let mut client = instance.connect(module::AGENT)?;
+        own::ensure_schema(&mut client)?;
+        module::register(&mut client, &version(arguments))?;
+        let id = match asked {
+            Named::Request(id) => id,
+            Named::Upload(upload) => enter(&mut client, arguments, upload)?,
+        };
+        let request = requests::take(&mut client, id, arguments.job, &host_name())?;
+        requests::fail_dead(&mut client)?;
+        verb.clone_from(&request.verb);
+        log::info!("request {id}: {} {}", request.verb, request.parameters);
+        instance.asked = Asked {
+            who: request.who.clone(),
+            request: Some(id),
+            job: Some(arguments.job),
+        };
+        let result = Work::read(&request.verb, &request.parameters).and_then(|work| {
+            let settings = Settings::load(Some(&sysconfdir))?;
+            work::run(&work, &instance, &settings, context)
+        });
+        finish(&request, &instance, client, &result);
+        result
+    };
+    let result = whole();
+    (verb, result)
+}
+
+/// By what the job says what is to be done.
+#[derive(Debug, PartialEq, Eq)]
+enum Named {
+    Request(i32),
+    Upload(i32),
+}
+
+impl Named {
+    fn read(arguments: &Arguments, data: &str) -> Result<Self> {
+        if !arguments.unknown.is_empty() {
+            return Err(Error::Usage(format!(
+                "the job's arguments (jq_cmd_args) are not understood: {}; expected --request=N",
+                arguments.unknown.join(" ")
+            )));
+        }
+        let data = data.trim();
+        match (arguments.request, data.is_empty()) {
+            (Some(request), true) => Ok(Self::Request(request)),
+            (None, false) => match data.parse() {
+                Ok(upload) if upload > 0 => Ok(Self::Upload(upload)),
+                _ => Err(Error::Usage(
+                    "the job's data (jq_args) are no upload's number".into(),
+                )),
+            },
+            (Some(_), false) => Err(Error::Usage(
+                "the job names a request and has data (jq_args) too; expected one of them".into(),
+            )),
+            (None, true) => Err(Error::Usage(
+                "the job does not say what is to be done; expected --request=N in jq_cmd_args, as 'fo_backup queue' makes it, or an upload's number in jq_args".into(),
+            )),
+        }
+    }
+}
+
+/// An upload's recovery that was queued without a request gets one.
+fn enter(client: &mut Client, arguments: &Arguments, upload: i32) -> Result<i32> {
+    let who = queue::user_name(client, arguments.user)?;
+    let work = Work::Recover(Recover { upload });
+    Ok(requests::ask(
+        client,
+        work.verb(),
+        &work.parameters(),
+        &who,
+    )?)
+}
+
+fn finish(request: &Request, instance: &Instance, mut client: Client, result: &Result<Done>) {
+    let nothing = json!({});
+    let error;
+    let (outcome, counts, message) = match result {
+        Ok(done) => (done.outcome, &done.counts, done.summary.trim_end()),
+        Err(failed) => {
+            error = failed.to_string();
+            (Outcome::Failed, &nothing, error.as_str())
+        }
+    };
+    let noted = request
+        .finish(&mut client, outcome, counts, message)
+        .or_else(|_| {
+            // The server may have been restarted meanwhile, which ended our session.
+            let mut client = instance.database.connect("fo_backup backup")?;
+            request.finish(&mut client, outcome, counts, message)
+        });
+    if let Err(error) = noted {
+        log::warn!(
+            "request {} could not be told how it went, and seems to run until the next job: {error}",
+            request.id
+        );
+    }
+}
+
+/// The module's version, from the file beside it.
+fn version(arguments: &Arguments) -> Version {
+    let module = arguments.program.ancestors().nth(2);
+    module
+        .and_then(|module| Version::load(&module.join("VERSION")))
+        .unwrap_or_else(Version::own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_names_either_a_request_or_an_upload() {
+        let read = |request, data: &str| {
+            let arguments = Arguments {
+                request,
+                ..Arguments::default()
+            };
+            Named::read(&arguments, data)
+        };
+        assert_eq!(read(Some(7), "").unwrap(), Named::Request(7));
+        assert_eq!(read(None, "12\n").unwrap(), Named::Upload(12));
+        for (request, data) in [(None, ""), (Some(7), "12"), (None, "12 - x"), (None, "-1")] {
+            let error = read(request, data).unwrap_err();
+            assert!(
+                matches!(error, Error::Usage(_)),
+                "{request:?} {data}: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! From what was asked for to the operation that does it, and from its result to what the job's
+//! log, the notification mail and the request's row say.
+
+use crate::fossology::own::Outcome;
+use crate::operations::request::{self, Work};
+use crate::operations::settings::Settings;
+use crate::operations::{Context, Error, Instance, Result, backup, check, verify};
+use crate::vault::Vault;
+use indicatif::{DecimalBytes, HumanCount};
+use serde_json::Value;
+use std::fmt::Write;
+
+/// How many findings and damages a job's log names; the rest is told by the command line.
+const SHOWN: usize = 20;
+
+/// What came of it.
+pub struct Done {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Numbers for the request's row.
+    pub counts: Value,
+    /// For people; the first line is for the mail.
+    pub summary: String,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When the operation was not done.
+pub fn run(
+    work: &Work,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    match work {
+        Work::Backup(parameters) => back_up(parameters, instance, settings, context),
+        Work::Check(parameters) => check(parameters, instance, settings, context),
+        Work::Verify(parameters) => verify(parameters, instance, settings, context),
+        Work::Recover(request::Recover { upload }) => Err(Error::Usage(format!(
+            "recovering upload {upload}: recovery is not in this version ({}) yet",
+            env!("CARGO_PKG_VERSION")
+        ))),
+    }
+}
+
+fn location(settings: &Settings) -> Result<&str> {
+    settings.vault.as_deref().ok_or_else(|| {
+        Error::Usage(
+            "no vault is named: set vault in fo_backup.toml in FOSSology's configuration folder"
+                .into(),
+        )
+    })
+}
+
+fn back_up(
+    parameters: &request::Backup,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    let vault = Vault::open(location(settings)?)?;
+    let options = backup::Options {
+        mode: parameters.mode,
+        level: settings.compression.unwrap_or(1),
+        threads: settings.threads(),
+        logs: parameters.logs || settings.logs.unwrap_or(false),
+        scratch: settings.scratch(),
+        postgres_bin: settings.postgres_bin.clone(),
+    };
+    let snapshot = backup::run(instance, &vault, &options, context)?;
+    let counts = snapshot.counts;
+    let mut summary = format!(
+        "snapshot {} ({}): {} blobs in gold, {} in files; new: {} blobs, {}; added to the vault: {}\n",
+        snapshot.id,
+        snapshot.mode,
+        HumanCount(counts.gold),
+        HumanCount(counts.files),
+        HumanCount(counts.new),
+        DecimalBytes(counts.new_bytes),
+        DecimalBytes(counts.stored_bytes),
+    );
+    let incomplete = snapshot.is_incomplete();
+    if incomplete {
+        summary.insert_str(0, "INCOMPLETE ");
+        let _ = writeln!(
+            summary,
+            "{} blobs are missing and {} corrupt or unreadable in the repository, {} other files could not be read; 'fo_backup check' lists them by upload",
+            HumanCount(counts.missing),
+            HumanCount(counts.corrupt),
+            snapshot.left_out.len(),
+        );
+    }
+    Ok(Done {
+        outcome: outcome(incomplete),
+        counts: serde_json::to_value(counts).unwrap_or_default(),
+        summary,
+    })
+}
+
+fn check(
+    parameters: &request::Check,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    // A check goes without a vault, too.
+    let vault = settings.vault.as_deref().and_then(|location| {
+        check::open_vault(instance, location)
+            .inspect_err(|error| log::warn!("the vault is not asked what it has: {error}"))
+            .ok()
+    });
+    let mut uploads = parameters.uploads.clone();
+    uploads.sort_unstable();
+    uploads.dedup();
+    let options = check::Options {
+        deep: parameters.deep,
+        uploads,
+        threads: settings.lookers(),
+    };
+    let report = check::run(instance, vault.as_ref(), &options, context)?;
+    let mut summary = format!(
+        "{} blobs needed, {} files looked at: ",
+        HumanCount(report.needed.count),
+        HumanCount(report.files.count)
+    );
+    let found: Vec<String> = report
+        .counts
+        .iter()
+        .map(|(kind, tally)| format!("{} {}", HumanCount(tally.count), kind.as_str()))
+        .collect();
+    summary += &if found.is_empty() {
+        "nothing was found\n".to_owned()
+    } else {
+        found.join(", ") + "\n"
+    };
+    for upload in report.uploads.iter().take(SHOWN) {
+        let _ = writeln!(
+            summary,
+            "upload {} {} is hit",
+            upload.upload, upload.filename
+        );
+    }
+    Ok(Done {
+        outcome: outcome(report.has_problems()),
+        counts: serde_json::to_value(&report.counts).unwrap_or_default(),
+        summary,
+    })
+}
+
+fn verify(
+    parameters: &request::Verify,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    let vault = Vault::open(location(settings)?)?;
+    let options = verify::Options {
+        snapshot: parameters.snapshot.clone(),
+        read: parameters.read_data,
+        repair_indexes: parameters.repair_indexes,
+        threads: settings.threads(),
+    };
+    let report = verify::run(&vault, Some(instance), &options, context)?;
+    let mut summary = format!(
+        "{} snapshots, {} packs and {} chunks looked at, {} read: ",
+        report.snapshots.len(),
+        HumanCount(report.checked.packs),
+        HumanCount(report.checked.chunks),
+        DecimalBytes(report.checked.bytes_read)
+    );
+    if report.is_damaged() {
+        summary.insert_str(0, "DAMAGED ");
+        let _ = writeln!(summary, "{} objects are damaged", report.damage.len());
+    } else {
+        summary += "all of it is whole\n";
+    }
+    for damage in report.damage.iter().take(SHOWN) {
+        let _ = writeln!(
+            summary,
+            "{}: {}; hits {} blobs; {}",
+            damage.object,
+            damage.why,
+            HumanCount(damage.hit),
+            damage.todo
+        );
+    }
+    Ok(Done {
+        outcome: outcome(report.is_damaged()),
+        counts: serde_json::to_value(&report.checked).unwrap_or_default(),
+        summary,
+    })
+}
+
+fn outcome(problems: bool) -> Outcome {
+    if problems {
+        Outcome::Incomplete
+    } else {
+        Outcome::Done
+    }
+}
