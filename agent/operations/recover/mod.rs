@@ -21,6 +21,7 @@
 mod batches;
 mod finish;
 mod gold;
+mod lacking;
 mod missing;
 mod record;
 mod report;
@@ -29,6 +30,7 @@ mod single;
 mod tool;
 mod work;
 
+pub use lacking::lacking;
 pub use missing::Amount;
 pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
