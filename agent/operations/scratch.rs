@@ -9,8 +9,9 @@ use super::{Error, Result};
 use crate::process::Process;
 use crate::unpack::fallback::remove_tree;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -30,6 +31,8 @@ impl Scratch {
         remove_left_over(parent);
         let folder = tempfile::Builder::new()
             .prefix(&prefix())
+            // Whatever the umask: who can write there could put another dump in its place.
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(Error::io("making a scratch folder in", parent))?;
         Ok(Self { folder })
@@ -95,6 +98,8 @@ mod tests {
         assert!(!dead.exists() && other.exists());
         assert!(first.path().exists() && second.path().exists());
         let path = first.path().to_owned();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "nobody else gets in");
         drop(first);
         assert!(!path.exists());
     }

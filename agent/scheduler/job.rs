@@ -77,7 +77,16 @@ fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, 
             Named::Request(id) => id,
             Named::Upload(upload) => enter(&mut client, arguments, upload)?,
         };
-        let request = requests::take(&mut client, id, arguments.job, &host_name())?;
+        let request = match requests::take(&mut client, id, arguments.job, &host_name()) {
+            // A scheduler that died in the meantime starts its job anew: it ends as it did.
+            Err(requests::Error::Done {
+                state,
+                job: Some(job),
+                message,
+                ..
+            }) if job == arguments.job => return Ok(as_it_ended(&state, message)),
+            taken => taken?,
+        };
         requests::fail_dead(&mut client)?;
         verb.clone_from(&request.verb);
         log::info!("request {id}: {} {}", request.verb, request.parameters);
@@ -95,6 +104,19 @@ fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, 
     };
     let result = whole();
     (verb, result)
+}
+
+fn as_it_ended(state: &str, message: Option<String>) -> Done {
+    let summary = format!("done before ({state}): {}", message.unwrap_or_default());
+    Done {
+        outcome: if state == "done" {
+            Outcome::Done
+        } else {
+            Outcome::Incomplete
+        },
+        counts: json!({}),
+        summary,
+    }
 }
 
 /// By what the job says what is to be done.

@@ -50,6 +50,10 @@ pub enum Error {
         id: i32,
         /// How it ended.
         state: String,
+        /// By which job (`job_pk`).
+        job: Option<i32>,
+        /// What it told then.
+        message: Option<String>,
     },
     /// The database did not do it.
     #[error(transparent)]
@@ -168,7 +172,12 @@ fn take_locked(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Req
     }
     let state: String = row.get("state");
     if state == "done" || state == "incomplete" {
-        return Err(Error::Done { id, state });
+        return Err(Error::Done {
+            id,
+            state,
+            job: row.get("job"),
+            message: row.get("message"),
+        });
     }
     client
         .execute(
@@ -207,7 +216,8 @@ fn lock(client: &mut Client, id: i32) -> DatabaseResult<bool> {
 fn find(client: &mut Client, id: i32) -> DatabaseResult<Option<Row>> {
     client
         .query_opt(
-            "SELECT instance, verb, parameters, who, state, host FROM backup_request WHERE id = $1",
+            "SELECT instance, verb, parameters, who, state, host, job, message
+               FROM backup_request WHERE id = $1",
             &[&id],
         )
         .map_err(DatabaseError::sql("looking for the request"))

@@ -28,9 +28,9 @@ use super::{Problem, Seeker};
 use nix::unistd::{AccessFlags, Gid, Uid, access, chown};
 use offer::Offer;
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -173,6 +173,7 @@ impl Ununpack {
     pub fn run(&self, job: Job<'_>, seeker: &dyn Seeker) -> Result<Tried, Error> {
         let folder = tempfile::Builder::new()
             .prefix("ununpack-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(job.scratch)
             .map_err(Error::scratch("making a folder in", job.scratch))?
             .keep();

@@ -86,3 +86,40 @@ fn xz_number(rest: &mut &[u8]) -> Option<u64> {
 pub fn lzma2_dictionary(code: u8) -> u64 {
     (2 | u64::from(code & 1)) << (code.min(40) / 2 + 11)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn archive(data: &[u8]) -> io::Result<Option<String>> {
+        let read = |at: u64, count: usize| {
+            let rest = data.get(usize::try_from(at).unwrap_or(usize::MAX)..);
+            let rest = rest.unwrap_or_default();
+            Ok(rest[..count.min(rest.len())].to_vec())
+        };
+        refusal(Kind::Archive(Format::SevenZip), data, Some(&read))
+    }
+
+    proptest! {
+        #[test]
+        fn any_head_of_a_stream_gets_an_answer(head in proptest::collection::vec(any::<u8>(), 0..64)) {
+            for kind in [Compression::Lzip, Compression::Lzma, Compression::Xz] {
+                refusal(Kind::Compressed(kind), &head, None).unwrap();
+            }
+        }
+
+        /// Bytes that mean something in a directory come more often than others.
+        #[test]
+        fn any_directory_of_a_7z_gets_an_answer(
+            directory in proptest::collection::vec(prop_oneof![3 => 0_u8..0x20, 1 => any::<u8>()], 0..200),
+        ) {
+            let mut data = b"7z\xbc\xaf\x27\x1c\0\x04".to_vec();
+            data.resize(20, 0);
+            data.extend((directory.len() as u64).to_le_bytes());
+            data.resize(32, 0);
+            data.extend(&directory);
+            archive(&data).unwrap();
+        }
+    }
+}
