@@ -43,6 +43,9 @@ const BEAT_FOR_TESTS: &str = "FO_BACKUP_TEST_HEARTBEAT";
 /// How long a scheduler is waited for that does not say `CLOSE` although we were asked to stop.
 const LEAVE: Duration = Duration::from_secs(10);
 
+/// How long a failed agent stays after its last word.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether we were asked to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -86,6 +89,11 @@ pub fn main() -> ExitCode {
     pump.finish();
     pulse.beat();
     wire.bye(exit.code());
+    if exit != Exit::Done {
+        // The scheduler looks at a process's end before it looks at its last lines, and then writes
+        // those into a log that it has closed. It has seen no `OK` and so waits for our end.
+        std::thread::sleep(LINGER.min(time_between_beats()));
+    }
     exit.into()
 }
 

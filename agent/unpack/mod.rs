@@ -32,7 +32,8 @@ pub trait Seeker: Sync {
     fn seeks(&self, name: &PfileName) -> bool;
 
     /// Whether an archive found inside another one is worth opening. One is opened once in a
-    /// walk, however often it is found.
+    /// source, however often it is found, and once in a walk when a source that has it came to its
+    /// end within its limits.
     fn opens(&self, name: &PfileName) -> bool;
 
     /// Takes a blob that is sought; its content has been checked against the name. `Break` ends
