@@ -7,10 +7,12 @@
 
 use super::arguments::Arguments;
 use super::heart::Pulse;
+use super::part;
 use super::work::{self, Done};
 use crate::exit::Exit;
 use crate::fossology::config::Config;
 use crate::fossology::module::{self, Version};
+use crate::fossology::own::parts;
 use crate::fossology::own::requests::{self, Request};
 use crate::fossology::own::{self, Asked, Outcome};
 use crate::fossology::queue;
@@ -73,8 +75,14 @@ fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, 
         let mut client = instance.connect(module::AGENT)?;
         own::ensure_schema(&mut client)?;
         module::register(&mut client, &version(arguments))?;
+        parts::fail_dead(&mut client)?;
         let id = match asked {
             Named::Request(id) => id,
+            Named::Part(id) => {
+                let part = parts::take(&mut client, id, arguments.job, &host_name())?;
+                verb = format!("{}, {}", part.verb, part.name());
+                return part::carry_out(&part, arguments.job, instance, client, context);
+            }
             Named::Upload(upload) => enter(&mut client, arguments, upload)?,
         };
         let request = requests::take(&mut client, id, arguments.job, &host_name())?;
@@ -101,6 +109,7 @@ fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, 
 #[derive(Debug, PartialEq, Eq)]
 enum Named {
     Request(i32),
+    Part(i32),
     Upload(i32),
 }
 
@@ -114,6 +123,9 @@ impl Named {
         }
         let data = data.trim();
         match (arguments.request, data.is_empty()) {
+            (None, true) if arguments.part.is_some() => {
+                Ok(Self::Part(arguments.part.unwrap_or_default()))
+            }
             (Some(request), true) => Ok(Self::Request(request)),
             (None, false) => match data.parse() {
                 Ok(upload) if upload > 0 => Ok(Self::Upload(upload)),
