@@ -60,6 +60,8 @@ install: ## puts the program into $(DESTDIR)$(PREFIX)/bin, after `make build`
 	@test -x $(BINARY) || { echo "$(BINARY) is not there: run 'make build' first" >&2; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/fo_backup
+	find ui-plugin -type f ! -path 'ui-plugin/tests/*' ! -name README.md \
+		-exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/fossology-backup/{} \;
 
 clean: toolchain ## removes all that was built
 	$(CARGO) clean

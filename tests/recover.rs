@@ -9,55 +9,20 @@
 mod support;
 
 use fossology_backup::blob::{PfileName, Tree, TreeSet, digest};
-use fossology_backup::demo::sample::{Options, Random, StoredBlob};
-use fossology_backup::demo::{FileState, TableDigest, dump_rows, snapshot_tree};
+use fossology_backup::demo::sample::{Options, StoredBlob};
+use fossology_backup::demo::{TableDigest, dump_rows, snapshot_tree};
 use fossology_backup::operations::recover::{self, Scope, Sources, Wanted};
 use fossology_backup::operations::{Context, Instance, Quiet, Stop};
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use support::checked::{expect, in_files_only, own_blobs};
-use support::trouble::{Running, hold, until_held, wait_for};
-use support::world::{Called, World};
-
-/// The blobs that FOSSology itself wrote about an archive: nothing gives them again.
-fn notes(world: &World) -> BTreeSet<PfileName> {
-    let mut client = world.sample().connect().unwrap();
-    let rows = client.query(
-        "SELECT DISTINCT pfile_sha1::text, pfile_md5::text, pfile_size
-           FROM uploadtree JOIN pfile ON pfile_pk = pfile_fk
-          WHERE ufile_name = 'artifact.meta' AND ufile_mode & (1 << 28) <> 0",
-        &[],
-    );
-    let name = |row: &postgres::Row| {
-        let (sha1, md5): (String, String) = (row.get(0), row.get(1));
-        PfileName::from_database(sha1.as_bytes(), md5.as_bytes(), row.get(2)).unwrap()
-    };
-    rows.unwrap().iter().map(name).collect()
-}
-
-/// Removes all of `files`, as after a restore of gold alone.
-fn lose_files(world: &World) -> Vec<StoredBlob> {
-    let mut lost = world.sample().needed_blobs();
-    lost.retain(|blob| blob.trees.contains(Tree::Files));
-    for entry in fs::read_dir(world.sample().repository()).unwrap() {
-        let files = entry.unwrap().path().join("files");
-        if files.is_dir() {
-            fs::remove_dir_all(files).unwrap();
-        }
-    }
-    lost
-}
-
-/// Removes one blob wherever it lies.
-fn lose(blob: &StoredBlob) {
-    for path in &blob.paths {
-        fs::remove_file(path).unwrap();
-    }
-}
+use support::recovered::{
+    add_made_file, inode, lose, lose_files, lost, needed_files, notes, recover_with, stand_in,
+};
+use support::world::World;
 
 /// All rows that are not ours.
 fn rows_of_fossology(world: &World) -> BTreeMap<String, TableDigest> {
@@ -66,35 +31,16 @@ fn rows_of_fossology(world: &World) -> BTreeMap<String, TableDigest> {
     rows
 }
 
-/// Content and modes of all blobs that are needed, and of nothing else.
-fn needed_files(world: &World) -> BTreeMap<PathBuf, FileState> {
-    let needed: BTreeSet<PathBuf> = world
-        .sample()
-        .needed_blobs()
-        .into_iter()
-        .flat_map(|blob| blob.paths)
-        .collect();
-    let repository = world.sample().repository();
-    let mut files = snapshot_tree(repository).unwrap();
-    files.retain(|path, _| needed.contains(&repository.join(path)));
-    files
-}
-
-fn inode(path: &Path) -> (u64, i64) {
-    let data = path.metadata().unwrap();
-    (data.ino(), data.ctime_nsec())
-}
-
-/// What did not come back, as path and reason, of all uploads.
-fn lost(report: &Value) -> Vec<(String, String)> {
-    let uploads = report["uploads"].as_array().unwrap();
-    let blobs = uploads
-        .iter()
-        .flat_map(|upload| upload["blobs"].as_array().unwrap());
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    blobs
-        .map(|blob| (text(&blob["path"]), text(&blob["why"])))
-        .collect()
+/// What is known of blobs.
+fn states(world: &World) -> Vec<(String, String)> {
+    let mut client = world.sample().connect().unwrap();
+    let rows = client.query(
+        "SELECT lower(p.pfile_sha1 || '.' || p.pfile_md5) || '.' || p.pfile_size, s.kind
+           FROM backup_blob_state s JOIN pfile p USING (pfile_pk) ORDER BY 1",
+        &[],
+    );
+    let rows = rows.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 fn everything_comes_back_but_notes(options: Options) {
@@ -338,72 +284,6 @@ fn a_rotten_file_is_replaced_and_a_good_one_left_alone() {
     );
 }
 
-/// A stand-in for FOSSology's ununpack, which machines that run these tests do not have.
-fn stand_in(world: &World, body: &str) -> PathBuf {
-    let path = world.path("ununpack");
-    let head = "#!/bin/sh\nwhile getopts c:d:qRCIE: option; do case $option in d) dir=$OPTARG ;; esac; done\n";
-    fs::write(&path, format!("{head}{body}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
-fn recover_with(world: &World, tool: &Path, arguments: &[&str], code: i32) -> Value {
-    let arguments = [&["--json", "recover"], arguments].concat();
-    let mut command = world.command(&arguments);
-    let output = command.env("FO_BACKUP_UNUNPACK", tool).output().unwrap();
-    Called::new(&output).expect(code).json()
-}
-
-/// Adds a file to an upload that is not in its archive: as text that a tool took out of a PDF.
-/// Gives its name and where it lies.
-fn add_made_file(world: &World, upload: i32, content: &str) -> (PfileName, PathBuf) {
-    let name = digest(content.as_bytes());
-    let mut client = world.sample().connect().unwrap();
-    client
-        .execute(
-            "INSERT INTO pfile (pfile_sha1, pfile_md5, pfile_size) VALUES ($1, $2, $3)",
-            &[
-                &name.sha1_column(),
-                &name.md5_column(),
-                &(content.len() as i64),
-            ],
-        )
-        .unwrap();
-    client
-        .execute(
-            &format!(
-                "INSERT INTO uploadtree_{upload} (uploadtree_pk, upload_fk, parent, pfile_fk, ufile_mode, ufile_name)
-                 SELECT nextval('uploadtree_uploadtree_pk_seq'), $1, t.uploadtree_pk,
-                        currval('pfile_pfile_pk_seq'), 33188, 'guide.text'
-                   FROM uploadtree t WHERE t.upload_fk = $1 AND t.ufile_name = 'kernel-6.1'"
-            ),
-            &[&upload],
-        )
-        .unwrap();
-    let host = if name.sha1()[0] < 0x80 {
-        "alpha"
-    } else {
-        "beta"
-    };
-    let folder = world.sample().repository().join(host).join("files");
-    let folder = folder.join(name.folders(3));
-    fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(name.to_string());
-    fs::write(&path, content).unwrap();
-    (name, path)
-}
-
-fn states(world: &World) -> Vec<(String, String)> {
-    let mut client = world.sample().connect().unwrap();
-    let rows = client.query(
-        "SELECT lower(p.pfile_sha1 || '.' || p.pfile_md5) || '.' || p.pfile_size, s.kind
-           FROM backup_blob_state s JOIN pfile p USING (pfile_pk) ORDER BY 1",
-        &[],
-    );
-    let rows = rows.unwrap();
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
-}
-
 #[test]
 fn what_unpacking_does_not_give_is_written_down_and_backed_up_from_then_on() {
     let world = World::with_vault();
@@ -507,211 +387,6 @@ fn what_was_pruned_and_is_back_is_pruned_no_more() {
         .expect(0);
     assert!(gone.paths[0].exists());
     assert!(states(&world).is_empty());
-}
-
-#[test]
-fn without_gold_that_is_whole_only_the_vault_helps() {
-    let world = World::with_vault();
-    let before = needed_files(&world);
-    world.backup("full");
-    let golds: Vec<StoredBlob> = world
-        .sample()
-        .needed_blobs()
-        .into_iter()
-        .filter(|blob| blob.trees.contains(Tree::Gold))
-        .collect();
-    let kernel = world.sample().upload_named("kernel-6.1.tar.gz").unwrap();
-    let tool = world.sample().upload_named("beta-tool-2.3.zip").unwrap();
-    let gold_of = |upload: i32| {
-        let blobs = world.sample().blobs_of(upload);
-        golds.iter().find(|gold| blobs.contains(gold)).unwrap()
-    };
-    let notes = notes(&world);
-    let own = |upload: i32| {
-        let mut own = own_blobs(&world, upload);
-        own.retain(|blob| !blob.trees.contains(Tree::Gold) && !notes.contains(&blob.name));
-        own
-    };
-    lose(gold_of(kernel));
-    own(kernel).iter().for_each(lose);
-    // As long as before, and rotten in the middle.
-    let rotten = gold_of(tool);
-    let mut content = fs::read(&rotten.paths[0]).unwrap();
-    let size = content.len();
-    content[size / 3..].fill(0);
-    for path in &rotten.paths {
-        fs::write(path, &content).unwrap();
-    }
-    own(tool).iter().for_each(lose);
-
-    let content_with_all = stand_in(&world, "exit 0");
-    let report = recover_with(
-        &world,
-        &content_with_all,
-        &["--missing", "--from", "gold"],
-        3,
-    );
-    let why = |upload: i32| -> BTreeSet<String> {
-        let uploads = report["uploads"].as_array().unwrap();
-        let found = uploads.iter().find(|one| one["upload"] == upload).unwrap();
-        let blobs = found["blobs"].as_array().unwrap().iter();
-        blobs
-            .map(|blob| blob["why"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    assert_eq!(why(kernel), ["gold_missing".to_owned()].into());
-    assert_eq!(why(tool), ["gold_damaged".to_owned()].into());
-    assert_eq!(report["recorded"], 0);
-    let text = world.call(&["-q", "recover", "--missing", "--from", "gold"]);
-    let text = text.expect(3).stdout;
-    assert!(text.contains("the uploaded file is damaged"), "{text}");
-
-    // Gold comes from the vault, and the rest out of it.
-    let kernels = ["--json", "recover", "--upload", &kernel.to_string()];
-    let report = world.call(&kernels).expect(0).json();
-    assert_eq!(report["from_vault"]["blobs"], 1);
-    assert_eq!(report["unpacked"]["blobs"], own(kernel).len());
-    own(kernel).iter().for_each(lose);
-    lose(gold_of(kernel));
-    let report = world.call(&[&kernels[..], &["--from", "vault"]].concat());
-    let report = report.expect(0).json();
-    assert_eq!(report["from_vault"], report["missing"]);
-    world
-        .call(&["recover", "--blob", &rotten.name.to_string()])
-        .expect(0);
-    world.call(&["recover", "--missing"]).expect(0);
-    assert_eq!(needed_files(&world), before);
-    assert_eq!(
-        inode(&gold_of(kernel).paths[0]).0,
-        inode(&gold_of(kernel).paths[1]).0
-    );
-}
-
-#[test]
-fn what_cannot_be_done_is_said() {
-    let world = World::with_vault();
-    let deleted: i32 = world
-        .sample()
-        .connect()
-        .unwrap()
-        .query_one(
-            "SELECT upload_pk FROM upload WHERE expire_action = 'd'",
-            &[],
-        )
-        .unwrap()
-        .get(0);
-    let unneeded = world.sample().orphans()[0].name.to_string();
-    for (arguments, says) in [
-        (&["--upload", "4711"][..], "there is no upload 4711"),
-        (&["--upload", &deleted.to_string()], "was deleted"),
-        (&["--blob", "abc"], "not of the form sha1.md5.size"),
-        (&["--blob", &unneeded], "no upload needs"),
-        (&[], "--missing"),
-        (&["--missing", "--upload", "1"], "cannot be used with"),
-    ] {
-        let arguments = [&["recover"], arguments].concat();
-        world.call(&arguments).expect(2).says(says);
-    }
-    // Another instance's vault.
-    let other = world.path("other");
-    let mut client = world.sample().connect().unwrap();
-    let id = "UPDATE backup_instance SET instance = gen_random_uuid()";
-    world.call_at(&other, &["init"]).expect(0);
-    client.batch_execute(id).unwrap();
-    world
-        .call(&["recover", "--missing", "--from", "vault"])
-        .expect(1)
-        .says("belongs to");
-    world
-        .call(&["recover", "--missing"])
-        .expect(0)
-        .says("nothing comes from the vault");
-    world
-        .call_at(
-            world.path("nowhere"),
-            &["recover", "--missing", "--from", "vault"],
-        )
-        .expect(10);
-}
-
-#[test]
-fn killed_at_any_moment_the_same_command_goes_on() {
-    let world = World::new();
-    let before = needed_files(&world);
-    let notes = notes(&world).len();
-    let repository = world.sample().repository();
-    let mut random = Random::new(7);
-    for _ in 0..12 {
-        let gone = lose_files(&world);
-        let running = Running::start(world.command(&["-q", "recover", "--missing"]));
-        // When so many files are back, whatever it is doing then.
-        let some = random.below(gone.len() - notes);
-        wait_for("some files to come back", || {
-            let back = gone
-                .iter()
-                .filter(|blob| blob.paths.last().unwrap().exists());
-            (back.count() >= some).then_some(())
-        });
-        running.signal(Signal::SIGKILL);
-        running.wait();
-        let report = world.call(&["--json", "recover", "--missing"]).expect(3);
-        assert_eq!(report.json()["lost"]["blobs"], notes);
-        let after = needed_files(&world);
-        assert_eq!(after.len(), before.len() - notes);
-        assert!(after.iter().all(|(path, state)| before[path] == *state));
-    }
-    let ours = fs::read_dir(repository).unwrap();
-    let names = ours.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let left: Vec<String> = names.filter(|name| name.starts_with("fo_backup")).collect();
-    assert_eq!(left, [""; 0]);
-}
-
-#[test]
-fn a_run_that_is_stopped_keeps_what_came() {
-    let world = World::with_vault();
-    let notes = notes(&world).len();
-    let gone = lose_files(&world);
-    // Its last question but the one for what is lost.
-    let held = hold(&world, "jobqueue");
-    let running = Running::start(world.command(&["recover", "--missing"]));
-    until_held(&world, "fo_backup recover");
-    running.signal(Signal::SIGTERM);
-    drop(held);
-    running.wait().expect(130).says("interrupted");
-    let missing = gone
-        .iter()
-        .filter(|blob| !blob.paths.last().unwrap().exists());
-    assert_eq!(missing.count(), notes);
-    world.call(&["recover", "--missing"]).expect(3);
-    let mut client = world.sample().connect().unwrap();
-    let runs = "SELECT string_agg(state, ' ' ORDER BY id) FROM backup_run WHERE verb = 'recover'";
-    let runs: String = client.query_one(runs, &[]).unwrap().get(0);
-    assert_eq!(runs, "failed incomplete");
-}
-
-#[test]
-fn two_at_once_and_a_backup_beside_do_no_harm() {
-    let world = World::with_vault();
-    let before = needed_files(&world);
-    world.backup("gold");
-    for _ in 0..3 {
-        lose_files(&world);
-        let start = |arguments: &[&str]| Running::start(world.command(arguments));
-        let runs = [
-            start(&["recover", "--missing"]),
-            start(&["recover", "--missing"]),
-        ];
-        // It takes what is there by then; what is not is no mistake of a backup of gold.
-        let backup = start(&["backup", "--mode", "gold"]);
-        for run in runs {
-            run.wait().expect(0);
-        }
-        let code = backup.wait().code;
-        assert!(code == 0 || code == 3, "{code}");
-        assert_eq!(needed_files(&world), before);
-    }
-    world.backup("full");
-    expect(&world, &["--deep"], &[]);
 }
 
 #[test]

@@ -14,10 +14,9 @@ use fossology_backup::demo::sample::Random;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
 use std::time::{Duration, Instant};
-use support::scheduler::{Agent, Ended, Job, Queue, is_closed, until_stopped};
-use support::trouble::{Held, files, hold, lives, until_held};
+use support::scheduler::{Ended, Job, held_job, is_closed, until_stopped};
+use support::trouble::{files, lives};
 use support::world::World;
 
 /// An instance that knows the agent, and its vault.
@@ -36,32 +35,8 @@ fn carry_out(world: &World, request: i32) -> Ended {
     })
 }
 
-/// An agent whose backup has its moment of the database and has not asked yet what is in it.
-fn held_backup(world: &World, request: i32) -> (Agent, Held) {
-    let held = hold(world, "pfile");
-    let mut agent = world.start_agent(Job {
-        id: 57,
-        arguments: &format!("--request={request}"),
-        ..Job::default()
-    });
-    agent.give_job();
-    until_held(world, "fo_backup backup catalogue");
-    (agent, held)
-}
-
-fn snapshots(world: &World) -> usize {
-    fs::read_dir(world.vault().join("snapshots")).map_or(0, Iterator::count)
-}
-
 fn leases(world: &World) -> usize {
     files(&world.vault().join("locks")).len()
-}
-
-/// Whether the instance has our tables.
-fn has_tables(world: &World) -> bool {
-    let mut client = world.sample().connect().unwrap();
-    let query = "SELECT to_regclass('backup_instance') IS NOT NULL";
-    client.query_one(query, &[]).unwrap().get(0)
 }
 
 #[test]
@@ -78,7 +53,7 @@ fn the_test_at_the_schedulers_start_is_passed_and_changes_nothing() {
     assert_eq!(ended.log, [concat!("VERSION: ", env!("CARGO_PKG_VERSION"))]);
     assert_eq!(ended.beats.last(), Some(&(0, false)));
     assert!(began.elapsed() < Duration::from_secs(20));
-    assert!(!has_tables(&world) && !world.vault().exists());
+    assert!(!world.has_tables() && !world.vault().exists());
     let mut client = world.sample().connect().unwrap();
     let agents = "SELECT count(*) FROM agent WHERE agent_name = 'backup'";
     assert_eq!(client.query_one(agents, &[]).unwrap().get::<_, i64>(0), 0);
@@ -103,7 +78,7 @@ fn requests_are_carried_out_and_their_rows_tell_how() {
     assert!(message.starts_with("snapshot "), "{message}");
     assert_eq!(ended.mail, Some(format!("backup: {message}")));
     ended.says(&message);
-    assert_eq!(snapshots(&world), 1);
+    assert_eq!(world.snapshots(), 1);
     // The heart beats with the real total, which only grows.
     assert!(ended.beats.is_sorted_by_key(|(items, _)| *items));
     let blobs = world.sample().needed_blobs().len() as i32;
@@ -140,7 +115,7 @@ fn requests_are_carried_out_and_their_rows_tell_how() {
     assert_eq!(world.request(id).0, "incomplete");
     let id = world.ask("backup", r#"{"mode": "gold"}"#);
     carry_out(&world, id).expect(0).says("(gold)");
-    assert_eq!(snapshots(&world), 2);
+    assert_eq!(world.snapshots(), 2);
     assert_eq!(leases(&world), 0);
 }
 
@@ -220,14 +195,14 @@ fn what_cannot_be_done_fails_and_says_why() {
         "was made for FOSSology instance",
     );
     assert_eq!(world.request(id).0, "failed");
-    assert_eq!(snapshots(&world), 1);
+    assert_eq!(world.snapshots(), 1);
 }
 
 #[test]
 fn one_request_is_carried_out_by_one_agent() {
     let world = world();
     let id = world.ask("backup", "{}");
-    let (agent, held) = held_backup(&world, id);
+    let (agent, held) = held_job(&world, id);
     carry_out(&world, id)
         .expect(11)
         .says("is being carried out already");
@@ -238,14 +213,14 @@ fn one_request_is_carried_out_by_one_agent() {
     drop(held);
     agent.serve().expect(0);
     assert_eq!(world.request(id).0, "done");
-    assert_eq!(snapshots(&world), 1);
+    assert_eq!(world.snapshots(), 1);
 }
 
 #[test]
 fn the_scheduler_may_ask_beside_the_work_and_close_before_it() {
     let world = world();
     let id = world.ask("backup", "{}");
-    let (mut agent, held) = held_backup(&world, id);
+    let (mut agent, held) = held_job(&world, id);
     agent.say("VERSION");
     agent.say("VERBOSE 3");
     // The heart beats although nothing can be done; it is honest about that.
@@ -269,20 +244,20 @@ fn the_scheduler_may_ask_beside_the_work_and_close_before_it() {
     agent.until_ready(1);
     agent.hang_up();
     agent.wait().expect(1).says("nothing was done");
-    assert_eq!(snapshots(&world), 1);
+    assert_eq!(world.snapshots(), 1);
     // The job is as it was, and can still be done: also when the input ends behind it.
     let mut agent = world.start_agent(job);
     agent.give_job();
     agent.hang_up();
     agent.wait().expect(0);
-    assert_eq!(snapshots(&world), 2);
+    assert_eq!(world.snapshots(), 2);
 }
 
 #[test]
 fn asked_to_stop_it_ends_cleanly_and_the_job_can_be_done_again() {
     let world = world();
     let id = world.ask("backup", "{}");
-    let (mut agent, held) = held_backup(&world, id);
+    let (mut agent, held) = held_job(&world, id);
     agent.signal(Signal::SIGTERM);
     drop(held);
     // It does not leave before the scheduler lets it.
@@ -292,15 +267,15 @@ fn asked_to_stop_it_ends_cleanly_and_the_job_can_be_done_again() {
     let (state, message) = world.request(id);
     assert_eq!(state, "failed");
     assert!(message.contains("interrupted"), "{message}");
-    assert_eq!((snapshots(&world), leases(&world)), (0, 0));
+    assert_eq!((world.snapshots(), leases(&world)), (0, 0));
 
     // Nobody hears it any more: then it stops by itself.
-    let (mut agent, held) = held_backup(&world, id);
+    let (mut agent, held) = held_job(&world, id);
     agent.go_away();
     agent.until_gone();
     drop(held);
     assert_eq!(agent.wait().exit, 130);
-    assert_eq!((snapshots(&world), leases(&world)), (0, 0));
+    assert_eq!((world.snapshots(), leases(&world)), (0, 0));
 
     carry_out(&world, id).expect(0);
     assert_eq!(world.request(id).0, "done");
@@ -310,7 +285,7 @@ fn asked_to_stop_it_ends_cleanly_and_the_job_can_be_done_again() {
 fn a_pause_does_no_harm() {
     let world = world();
     let id = world.ask("backup", "{}");
-    let (mut agent, held) = held_backup(&world, id);
+    let (mut agent, held) = held_job(&world, id);
     agent.until_beats(1);
     agent.signal(Signal::SIGSTOP);
     until_stopped(agent.pid());
@@ -319,14 +294,14 @@ fn a_pause_does_no_harm() {
     world.call(&["backup"]).expect(11);
     agent.signal(Signal::SIGCONT);
     agent.serve().expect(0);
-    assert_eq!((snapshots(&world), leases(&world)), (1, 0));
+    assert_eq!((world.snapshots(), leases(&world)), (1, 0));
 }
 
 #[test]
 fn the_database_goes_away_in_the_middle() {
     let world = world();
     let id = world.ask("backup", "{}");
-    let (agent, held) = held_backup(&world, id);
+    let (agent, held) = held_job(&world, id);
     let mut admin = world.cluster.connect(Role::Superuser, "postgres").unwrap();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'fo_backup%'";
     admin.execute(end, &[]).unwrap();
@@ -338,7 +313,7 @@ fn the_database_goes_away_in_the_middle() {
     let (state, message) = world.request(id);
     assert_eq!(state, "failed");
     assert!(message.contains("lost"), "{message}");
-    assert_eq!((snapshots(&world), leases(&world)), (0, 0));
+    assert_eq!((world.snapshots(), leases(&world)), (0, 0));
     carry_out(&world, id).expect(0);
 }
 
@@ -429,124 +404,4 @@ fn nobody_but_us_speaks_to_the_scheduler() {
         .sum::<usize>();
     assert!(loud >= 5000, "{loud}");
     assert!(ended.mail.unwrap().contains("snapshot"));
-}
-
-#[test]
-fn people_queue_a_job_and_follow_it() {
-    let world = world();
-    // Nobody is there who would do it: that is said, and the job waits.
-    let answer = world.call(&["--json", "queue", "check"]).expect(0).json();
-    assert!(
-        answer["not_told"]
-            .as_str()
-            .unwrap()
-            .contains("does not answer"),
-        "{answer}"
-    );
-    world
-        .call(&["queue", "backup", "--wait"])
-        .expect(2)
-        .says("is queued, but");
-    world
-        .call(&["queue", "backup", "--user", "nobody"])
-        .expect(2)
-        .says("no user 'nobody'");
-    world
-        .call(&["queue", "backup", "--host", "moon"])
-        .expect(2)
-        .says("no host of [HOSTS]");
-    world
-        .call(&["queue", "verify", "--read-data=0"])
-        .expect(2)
-        .says("above 0");
-
-    let queue = Queue::open(&world);
-    std::thread::scope(|scope| {
-        let ended = scope.spawn(|| queue.serve(4));
-        // The two from above go first.
-        let answer = world
-            .call(&["--json", "queue", "backup", "--mode", "gold", "--wait"])
-            .expect(0)
-            .json();
-        assert_eq!(answer["state"], "done");
-        assert!(
-            answer["message"].as_str().unwrap().contains("(gold)"),
-            "{answer}"
-        );
-        let text = world.call(&["queue", "--wait", "check"]).expect(3).stdout;
-        assert!(
-            text.contains("incomplete") && text.contains("orphan"),
-            "{text}"
-        );
-        let codes: Vec<_> = ended
-            .join()
-            .unwrap()
-            .iter()
-            .map(|ended| ended.code)
-            .collect();
-        assert_eq!(codes, [Some(3), Some(0), Some(0), Some(3)]);
-    });
-    let mut client = world.sample().connect().unwrap();
-    let row = client
-        .query_one(
-            "SELECT count(*), count(*) FILTER (WHERE job_upload_fk IS NULL AND job_user_fk = 3
-                                                 AND jq_cmd_args = '--request=' || id)
-               FROM backup_request JOIN job ON job_pk = backup_request.job
-               JOIN jobqueue ON jq_job_fk = job_pk",
-            &[],
-        )
-        .unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (4, 4));
-}
-
-#[test]
-fn an_instance_that_does_not_know_the_agent_gets_no_job() {
-    let world = World::new();
-    world
-        .call(&["queue", "backup"])
-        .expect(2)
-        .says("fo_backup install");
-    assert!(!has_tables(&world));
-}
-
-#[test]
-fn install_makes_an_agent_of_it_and_uninstall_takes_it_away() {
-    let world = World::with_vault();
-    let sysconfdir = world.sample().sysconfdir();
-    let text = world.call(&["install"]).expect(0).stdout;
-    assert!(text.contains("the scheduler was not told"), "{text}");
-    world.write_settings("");
-    let link = sysconfdir.join("mods-enabled/backup");
-    let module = fs::read_link(&link).unwrap();
-    assert_eq!(
-        module.parent(),
-        fs::read_link(sysconfdir.join("mods-enabled/nomos"))
-            .unwrap()
-            .parent()
-    );
-    world.start_agent(Job::default()).close().expect(0);
-    // The agent that runs keeps its program while it is replaced.
-    let id = world.ask("backup", "{}");
-    let (agent, held) = held_backup(&world, id);
-    world.call(&["install"]).expect(0);
-    drop(held);
-    agent.serve().expect(0);
-    let mut client = world.sample().connect().unwrap();
-    let agents = "SELECT count(*) FROM agent WHERE agent_name = 'backup'";
-    assert_eq!(client.query_one(agents, &[]).unwrap().get::<_, i64>(0), 1);
-
-    world.call(&["uninstall"]).expect(0);
-    assert!(!module.exists() && fs::symlink_metadata(&link).is_err());
-    assert!(has_tables(&world));
-    assert_eq!(snapshots(&world), 1);
-    world.call(&["uninstall", "--drop-history"]).expect(0);
-    assert!(!has_tables(&world));
-    assert_eq!(snapshots(&world), 1);
-
-    // A host that runs agents only may have no way to the database.
-    fs::remove_file(sysconfdir.join("Db.conf")).unwrap();
-    let text = world.call(&["install"]).expect(0).stdout;
-    assert!(text.contains("our tables were not made"), "{text}");
-    world.call(&["install", "--no-database"]).expect(0);
-    assert!(Path::new(&link).join("agent/backup").is_file());
 }

@@ -1,16 +1,18 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `fo_backup jobs`: what a restore has parked.
+//! `fo_backup jobs`: what a restore has parked, and recoveries before scans.
 
 use super::exit::Exit;
 use super::output::{number, table};
 use super::session::Session;
+use crate::fossology::guard::{Before, Entries};
 use crate::fossology::jobs::{self, MUST_BE_NAMED, ParkedJob, Selection};
-use crate::operations::Result;
+use crate::fossology::scheduler::{self, Message};
+use crate::operations::{Instance, Result, guard};
 use std::collections::BTreeMap;
 
-/// List or resume the jobs that a restore has parked
+/// List or resume the jobs that a restore has parked; let recoveries go before scans
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -21,7 +23,11 @@ pub struct Args {
 enum JobsVerb {
     /// List the parked jobs
     List,
+    /// Put a recovery before the waiting jobs of every upload that lacks files
+    Guard,
     /// Queue parked jobs again: all but deletions, maintenance and our own, unless they are named
+    ///
+    /// Where an upload lacks files, its recovery goes first.
     Resume {
         /// Only jobs of this agent, as in `--agent delagent`; may be given again
         #[arg(long, value_name = "NAME")]
@@ -38,7 +44,13 @@ struct Listed<'a> {
 }
 
 #[derive(serde::Serialize)]
+struct Guarded {
+    recoveries: Vec<Before>,
+}
+
+#[derive(serde::Serialize)]
 struct Resumed {
+    recoveries: Vec<Before>,
     resumed: BTreeMap<String, u64>,
     changed: u64,
     left: u64,
@@ -46,13 +58,34 @@ struct Resumed {
 
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let instance = session.instance()?;
+    let recover_first = |entries| {
+        let lookers = session.settings()?.lookers();
+        guard::recover_first(&instance, entries, None, lookers, session.context())
+    };
     let mut client = instance.connect("jobs")?;
-    let Some(JobsVerb::Resume { agent, entry }) = args.verb else {
-        let parked = jobs::parked(&mut client)?;
-        session
-            .output
-            .result("jobs", &Listed { parked: &parked }, || list(&parked));
-        return Ok(Exit::Done);
+    let (agent, entry) = match args.verb {
+        None | Some(JobsVerb::List) => {
+            let parked = jobs::parked(&mut client)?;
+            session
+                .output
+                .result("jobs", &Listed { parked: &parked }, || list(&parked));
+            return Ok(Exit::Done);
+        }
+        Some(JobsVerb::Guard) => {
+            let recoveries = recover_first(Entries::Waiting)?;
+            tell(&instance, !recoveries.is_empty());
+            let answer = Guarded { recoveries };
+            session.output.result("jobs", &answer, || {
+                let text = guarded(&answer.recoveries);
+                if text.is_empty() {
+                    "no job waits for an upload that lacks files\n".into()
+                } else {
+                    text
+                }
+            });
+            return Ok(Exit::Done);
+        }
+        Some(JobsVerb::Resume { agent, entry }) => (agent, entry),
     };
     let selection = if !agent.is_empty() {
         Selection::Agents(agent)
@@ -61,8 +94,12 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     } else {
         Selection::Harmless
     };
+    // First, so that the scheduler never sees a scan without its recovery.
+    let recoveries = recover_first(Entries::Parked)?;
     let resumed = jobs::resume(&mut client, &selection)?;
+    tell(&instance, true);
     let report = Resumed {
+        recoveries,
         resumed: resumed.by_agent,
         changed: resumed.changed,
         left: resumed.left,
@@ -86,9 +123,30 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                 MUST_BE_NAMED.join(", ")
             );
         }
-        text + "\n"
+        text + "\n" + &guarded(&report.recoveries)
     });
     Ok(Exit::Done)
+}
+
+/// Tells the scheduler to look at its queue; one that does not run looks when it starts.
+fn tell(instance: &Instance, changed: bool) {
+    if changed && let Err(error) = scheduler::tell(&instance.config, Message::Queue) {
+        log::info!("the scheduler was not told to look at its queue: {error}");
+    }
+}
+
+/// Which recoveries go before which jobs.
+pub(super) fn guarded(recoveries: &[Before]) -> String {
+    let mut text = String::new();
+    for before in recoveries {
+        text += &format!(
+            "upload {} lacks files: {} of its jobs wait for its recovery (entry {})\n",
+            before.upload,
+            number(before.waiting),
+            before.entry
+        );
+    }
+    text
 }
 
 fn list(parked: &[ParkedJob]) -> String {

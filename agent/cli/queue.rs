@@ -4,11 +4,13 @@
 //! `fo_backup queue`: the same verbs, done by FOSSology's scheduler.
 
 use super::exit::Exit;
+use super::jobs::guarded;
 use super::session::Session;
-use super::{backup, check, verify};
+use super::{backup, check, recover, verify};
+use crate::fossology::guard::{Before, Entries};
 use crate::operations::queue::{self, Ended, Options, Queued};
 use crate::operations::request::Work;
-use crate::operations::{Error, Result};
+use crate::operations::{Error, Result, guard};
 
 /// Let FOSSology's scheduler do it
 #[derive(clap::Args)]
@@ -34,6 +36,7 @@ enum QueueVerb {
     Backup(backup::Args),
     Check(check::Args),
     Verify(verify::Args),
+    Recover(recover::Args),
 }
 
 #[derive(serde::Serialize)]
@@ -43,6 +46,8 @@ struct Answer<'a> {
     queued: &'a Queued,
     #[serde(flatten)]
     ended: Option<&'a Ended>,
+    /// What goes before scans of uploads that lack files.
+    recoveries: &'a [Before],
 }
 
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
@@ -51,12 +56,23 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         QueueVerb::Backup(args) => Work::Backup(args.for_queue()?),
         QueueVerb::Check(args) => Work::Check(args.into()),
         QueueVerb::Verify(args) => Work::Verify(args.into()),
+        QueueVerb::Recover(args) => Work::Recover(args.into()),
     };
     let options = Options {
         user: args.user,
         host: args.host,
     };
     let queued = queue::ask(&instance, &work, &options)?;
+    // Whoever works with the queue finds scans that would meet missing files.
+    let user = options.user.as_deref();
+    let lookers = session.settings()?.lookers();
+    let recoveries = guard::recover_first(
+        &instance,
+        Entries::Waiting,
+        user,
+        lookers,
+        session.context(),
+    )?;
     let ended = if args.wait {
         if let Some(why) = &queued.not_told {
             return Err(Error::Usage(format!(
@@ -77,6 +93,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         asked: work.verb(),
         queued: &queued,
         ended: ended.as_ref(),
+        recoveries: &recoveries,
     };
     session.output.result("queue", &answer, || text(&answer));
     Ok(match ended.as_ref().map(|ended| ended.state.as_str()) {
@@ -93,7 +110,7 @@ fn text(answer: &Answer<'_>) -> String {
         not_told,
         ..
     } = answer.queued;
-    match (answer.ended, not_told) {
+    let asked = match (answer.ended, not_told) {
         (Some(ended), _) => {
             let message = &ended.message;
             format!(
@@ -105,5 +122,6 @@ fn text(answer: &Answer<'_>) -> String {
         (None, Some(why)) => {
             format!("job {job} (request {request}) is queued; {why}, so it waits until that runs\n")
         }
-    }
+    };
+    guarded(answer.recoveries) + &asked
 }

@@ -7,11 +7,9 @@ use super::exit::Exit;
 use super::output::{bytes, number, seconds, table};
 use super::session::Session;
 use crate::blob::PfileName;
-use crate::operations::check::open_vault;
-use crate::operations::recover::{self, Amount, Came, Report, Scope, Sources, Wanted};
-use crate::operations::{Error, Instance, Result};
-use crate::unpack::fallback::Ununpack;
-use crate::vault::Vault;
+use crate::operations::Result;
+use crate::operations::recover::{self, Amount, Came, Report, Sources};
+use crate::operations::request::Recover;
 use std::time::Instant;
 
 /// Bring missing files back: unpacked again from gold, or from the vault
@@ -24,7 +22,7 @@ pub struct Args {
 
     /// Where files may come from
     #[arg(long, value_enum, default_value = "any")]
-    from: From,
+    from: Sources,
 
     /// Try again what is known not to come from unpacking, as after a new unpacker was installed
     #[arg(long)]
@@ -59,14 +57,17 @@ fn parse_name(text: &str) -> Result<PfileName, String> {
         .map_err(|error| format!("{error}; it takes the file's name in the repository"))
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum From {
-    /// Unpacked from gold
-    Gold,
-    /// From the vault
-    Vault,
-    /// From gold, and from the vault what does not come from there
-    Any,
+impl From<Args> for Recover {
+    fn from(args: Args) -> Self {
+        Self {
+            uploads: args.scope.uploads,
+            blobs: args.scope.blobs,
+            missing: args.scope.missing,
+            from: args.from,
+            retry: args.retry,
+            dry_run: args.dry_run,
+        }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -83,24 +84,10 @@ const SHOWN: usize = 20;
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let settings = session.settings()?;
     let instance = session.instance()?;
-    let from = match args.from {
-        From::Gold => Sources::Gold,
-        From::Vault => Sources::Vault,
-        From::Any => Sources::Any,
-    };
-    let vault = vault(session, &instance, from)?;
-    let ununpack = Ununpack::find(settings.ununpack.as_deref(), &instance.config.sysconfdir)
-        .map_err(|error| Error::Usage(error.to_string()))?;
-    let options = recover::Options {
-        scope: scope(args.scope),
-        wanted: Wanted::Missing,
-        dry_run: args.dry_run,
-        from,
-        retry: args.retry,
-        ununpack,
-        threads: settings.threads(),
-        lookers: settings.lookers(),
-    };
+    let asked = Recover::from(args);
+    let location = session.location(&settings);
+    let vault = recover::open_vault(&instance, location, asked.from)?;
+    let options = asked.options(&instance, &settings)?;
     let began = Instant::now();
     let report = recover::run(&instance, vault.as_ref(), &options, session.context())?;
     let spent = began.elapsed().as_secs_f64();
@@ -117,42 +104,6 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     } else {
         Exit::Done
     })
-}
-
-fn scope(args: ScopeArgs) -> Scope {
-    if args.missing {
-        return Scope::Missing;
-    }
-    if args.uploads.is_empty() {
-        let mut blobs = args.blobs;
-        blobs.sort_unstable();
-        blobs.dedup();
-        return Scope::Blobs(blobs);
-    }
-    let mut uploads = args.uploads;
-    uploads.sort_unstable();
-    uploads.dedup();
-    Scope::Uploads(uploads)
-}
-
-/// The vault. Where gold may do, one that is not named or cannot be opened stops nothing.
-fn vault(session: &Session<'_>, instance: &Instance, from: Sources) -> Result<Option<Vault>> {
-    if from == Sources::Gold {
-        return Ok(None);
-    }
-    let settings = session.settings()?;
-    let location = match session.location(&settings) {
-        Err(error) if from == Sources::Vault => return Err(error),
-        Err(_) => return Ok(None),
-        Ok(location) => location,
-    };
-    match open_vault(instance, &location) {
-        Err(error) if from == Sources::Any => {
-            log::warn!("nothing comes from the vault: {error}");
-            Ok(None)
-        }
-        opened => opened.map(Some),
-    }
 }
 
 fn amount(amount: Amount) -> String {

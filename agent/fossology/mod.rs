@@ -8,6 +8,7 @@ pub mod config;
 pub mod database;
 mod error;
 pub mod findings;
+pub mod guard;
 pub mod jobs;
 pub mod module;
 pub mod own;

@@ -137,7 +137,7 @@ mod tests {
         register(&mut client, &version).unwrap();
         let rows = client
             .query(
-                "SELECT agent_rev FROM agent WHERE agent_name = 'backup' ORDER BY 1",
+                "SELECT agent_rev FROM agent WHERE agent_name = 'backup' ORDER BY agent_pk",
                 &[],
             )
             .unwrap();

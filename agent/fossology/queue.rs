@@ -192,10 +192,10 @@ mod tests {
     use crate::fossology::database::testing::cluster;
 
     const USERS: &str = "
-        INSERT INTO groups (group_pk, group_name) VALUES (2, 'fossy'), (5, 'team');
-        INSERT INTO users (user_pk, user_name, root_folder_fk, user_perm, user_status, group_fk) VALUES
-            (1, 'Default User', 1, 0, 'active', NULL), (2, 'admin', 1, 10, 'active', 2),
-            (3, 'fossy', 1, 10, 'active', 2), (4, 'writer', 1, 3, 'active', 5)";
+        DELETE FROM users;
+        INSERT INTO users (user_pk, user_name, user_perm, group_fk) VALUES
+            (1, 'Default User', 0, NULL), (2, 'admin', 10, 2), (3, 'fossy', 10, 2),
+            (4, 'writer', 3, 5)";
 
     #[test]
     fn a_job_of_the_whole_system_is_queued_as_fossology_does_it() {
@@ -242,8 +242,6 @@ mod tests {
     #[test]
     fn users_are_found_by_name_and_by_key() {
         let mut client = cluster().fossology("SQL_ASCII").connect("test").unwrap();
-        let error = user(&mut client, None).unwrap_err();
-        assert!(matches!(error, Error::NoAdministrator), "{error}");
         client.batch_execute(USERS).unwrap();
         assert_eq!(user(&mut client, Some("writer")).unwrap().group, Some(5));
         let error = user(&mut client, Some("nobody")).unwrap_err();
@@ -253,5 +251,13 @@ mod tests {
         );
         assert_eq!(user_name(&mut client, 4).unwrap(), "writer");
         assert_eq!(user_name(&mut client, 44).unwrap(), "user 44");
+
+        client
+            .batch_execute("UPDATE users SET user_status = 'inactive' WHERE user_name = 'fossy'")
+            .unwrap();
+        assert_eq!(user(&mut client, None).unwrap().name, "admin");
+        client.batch_execute("DELETE FROM users").unwrap();
+        let error = user(&mut client, None).unwrap_err();
+        assert!(matches!(error, Error::NoAdministrator), "{error}");
     }
 }

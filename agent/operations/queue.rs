@@ -10,7 +10,7 @@
 
 use super::backup::{Division, divide};
 use super::request::Work;
-use super::{Context, Error, Instance, Result};
+use super::{Context, Error, Instance, Result, guard};
 use crate::fossology::database::Error as DatabaseError;
 use crate::fossology::module::AGENT;
 use crate::fossology::own::parts::{self, Role};
@@ -65,7 +65,7 @@ pub struct Ended {
 pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued> {
     work.check()?;
     let config = &instance.config;
-    if !config.sysconfdir.join("mods-enabled").join(AGENT).exists() {
+    if !guard::is_installed(instance) {
         return Err(Error::Usage(format!(
             "FOSSology does not know the agent '{AGENT}' yet, so its job would fail: run 'fo_backup install' first (no mods-enabled/{AGENT} in {})",
             config.sysconfdir.display()

@@ -5,7 +5,11 @@
 //! kept in a request's row. Rows are written by programs of other versions and by people too, so
 //! what is read is checked, and a parameter that nobody knows is a mistake.
 
-use super::{Error, Result};
+use super::recover::{self, Scope, Sources, Wanted};
+use super::settings::Settings;
+use super::{Error, Instance, Result};
+use crate::blob::PfileName;
+use crate::unpack::fallback::Ununpack;
 use crate::vault::Mode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,7 +24,7 @@ pub enum Work {
     Check(Check),
     /// Verify the vault.
     Verify(Verify),
-    /// Bring an upload's missing files back.
+    /// Bring missing files back.
     Recover(Recover),
 }
 
@@ -66,12 +70,70 @@ pub struct Verify {
     pub repair_indexes: bool,
 }
 
-/// What is recovered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What is recovered: what these uploads need, these blobs, or all that is missing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Recover {
-    /// The upload.
-    pub upload: i32,
+    /// Uploads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<i32>,
+    /// Blobs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<PfileName>,
+    /// Everything.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+    /// Where it may come from.
+    pub from: Sources,
+    /// Whether what is known not to come is tried again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
+    /// Whether nothing is written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Recover {
+    /// What an upload's number alone stands for.
+    pub fn of_upload(upload: i32) -> Self {
+        Self {
+            uploads: vec![upload],
+            ..Self::default()
+        }
+    }
+
+    /// How the recovery is made on this host.
+    ///
+    /// # Errors
+    /// When the settings name an unpacker that is none.
+    pub fn options(&self, instance: &Instance, settings: &Settings) -> Result<recover::Options> {
+        fn once<T: Ord + Clone>(list: &[T]) -> Vec<T> {
+            let mut list = list.to_vec();
+            list.sort_unstable();
+            list.dedup();
+            list
+        }
+        let scope = if self.missing {
+            Scope::Missing
+        } else if self.uploads.is_empty() {
+            Scope::Blobs(once(&self.blobs))
+        } else {
+            Scope::Uploads(once(&self.uploads))
+        };
+        let sysconfdir = &instance.config.sysconfdir;
+        let ununpack = Ununpack::find(settings.ununpack.as_deref(), sysconfdir)
+            .map_err(|error| Error::Usage(error.to_string()))?;
+        Ok(recover::Options {
+            scope,
+            wanted: Wanted::Missing,
+            dry_run: self.dry_run,
+            from: self.from,
+            retry: self.retry,
+            ununpack,
+            threads: settings.threads(),
+            lookers: settings.lookers(),
+        })
+    }
 }
 
 impl Work {
@@ -107,7 +169,19 @@ impl Work {
     pub fn check(&self) -> Result<()> {
         let uploads = match self {
             Self::Check(check) => check.uploads.as_slice(),
-            Self::Recover(recover) => std::slice::from_ref(&recover.upload),
+            Self::Recover(recover) => {
+                let named = [
+                    recover.missing,
+                    !recover.uploads.is_empty(),
+                    !recover.blobs.is_empty(),
+                ];
+                if named.into_iter().filter(|named| *named).count() != 1 {
+                    return Err(Error::Usage(
+                        "a recovery takes uploads, blobs or missing, one of them".into(),
+                    ));
+                }
+                recover.uploads.as_slice()
+            }
             Self::Verify(verify) => {
                 if let Some(percent) = verify.read_data
                     && !(percent > 0.0 && percent <= 100.0)
@@ -175,11 +249,26 @@ mod tests {
                 json!({"uploads": [3, 0]}),
                 "0 is no upload's number",
             ),
-            ("check", json!({"uploads": [3_000_000_000_u32]}), "uploads"),
+            (
+                "check",
+                json!({"uploads": [3_000_000_000_u32]}),
+                "3000000000",
+            ),
             ("check", json!({"deep": "yes"}), "boolean"),
             ("verify", json!({"read_data": 101}), "up to 100"),
             ("verify", json!({"read_data": 0}), "above 0"),
-            ("recover", json!({}), "missing field `upload`"),
+            ("recover", json!({}), "uploads, blobs or missing"),
+            (
+                "recover",
+                json!({"missing": true, "uploads": [2]}),
+                "one of them",
+            ),
+            (
+                "recover",
+                json!({"uploads": [-2]}),
+                "-2 is no upload's number",
+            ),
+            ("recover", json!({"blobs": ["x"]}), "blobs"),
             ("destroy", json!({}), "'destroy' is nothing"),
         ] {
             let error = Work::read(verb, &parameters).unwrap_err().to_string();
@@ -192,8 +281,9 @@ mod tests {
         fn what_was_asked_is_what_is_read(
             gold in any::<bool>(), flag in any::<bool>(),
             uploads in prop::collection::vec(1..i32::MAX, 0..4),
-            percent in prop::option::of(0.5..100.0_f64), snapshot in prop::option::of("[0-9a-z]{1,9}"),
+            halves in prop::option::of(1..=200_u8), snapshot in prop::option::of("[0-9a-z]{1,9}"),
         ) {
+            let percent = halves.map(|halves| f64::from(halves) / 2.0);
             let mode = if gold { Mode::Gold } else { Mode::Full };
             for work in [
                 Work::Backup(Backup { mode, logs: flag }),

@@ -146,7 +146,7 @@ impl Named {
 /// An upload's recovery that was queued without a request gets one.
 fn enter(client: &mut Client, arguments: &Arguments, upload: i32) -> Result<i32> {
     let who = queue::user_name(client, arguments.user)?;
-    let work = Work::Recover(Recover { upload });
+    let work = Work::Recover(Recover::of_upload(upload));
     Ok(requests::ask(
         client,
         work.verb(),

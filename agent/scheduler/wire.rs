@@ -106,7 +106,10 @@ fn pieces<'a>(start: &'a str, line: &'a str) -> impl Iterator<Item = String> + '
     std::iter::from_fn(move || {
         let text = rest?;
         // One byte is the line's end.
-        let end = text.floor_char_boundary(LONGEST - 1 - start.len());
+        let mut end = text.len().min(LONGEST - 1 - start.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
         let (now, later) = text.split_at(end);
         rest = (!later.is_empty()).then_some(later);
         let now: String = now

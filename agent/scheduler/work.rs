@@ -7,7 +7,7 @@
 use crate::fossology::own::Outcome;
 use crate::operations::request::{self, Work};
 use crate::operations::settings::Settings;
-use crate::operations::{Context, Error, Instance, Result, backup, check, verify};
+use crate::operations::{Context, Error, Instance, Result, backup, check, recover, verify};
 use crate::vault::{Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::Value;
@@ -40,10 +40,7 @@ pub fn run(
         Work::Backup(parameters) => back_up(parameters, instance, settings, context),
         Work::Check(parameters) => check(parameters, instance, settings, context),
         Work::Verify(parameters) => verify(parameters, instance, settings, context),
-        Work::Recover(request::Recover { upload }) => Err(Error::Usage(format!(
-            "recovering upload {upload}: recovery is not in this version ({}) yet",
-            env!("CARGO_PKG_VERSION")
-        ))),
+        Work::Recover(parameters) => recover(parameters, instance, settings, context),
     }
 }
 
@@ -201,6 +198,53 @@ fn verify(
     Ok(Done {
         outcome: outcome(report.is_damaged()),
         counts: serde_json::to_value(&report.checked).unwrap_or_default(),
+        summary,
+    })
+}
+
+fn recover(
+    parameters: &request::Recover,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    let location = location(settings).map(str::to_owned);
+    let vault = recover::open_vault(instance, location, parameters.from)?;
+    let options = parameters.options(instance, settings)?;
+    let report = recover::run(instance, vault.as_ref(), &options, context)?;
+    let mut summary = format!(
+        "{} blobs looked for, {} missing: {} linked from the other tree, {} unpacked from gold, {} from the vault, {} not back\n",
+        HumanCount(report.needed.blobs),
+        HumanCount(report.missing.blobs),
+        HumanCount(report.linked.blobs),
+        HumanCount(report.unpacked.blobs),
+        HumanCount(report.from_vault.blobs),
+        HumanCount(report.lost.blobs),
+    );
+    if report.is_incomplete() {
+        summary.insert_str(0, "INCOMPLETE ");
+    }
+    let hit = report.uploads.iter().filter(|upload| upload.lost.blobs > 0);
+    for upload in hit.take(SHOWN) {
+        let (number, name) = (upload.upload, &upload.filename);
+        for problem in &upload.problems {
+            let _ = writeln!(summary, "upload {number} {name}: not unpacked: {problem}");
+        }
+        for lost in upload.blobs.iter().take(SHOWN) {
+            let (path, why) = (&lost.path, lost.why.text());
+            let _ = writeln!(
+                summary,
+                "upload {number} {name}: {path} ({}): {why}",
+                lost.name
+            );
+        }
+    }
+    Ok(Done {
+        outcome: outcome(report.is_incomplete()),
+        counts: serde_json::json!({
+            "needed": report.needed, "missing": report.missing, "linked": report.linked,
+            "unpacked": report.unpacked, "from_vault": report.from_vault, "lost": report.lost,
+        }),
         summary,
     })
 }

@@ -48,6 +48,11 @@ impl Format {
     pub fn streams(self) -> bool {
         matches!(self, Format::Ar | Format::Cpio | Format::Tar)
     }
+
+    /// Whether a member has to be decompressed to get past it.
+    pub fn is_solid(self) -> bool {
+        matches!(self, Format::Cab | Format::Rar | Format::SevenZip)
+    }
 }
 
 /// How many bytes of a file tell what it is.

@@ -6,7 +6,7 @@
 //! environment, the first line, lines of at most 1023 bytes, signals to the process group), and is
 //! stricter where the real one would crash.
 
-use super::trouble::wait_for;
+use super::trouble::{Held, hold, until_held, wait_for};
 use super::world::World;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use fossology_backup::fossology::config::Config;
@@ -137,6 +137,18 @@ impl World {
              SELECT instance, $1, '{parameters}', 'tester' FROM backup_instance RETURNING id"
         );
         client.query_one(&query, &[&verb]).unwrap().get(0)
+    }
+
+    /// Whether the instance has our tables.
+    pub fn has_tables(&self) -> bool {
+        let mut client = self.sample().connect().unwrap();
+        let query = "SELECT to_regclass('backup_instance') IS NOT NULL";
+        client.query_one(query, &[]).unwrap().get(0)
+    }
+
+    /// How many snapshots the vault has.
+    pub fn snapshots(&self) -> usize {
+        fs::read_dir(self.vault().join("snapshots")).map_or(0, Iterator::count)
     }
 
     /// State and message of a request.
@@ -358,6 +370,20 @@ impl Drop for Agent {
             let _ = self.child.wait();
         }
     }
+}
+
+/// An agent that carries out a request for a backup: it has its moment of the database and has not
+/// asked yet what is in it.
+pub fn held_job(world: &World, request: i32) -> (Agent, Held) {
+    let held = hold(world, "pfile");
+    let mut agent = world.start_agent(Job {
+        id: 57,
+        arguments: &format!("--request={request}"),
+        ..Job::default()
+    });
+    agent.give_job();
+    until_held(world, "fo_backup backup catalogue");
+    (agent, held)
 }
 
 /// Reads lines as the scheduler does, until nobody wants them.

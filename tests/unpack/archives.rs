@@ -373,18 +373,11 @@ fn a_xar_gives_its_files() {
 #[test]
 fn a_rar_and_an_lha_give_their_files() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    for file in ["rar4.rar", "rar5.rar", "lh0.lzh", "lh7.lzh"] {
+    for file in ["rar4.rar", "rar5.rar", "lha.lzh"] {
         let shop = Workshop::empty();
-        let path = data.join(file);
-        shop.run(&format!("bsdtar -xf {} -C tree", path.display()));
-        let finder = crate::support::Finder::default();
-        // The spool folder is beside the file: not in the source tree.
-        let copy = shop.path(file);
-        fs::copy(&path, &copy).unwrap();
-        let walked = crate::support::walk_file(&copy, &finder, 2, ENOUGH);
-        assert_eq!(walked.problems, [], "{file}");
-        let expected = shop.expected();
-        assert!(expected.names().count() > 1, "{file}");
-        expected.compare(&finder.found(), &path);
+        let archive = shop.path(file);
+        fs::copy(data.join(file), &archive).unwrap();
+        shop.run(&format!("bsdtar -xf {file} -C tree"));
+        holds(&archive, &shop.expected());
     }
 }

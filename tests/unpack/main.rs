@@ -7,5 +7,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod archives;
+mod hostile;
+mod large;
+mod properties;
 mod streams;
 mod support;
+mod threads;

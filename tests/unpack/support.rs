@@ -266,3 +266,23 @@ pub fn text(length: usize) -> Vec<u8> {
     let lines = (0..).flat_map(|line| format!("int line_{line} = {line};\n").into_bytes());
     lines.take(length).collect()
 }
+
+/// A gzip of this.
+pub fn gzip(data: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(data).unwrap();
+    gz.finish().unwrap()
+}
+
+/// A tar of these members.
+pub fn tar_of(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, content) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, &content[..]).unwrap();
+    }
+    tar.into_inner().unwrap()
+}

@@ -28,7 +28,11 @@ const SCHEMA: &str = "
         upload_mode int NOT NULL, pfile_fk int, expire_action char(1));
     CREATE TABLE uploadtree (uploadtree_pk serial PRIMARY KEY, parent int, upload_fk int, pfile_fk int,
         ufile_mode int, ufile_name text);
-    CREATE TABLE users (user_pk serial PRIMARY KEY, user_name text NOT NULL);
+    CREATE TABLE users (user_pk serial PRIMARY KEY, user_name text NOT NULL,
+        user_perm int DEFAULT 10, user_status text DEFAULT 'active', group_fk int);
+    CREATE TABLE agent (agent_pk serial PRIMARY KEY, agent_name varchar(32) NOT NULL,
+        agent_rev text, agent_desc varchar(255), agent_enabled boolean DEFAULT true,
+        UNIQUE (agent_name, agent_rev));
     CREATE TABLE job (job_pk serial PRIMARY KEY, job_queued timestamptz,
         job_priority int NOT NULL DEFAULT 0, job_name text, job_upload_fk int, job_user_fk int,
         job_group_fk int);

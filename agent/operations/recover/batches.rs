@@ -10,6 +10,7 @@ use super::missing::{Look, Missing, as_if_gone};
 use super::report::{UploadReport, Why};
 use super::work::Recovery;
 use super::{Amount, Wanted};
+use crate::blob::PfileName;
 use crate::fossology::catalogue::{self, Candidate, Moment};
 use crate::fossology::own::{self, BlobState};
 use crate::operations::{Error, Result};
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 const BATCH: u64 = 500_000;
 
 /// Uploads that are unpacked together.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Batch {
     uploads: Vec<(Candidate, RoaringBitmap)>,
     keys: RoaringBitmap,
@@ -30,6 +31,43 @@ impl Batch {
     fn add(&mut self, upload: Candidate, keys: RoaringBitmap) {
         self.keys |= &keys;
         self.uploads.push((upload, keys));
+    }
+
+    /// Without these blobs, and without uploads of which nothing else is sought.
+    fn without(mut self, keys: &RoaringBitmap) -> Self {
+        self.keys -= keys;
+        for (_, sought) in &mut self.uploads {
+            *sought -= keys;
+        }
+        self.uploads.retain(|(_, sought)| !sought.is_empty());
+        self
+    }
+}
+
+/// Puts uploads together and apart, so that no batch has more than so many blobs.
+struct Batches {
+    most: u64,
+    open: Batch,
+}
+
+impl Batches {
+    /// Adds what is sought in one more upload; gives the batches that are full.
+    fn add(&mut self, upload: Candidate, mut keys: RoaringBitmap) -> Vec<Batch> {
+        let mut full = Vec::new();
+        if !self.open.keys.is_empty() && self.open.keys.union_len(&keys) > self.most {
+            full.push(std::mem::take(&mut self.open));
+        }
+        while keys.len() > self.most {
+            let part: RoaringBitmap = keys.iter().take(self.most as usize).collect();
+            keys -= &part;
+            let mut alone = Batch::default();
+            alone.add(upload.clone(), part);
+            full.push(alone);
+        }
+        if !keys.is_empty() {
+            self.open.add(upload, keys);
+        }
+        full
     }
 }
 
@@ -125,7 +163,10 @@ impl Recovery<'_> {
     }
 
     fn batches(&mut self, uploads: Vec<Candidate>, missing: &Missing) -> Result<()> {
-        let mut batch = Batch::default();
+        let mut batches = Batches {
+            most: BATCH,
+            open: Batch::default(),
+        };
         for upload in uploads {
             let mut keys = RoaringBitmap::new();
             let mut moment = Moment::begin(&mut self.moments)?;
@@ -136,25 +177,15 @@ impl Recovery<'_> {
             })?;
             moment.end()?;
             keys -= self.back();
-            if !batch.keys.is_empty() && batch.keys.union_len(&keys) > BATCH {
-                self.work(std::mem::take(&mut batch), missing)?;
-                keys -= self.back();
-            }
-            while keys.len() > BATCH {
-                let part: RoaringBitmap = keys.iter().take(BATCH as usize).collect();
-                keys -= &part;
-                let mut alone = Batch::default();
-                alone.add(upload.clone(), part);
-                self.work(alone, missing)?;
-            }
-            if !keys.is_empty() {
-                batch.add(upload, keys);
+            for full in batches.add(upload, keys) {
+                self.work(full, missing)?;
             }
         }
-        self.work(batch, missing)
+        self.work(batches.open, missing)
     }
 
     fn work(&mut self, batch: Batch, missing: &Missing) -> Result<()> {
+        let batch = batch.without(&self.back());
         if batch.keys.is_empty() {
             return Ok(());
         }
@@ -194,7 +225,7 @@ impl Recovery<'_> {
     /// The files to unpack; one that was uploaded several times is unpacked once.
     fn origins(&mut self, batch: &Batch) -> Result<Vec<Origin>> {
         let mut origins: Vec<Origin> = Vec::new();
-        let mut at = BTreeMap::new();
+        let mut at: BTreeMap<PfileName, usize> = BTreeMap::new();
         for (upload, keys) in &batch.uploads {
             let number = upload.row.upload;
             let Some(gold) = upload.row.gold else {
@@ -204,7 +235,7 @@ impl Recovery<'_> {
             let extent = catalogue::extent(&mut self.client, number)?;
             let origin = Origin::new(gold, number, keys.clone(), extent);
             match at.get(&gold) {
-                Some(&known) => origins[known as usize].join(origin),
+                Some(&known) => origins[known].join(origin),
                 None => {
                     at.insert(gold, origins.len());
                     origins.push(origin);
@@ -249,5 +280,61 @@ impl UploadReport {
             blobs: Vec::new(),
             problems: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fossology::catalogue::UploadRow;
+
+    /// Which keys of which uploads each batch has, after these uploads came.
+    fn batches(uploads: &[&[u32]]) -> Vec<Vec<(i32, Vec<u32>)>> {
+        let mut batches = Batches {
+            most: 4,
+            open: Batch::default(),
+        };
+        let mut all = Vec::new();
+        for (number, keys) in (1..).zip(uploads) {
+            let upload = Candidate {
+                row: UploadRow {
+                    upload: number,
+                    filename: String::new(),
+                    gold: None,
+                },
+                deleted: false,
+            };
+            all.extend(batches.add(upload, keys.iter().copied().collect()));
+        }
+        all.push(batches.open);
+        let keys = |batch: Batch| {
+            assert!(batch.keys.len() <= 4);
+            let uploads = batch.uploads.into_iter();
+            uploads
+                .map(|(upload, keys)| (upload.row.upload, keys.iter().collect()))
+                .collect()
+        };
+        all.into_iter().map(keys).collect()
+    }
+
+    #[test]
+    fn small_uploads_go_together_and_a_large_one_in_parts() {
+        assert_eq!(
+            batches(&[&[1, 2], &[2, 3, 4], &[5]]),
+            [
+                vec![(1, vec![1, 2]), (2, vec![2, 3, 4])],
+                vec![(3, vec![5])]
+            ]
+        );
+        assert_eq!(
+            batches(&[&[9], &[1, 2, 3, 4, 5, 6, 7, 8, 10], &[11]]),
+            [
+                vec![(1, vec![9])],
+                vec![(2, vec![1, 2, 3, 4])],
+                vec![(2, vec![5, 6, 7, 8])],
+                vec![(2, vec![10]), (3, vec![11])]
+            ]
+        );
+        assert_eq!(batches(&[&[]]), [vec![]]);
     }
 }

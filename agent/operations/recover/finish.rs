@@ -51,7 +51,10 @@ impl Recovery<'_> {
                     continue;
                 }
                 still_lost.insert(*pfile);
-                for one in uses.iter().filter(|one| one.pfile == *pfile) {
+                // They come in the order of keys.
+                let from = uses.partition_point(|one| one.pfile < *pfile);
+                let to = uses.partition_point(|one| one.pfile <= *pfile);
+                for one in &uses[from..to] {
                     named += usize::from(self.name_lost(one, *name, &arriving, named));
                 }
             }

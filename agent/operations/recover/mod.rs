@@ -21,6 +21,7 @@
 mod batches;
 mod finish;
 mod gold;
+mod lacking;
 mod missing;
 mod record;
 mod report;
@@ -29,6 +30,7 @@ mod single;
 mod tool;
 mod work;
 
+pub use lacking::lacking;
 pub use missing::Amount;
 pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
@@ -62,14 +64,25 @@ pub enum Wanted {
 }
 
 /// Where blobs are taken from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Sources {
-    /// Unpacked from gold only.
+    /// Unpacked from gold.
     Gold,
-    /// From the vault only.
+    /// From the vault.
     Vault,
-    /// From gold, and what does not come from there from the vault.
+    /// From gold, and from the vault what does not come from there.
+    #[default]
     Any,
 }
 
@@ -108,6 +121,29 @@ pub struct Options {
 impl Options {
     fn is_rehearsal(&self) -> bool {
         self.dry_run || self.wanted == Wanted::AsIfGone
+    }
+}
+
+/// Opens the vault for a recovery. Where gold may do, one that is not named or cannot be opened
+/// stops nothing.
+///
+/// # Errors
+/// When nothing can come from anywhere but the vault, and that cannot be opened.
+pub fn open_vault(
+    instance: &Instance,
+    location: Result<String>,
+    from: Sources,
+) -> Result<Option<Vault>> {
+    let opened = match (from, location) {
+        (Sources::Gold, _) | (Sources::Any, Err(_)) => return Ok(None),
+        (_, location) => super::check::open_vault(instance, &location?),
+    };
+    match opened {
+        Err(error) if from == Sources::Any => {
+            log::warn!("nothing comes from the vault: {error}");
+            Ok(None)
+        }
+        opened => opened.map(Some),
     }
 }
 

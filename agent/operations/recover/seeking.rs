@@ -247,3 +247,57 @@ fn copy(file: &File, to: &mut impl Write) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::{Tree, digest};
+    use crate::fossology::repository::Layout;
+    use crate::operations::Quiet;
+    use std::fs;
+
+    fn want(pfile: u32, matters: bool) -> Want {
+        Want {
+            pfile,
+            trees: TreeSet::of(Tree::Files),
+            matters,
+        }
+    }
+
+    #[test]
+    fn the_last_blob_that_matters_ends_the_search() {
+        let mut seeking = Seeking::new(None, &Quiet);
+        let [one, two, note] = [&b"one"[..], b"two!", b"a note"].map(digest);
+        seeking.add(one, want(1, true));
+        seeking.add(one, want(11, true)); // another row of the same blob
+        seeking.add(two, want(2, true));
+        seeking.add(note, want(3, false));
+        assert_eq!((seeking.left(), seeking.largest()), (2, 6));
+        assert!(seeking.seeks_size(4) && !seeking.seeks_size(5));
+        assert!(!seeking.opens(&two));
+        assert!(seeking.take(&two, Content::Memory(b"two!")).is_continue());
+        assert!(seeking.take(&two, Content::Memory(b"two!")).is_continue());
+        assert_eq!(seeking.keys(false), [1, 11].into_iter().collect());
+        assert!(seeking.take(&one, Content::Memory(b"one")).is_break());
+        assert_eq!(seeking.keys(true), [3].into_iter().collect());
+        assert_eq!(seeking.rest(), [(note, TreeSet::of(Tree::Files))]);
+        let amount = seeking.amount();
+        assert_eq!((amount.blobs, amount.bytes), (2, 7));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_still_sought_and_ends_the_search() {
+        let folder = tempfile::tempdir().unwrap();
+        // A file where the tree's folder has to be.
+        fs::write(folder.path().join("files"), b"").unwrap();
+        let importer = Importer::new(Layout::new(folder.path(), 1, Vec::new()), None).unwrap();
+        let mut seeking = Seeking::new(Some(&importer), &Quiet);
+        let name = digest(b"one");
+        seeking.add(name, want(1, true));
+        seeking.add(digest(b"two"), want(2, true));
+        assert!(seeking.take(&name, Content::Memory(b"one")).is_break());
+        assert!(seeking.seeks(&name) && seeking.left() == 2);
+        let error = seeking.check().unwrap_err().to_string();
+        assert!(error.contains("files"), "{error}");
+    }
+}

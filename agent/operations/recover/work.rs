@@ -4,16 +4,16 @@
 //! What the parts of a recovery share: what it works with, what has come back so far, and how a
 //! blob comes from the other tree or from the vault.
 
-use super::Options;
 use super::missing::{Amount, Missing};
 use super::report::{Report, UploadReport, Why};
 use super::seeking::{Seeking, Want};
+use super::{Options, Sources};
 use crate::blob::{Hasher, PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::{self, Moment};
 use crate::fossology::own::{self, BlobState};
 use crate::fossology::repository::{Begun, Importer, Reader};
 use crate::operations::restore::{blobs, writer};
-use crate::operations::{Context, Instance, Result, Scratch, workers};
+use crate::operations::{Context, Error, Instance, Result, Scratch, workers};
 use crate::vault::{Lease, LeaseKind, Vault};
 use postgres::Client;
 use roaring::RoaringBitmap;
@@ -179,11 +179,23 @@ impl<'a> Recovery<'a> {
         self.settle(&came, false)
     }
 
-    /// Brings from the vault what it has of what is still sought.
+    /// Brings from the vault what it has of what is still sought. Where gold may do, a vault that
+    /// fails is left alone from then on.
     pub fn take_from_vault(&mut self, seeking: &Seeking<'_>) -> Result<()> {
         let Some(vault) = self.vault else {
             return Ok(());
         };
+        match self.read_vault(vault, seeking) {
+            Err(Error::Vault(error)) if self.options.from == Sources::Any => {
+                log::warn!("nothing more comes from the vault: {error}");
+                self.vault = None;
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
+    fn read_vault(&mut self, vault: &Vault, seeking: &Seeking<'_>) -> Result<()> {
         let rest = seeking.rest();
         if rest.is_empty() {
             return Ok(());

@@ -169,6 +169,7 @@ pub(super) fn stage(
     verify(&mut client, snapshot)?;
     own::ensure_schema(&mut client)?;
     Run::fail_dead(&mut client)?;
+    own::requests::fail_dead(&mut client)?;
     let (parked, moved) = make_ready(&mut client, snapshot, layout)?;
     result.parked_queued = parked.queued;
     result.parked_running = parked.running;

@@ -26,6 +26,13 @@ pub const ARCHIVE_WARN: c_int = -20;
 pub const ARCHIVE_FATAL: c_int = -30;
 
 pub const ARCHIVE_FILTER_NONE: c_int = 0;
+pub const ARCHIVE_FILTER_GZIP: c_int = 1;
+pub const ARCHIVE_FILTER_BZIP2: c_int = 2;
+pub const ARCHIVE_FILTER_LZMA: c_int = 5;
+pub const ARCHIVE_FILTER_XZ: c_int = 6;
+pub const ARCHIVE_FILTER_LZIP: c_int = 9;
+pub const ARCHIVE_FILTER_LZ4: c_int = 13;
+pub const ARCHIVE_FILTER_ZSTD: c_int = 14;
 
 pub type ReadCallback =
     unsafe extern "C" fn(*mut archive, *mut c_void, *mut *const c_void) -> ssize_t;
@@ -62,6 +69,8 @@ unsafe extern "C" {
     pub fn archive_read_support_format_xar(a: *mut archive) -> c_int;
     pub fn archive_read_support_format_zip(a: *mut archive) -> c_int;
 
+    pub fn archive_read_append_filter(a: *mut archive, code: c_int) -> c_int;
+
     pub fn archive_read_set_read_callback(a: *mut archive, callback: ReadCallback) -> c_int;
     pub fn archive_read_set_seek_callback(a: *mut archive, callback: SeekCallback) -> c_int;
     pub fn archive_read_set_callback_data(a: *mut archive, data: *mut c_void) -> c_int;
@@ -79,8 +88,10 @@ unsafe extern "C" {
 
     pub fn archive_entry_filetype(entry: *mut archive_entry) -> mode_t;
     pub fn archive_entry_hardlink(entry: *mut archive_entry) -> *const c_char;
+    pub fn archive_entry_hardlink_utf8(entry: *mut archive_entry) -> *const c_char;
     pub fn archive_entry_is_encrypted(entry: *mut archive_entry) -> c_int;
     pub fn archive_entry_pathname(entry: *mut archive_entry) -> *const c_char;
+    pub fn archive_entry_pathname_utf8(entry: *mut archive_entry) -> *const c_char;
     pub fn archive_entry_size(entry: *mut archive_entry) -> i64;
     pub fn archive_entry_size_is_set(entry: *mut archive_entry) -> c_int;
 }

@@ -7,8 +7,10 @@
 
 mod ffi;
 mod input;
+mod locale;
 
 pub use input::{FileInput, Input, MemoryInput, StreamInput};
+pub use locale::use_utf8;
 
 use super::kinds::{Compression, Format};
 use std::ffi::CStr;
@@ -105,15 +107,23 @@ impl<'a> Archive<'a> {
     ) -> Result<Self, Failure> {
         let mut archive = Self::new(input)?;
         archive.support(compression_function(compression))?;
+        archive.only(compression)?;
         archive.support(ffi::archive_read_support_format_raw)?;
         // What is in it may be nothing at all.
         archive.support(ffi::archive_read_support_format_empty)?;
         archive.start()?;
+        // Damage in the first bytes looks like no bytes at all; the next call forgets it.
+        let damage = archive.told();
         let mut entry = ptr::null_mut();
         // SAFETY: `raw` is open; `entry` is written by the call.
         let status = unsafe { ffi::archive_read_next_header(archive.raw, &raw mut entry) };
         match status {
-            ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN | ffi::ARCHIVE_EOF => {}
+            ffi::ARCHIVE_OK | ffi::ARCHIVE_WARN => {}
+            ffi::ARCHIVE_EOF => {
+                if let Some(damage) = damage {
+                    return Err(damage);
+                }
+            }
             status => return Err(archive.failure(status)),
         }
         archive.empty = status == ffi::ARCHIVE_EOF;
@@ -163,6 +173,37 @@ impl<'a> Archive<'a> {
         }
     }
 
+    /// Has this compression undone once. Left to itself, libarchive undoes it as often as it finds
+    /// it, and what lies between is lost. Two it opens only by itself; these never lie in
+    /// themselves.
+    fn only(&mut self, compression: Compression) -> Result<(), Failure> {
+        let code = match compression {
+            Compression::Bzip2 => ffi::ARCHIVE_FILTER_BZIP2,
+            Compression::Gzip => ffi::ARCHIVE_FILTER_GZIP,
+            Compression::Lz4 => ffi::ARCHIVE_FILTER_LZ4,
+            Compression::Lzip => ffi::ARCHIVE_FILTER_LZIP,
+            Compression::Lzma => ffi::ARCHIVE_FILTER_LZMA,
+            Compression::Xz => ffi::ARCHIVE_FILTER_XZ,
+            Compression::Zstd => ffi::ARCHIVE_FILTER_ZSTD,
+            Compression::Compress | Compression::Rpm => return Ok(()),
+        };
+        // SAFETY: `raw` is an archive that is not open yet.
+        let status = unsafe { ffi::archive_read_append_filter(self.raw, code) };
+        match status {
+            ffi::ARCHIVE_OK => Ok(()),
+            status => Err(self.failure(status)),
+        }
+    }
+
+    /// What libarchive has said that is wrong, if it has.
+    fn told(&self) -> Option<Failure> {
+        // SAFETY: `raw` is valid; `input` too, and `raw` is not being called.
+        let told = unsafe {
+            !ffi::archive_error_string(self.raw).is_null() || (*self.input).error().is_some()
+        };
+        told.then(|| self.failure(ffi::ARCHIVE_FATAL))
+    }
+
     fn start(&mut self) -> Result<(), Failure> {
         // SAFETY: `input` is this archive's own, is freed after `raw`, and is what the callbacks
         // take it for; nobody else uses it while `raw` is called.
@@ -204,11 +245,16 @@ impl<'a> Archive<'a> {
                 let plain = matches!(ffi::archive_entry_filetype(entry), 0 | libc::S_IFREG);
                 let size = (ffi::archive_entry_size_is_set(entry) != 0)
                     .then(|| u64::try_from(ffi::archive_entry_size(entry)).unwrap_or(0));
-                let link = !ffi::archive_entry_hardlink(entry).is_null();
+                // The second gives those that the locale lacks.
+                let link = !ffi::archive_entry_hardlink(entry).is_null()
+                    || !ffi::archive_entry_hardlink_utf8(entry).is_null();
                 if !plain || link && size.unwrap_or(0) == 0 {
                     continue;
                 }
-                let name = ffi::archive_entry_pathname(entry);
+                let mut name = ffi::archive_entry_pathname(entry);
+                if name.is_null() {
+                    name = ffi::archive_entry_pathname_utf8(entry);
+                }
                 path.clear();
                 if !name.is_null() {
                     path.extend_from_slice(CStr::from_ptr(name).to_bytes());

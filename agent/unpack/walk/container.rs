@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::place::Place;
 use super::pump::{AHEAD, Pumped, pump};
 use super::tee::Tee;
-use super::{SMALL, Walk};
+use super::{SMALL, STACK, Walk};
 use crate::blob::digest;
 use crate::unpack::kinds::{Compression, Format, HEAD, Kind, is_guess, kind_of};
 use crate::unpack::libarchive::{
@@ -100,7 +100,9 @@ impl<'w, 'a> Container<'w, 'a> {
         thread::scope(|scope| {
             let (to, from) = crossbeam_channel::bounded(AHEAD);
             let pumping = move || pump(archive, &to);
-            match thread::Builder::new().spawn_scoped(scope, pumping) {
+            // It reads through all the streams that this one comes from.
+            let thread = thread::Builder::new().stack_size(STACK);
+            match thread.spawn_scoped(scope, pumping) {
                 Ok(_) => self.output(&mut Pumped::new(from)),
                 Err(error) => {
                     let detail = format!("starting a thread: {error}");
@@ -165,6 +167,9 @@ impl<'w, 'a> Container<'w, 'a> {
                     if !self.member(&member, &path, &mut archive, &mut data, &mut batch) {
                         break;
                     }
+                    if format.is_solid() && !self.pass(&mut archive, &mut data) {
+                        break;
+                    }
                 }
                 Err(failure) => {
                     if seen || !opening.guess {
@@ -210,10 +215,11 @@ impl<'w, 'a> Container<'w, 'a> {
             return self.place.spend(0, size);
         }
         match member.size {
-            // Nobody seeks it, and it is no container.
+            // Nobody seeks it, and it is no container. Only what is read counts: an archive may
+            // claim any size.
             Some(all) if !container && !sought(all) => {
                 batch.pass(all);
-                self.place.spend(0, all)
+                self.place.spend(0, size)
             }
             all => {
                 // What is in it comes after what came before it.
@@ -226,6 +232,22 @@ impl<'w, 'a> Container<'w, 'a> {
                 goes_on
             }
         }
+    }
+
+    /// Reads what is left of a member, so that it counts and can be stopped: otherwise libarchive
+    /// would do it unseen. `false` when the source's limits are used up.
+    fn pass(&self, archive: &mut Archive<'_>, buffer: &mut Vec<u8>) -> bool {
+        buffer.resize(HEAD, 0);
+        while !self.walk.has_ended() {
+            match archive.read(buffer) {
+                Ok(0) => break,
+                Ok(count) if self.place.spend(0, count as u64) => {}
+                Ok(_) => return false,
+                // Who read the part that somebody seeks has told of it, or else nobody needs it.
+                Err(_) => break,
+            }
+        }
+        true
     }
 
     /// Goes through a stream that begins with `head`, which has been counted already. `decided`:
@@ -260,7 +282,7 @@ impl<'w, 'a> Container<'w, 'a> {
         if self.walk.seeker.seeks(&name) {
             self.walk.take(&name, spool.content());
         }
-        if by_position && (decided || self.walk.opens(&name)) {
+        if by_position && (decided || self.walk.opens(&name, &self.place)) {
             self.unpack(spool.content());
         }
     }

@@ -15,13 +15,13 @@ mod queue;
 mod spool;
 mod tee;
 
+use super::libarchive::use_utf8;
 use super::{Content, Options, Seeker, Source, Walked};
 use crate::blob::{PfileName, digest_batch};
 use batch::Batch;
 use container::Container;
-use place::{Place, State};
+use place::{Place, State, Unpacked};
 use queue::{Nested, Queue, Task};
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -43,7 +43,7 @@ pub fn walk(
         seeker,
         options,
         queue: Queue::new(options.threads),
-        opened: Mutex::default(),
+        unpacked: Arc::default(),
         ended: AtomicBool::new(false),
         pumps: AtomicUsize::new(0),
     };
@@ -81,8 +81,8 @@ struct Walk<'a> {
     seeker: &'a dyn Seeker,
     options: Options<'a>,
     queue: Queue,
-    /// The containers that were opened: the same content gives the same again.
-    opened: Mutex<HashSet<PfileName>>,
+    /// The containers that were gone through: the same content gives the same again.
+    unpacked: Arc<Unpacked>,
     ended: AtomicBool,
     /// How many threads decompress beside the others.
     pumps: AtomicUsize,
@@ -90,6 +90,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn work(&self, sources: &Sources<'_>, states: &Mutex<Vec<Arc<State>>>) {
+        use_utf8();
         while let Some(task) = self.queue.next() {
             // Who panics must not leave the others waiting.
             let _done = Done(self);
@@ -109,7 +110,8 @@ impl<'a> Walk<'a> {
                             all.push(state.clone());
                             drop(all);
                             let content = Content::File(&source.file);
-                            self.container(&Place::source(state)).unpack(content);
+                            let place = Place::source(state, self.unpacked.clone());
+                            self.container(&place).unpack(content);
                         }
                     }
                 }
@@ -142,12 +144,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether a container, known by its name, is to be opened now.
-    fn opens(&self, name: &PfileName) -> bool {
-        if !self.seeker.opens(name) {
-            return false;
-        }
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.insert(*name)
+    fn opens(&self, name: &PfileName, place: &Place) -> bool {
+        self.seeker.opens(name) && place.opens(name)
     }
 
     /// Has a batch hashed, by somebody else if there is room for it.
@@ -168,7 +166,7 @@ impl<'a> Walk<'a> {
                 self.take(name, Content::Memory(member.data));
             }
             if let Some(place) = member.container
-                && self.opens(name)
+                && self.opens(name, &place)
             {
                 let data = member.data.to_vec();
                 if let Some(nested) = self.queue.nested(Nested { place, data }) {

@@ -3,6 +3,7 @@
 
 //! Reads a stream by a thread of its own, a little ahead of who uses it.
 
+use crate::unpack::libarchive::use_utf8;
 use crossbeam_channel::{Receiver, Sender};
 use std::io::{self, Read};
 
@@ -16,6 +17,7 @@ pub type Piece = io::Result<Vec<u8>>;
 
 /// Reads to the end, or until nobody wants more.
 pub fn pump(mut stream: impl Read, to: &Sender<Piece>) {
+    use_utf8();
     loop {
         let mut piece = Vec::with_capacity(PIECE);
         let read = stream.by_ref().take(PIECE as u64).read_to_end(&mut piece);
