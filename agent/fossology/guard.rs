@@ -164,7 +164,9 @@ mod tests {
                  INSERT INTO job (job_pk, job_user_fk, job_queued, job_priority, job_name,
                                   job_upload_fk)
                  VALUES (1, 3, now(), 0, 'scan a', 1), (2, 3, now(), 0, 'scan b', 2);
-                 {rows}"
+                 {rows};
+                 SELECT setval(pg_get_serial_sequence('job', 'job_pk'), 100),
+                        setval(pg_get_serial_sequence('jobqueue', 'jq_pk'), 100)"
             ))
             .unwrap();
         client

@@ -3,9 +3,10 @@
 
 //! The agent: how FOSSology's scheduler starts this program and talks with it, line by line, on
 //! standard input and output. Version, empty line, `OK`; then a line of data is a job and `END`
-//! is answered by `OK`; `CLOSE` or the input's end lets us go, with `BYE` and a code.
+//! is answered by `OK`, which means that the job is completed; `CLOSE` or the input's end lets us
+//! go, with `BYE` and a code. A job that failed is answered by `BYE` and its code instead.
 //!
-//! We never leave before the scheduler says so: it may crash when an agent does. At its own start
+//! After an `OK` we never leave before the scheduler says so: it may crash when an agent does. At its own start
 //! it sends nothing but `CLOSE`, to which nothing is done: no database, no vault, no row.
 //! What is killed in the middle is told in [`job`].
 
@@ -159,7 +160,13 @@ fn converse(
                     before
                 });
             }
-            Said::End => wire.ready(),
+            Said::End => match exit {
+                // With the answer `OK` the scheduler calls the job completed, and no `BYE`
+                // changes that. So a job that failed is told by `BYE` instead, and we leave: it
+                // sends nothing more.
+                Some(failed) if failed != Exit::Done => return failed,
+                _ => wire.ready(),
+            },
             Said::Close => break,
         }
     }

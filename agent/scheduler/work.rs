@@ -240,9 +240,10 @@ fn recover(
         }
     }
     Ok(Done {
-        outcome: outcome(report.is_incomplete()),
+        // A scan that waits for this must not fail for ever because of what nobody can make again.
+        outcome: outcome(report.is_unfinished()),
         counts: serde_json::json!({
-            "needed": report.needed, "missing": report.missing, "linked": report.linked,
+            "not_reproducible": report.not_reproducible, "needed": report.needed, "missing": report.missing, "linked": report.linked,
             "unpacked": report.unpacked, "from_vault": report.from_vault, "lost": report.lost,
         }),
         summary,

@@ -48,6 +48,9 @@ pub struct Job<'a> {
 /// How an agent ended.
 #[derive(Debug, Default)]
 pub struct Ended {
+    /// Whether its second `OK` came: from then on the scheduler calls the job completed, whatever
+    /// comes later.
+    pub completed: bool,
     /// What `BYE` said; none when it left without a word.
     pub code: Option<i32>,
     /// How the process ended, as a shell says it.
@@ -65,6 +68,10 @@ impl Ended {
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!((self.code, self.exit), (Some(code), code), "{self:#?}");
+        assert!(
+            code == 0 || !self.completed,
+            "the scheduler calls this failed job completed: {self:#?}"
+        );
         self
     }
 
@@ -293,7 +300,11 @@ impl Agent {
         if self.ready == 0 {
             self.give_job();
         }
-        while self.ready < 2 && self.take_line() {}
+        while self.ready < 2 && self.ended.code.is_none() && self.take_line() {}
+        if self.ended.code.is_some() {
+            // It says so instead of being ready again; nobody tells it to go.
+            return self.wait();
+        }
         self.close()
     }
 
@@ -342,6 +353,7 @@ impl Agent {
             _ if line.starts_with("OK") => {
                 assert_eq!(line, "OK");
                 self.ready += 1;
+                ended.completed = self.ready > 1;
             }
             Some(("HEART:", rest)) => {
                 // What does not look like this crashes the real one.
@@ -511,7 +523,7 @@ fn take_next(sysconfdir: &Path, client: &mut Client) -> Option<(Agent, Entry)> {
 }
 
 fn finish(client: &mut Client, entry: i32, ended: &Ended) {
-    let good = ended.code == Some(0);
+    let good = ended.completed;
     let items = ended.beats.last().map_or(0, |(items, _)| *items);
     client
         .execute(

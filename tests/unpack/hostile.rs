@@ -139,7 +139,7 @@ fn sparse_tar() -> Vec<u8> {
     put(148, b"        ");
     put(156, b"S");
     put(257, b"ustar  \0");
-    put(386, b"00000000000\000000001000\0");
+    put(386, b"00000000000\x0000000001000\0");
     put(410, &huge);
     put(422, b"00000000000\0");
     put(483, &huge);
@@ -315,7 +315,10 @@ fn what_came_before_the_cut_is_found_in_every_format() {
         ("x.tar.gz", "tar -czf x.tar.gz tree"),
         ("x.tar.bz2", "tar -cf - tree | bzip2 -1 > x.tar.bz2"),
         ("x.tar.xz", "tar -cJf x.tar.xz tree"),
-        ("x.tar.lzma", "tar --lzma -cf x.tar.lzma tree"),
+        (
+            "x.tar.lzma",
+            "tar -cf - tree | xz --format=lzma > x.tar.lzma",
+        ),
         ("x.tar.lz", "tar --lzip -cf x.tar.lz tree"),
         ("x.tar.zst", "tar --zstd -cf x.tar.zst tree"),
         ("x.tar.lz4", "tar -cf - tree | lz4 -qcB4 > x.tar.lz4"),

@@ -9,6 +9,7 @@
 mod archives;
 mod hostile;
 mod large;
+mod memory;
 mod properties;
 mod streams;
 mod support;

@@ -11,7 +11,7 @@ const COMPRESSORS: [&str; 9] = [
     "gzip -c",
     "bzip2 -c",
     "xz -c",
-    "lzma -c",
+    "xz --format=lzma -c",
     "lzip -c",
     "zstd -qc",
     "lz4 -qc",

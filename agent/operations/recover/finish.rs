@@ -40,7 +40,7 @@ impl Recovery<'_> {
             let needed = catalogue::still_needed(&mut self.client, &some)?;
             let needed: BTreeSet<u32> = needed.into_iter().collect();
             let uses = catalogue::uses(&mut self.client, &some)?;
-            self.record(&uses, &arriving)?;
+            let recorded = self.record(&uses, &arriving)?;
             for (pfile, name) in some
                 .iter()
                 .filter(|pfile| lost.contains(**pfile))
@@ -51,6 +51,9 @@ impl Recovery<'_> {
                     continue;
                 }
                 still_lost.insert(*pfile);
+                if self.known.contains(*pfile) || recorded.contains(pfile) {
+                    self.report.not_reproducible.add(name.size());
+                }
                 // They come in the order of keys.
                 let from = uses.partition_point(|one| one.pfile < *pfile);
                 let to = uses.partition_point(|one| one.pfile <= *pfile);
@@ -86,8 +89,9 @@ impl Recovery<'_> {
             .collect())
     }
 
-    /// Writes down what was sought in every upload that needs it, in every way, and did not come.
-    fn record(&mut self, uses: &[Use], arriving: &BTreeSet<i32>) -> Result<()> {
+    /// Writes down what was sought in every upload that needs it, in every way, and did not come;
+    /// gives it back.
+    fn record(&mut self, uses: &[Use], arriving: &BTreeSet<i32>) -> Result<Vec<u32>> {
         let tried = |one: &Use| {
             let outcome = self.outcomes.get(&one.upload);
             let whole = outcome.is_some_and(|outcome| outcome.obstacle.is_none());
@@ -104,7 +108,7 @@ impl Recovery<'_> {
             let recorded = own::enter_not_reproducible(&mut self.client, &in_vain, why)?;
             self.report.recorded += recorded;
         }
-        Ok(())
+        Ok(in_vain)
     }
 
     /// Names a blob that did not come back for an upload, if there is room.

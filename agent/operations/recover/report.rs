@@ -136,6 +136,8 @@ pub struct Report {
     pub from_vault: Amount,
     /// What did not come back.
     pub lost: Amount,
+    /// The part of it that is known not to come out of any archive, so that nobody need wait.
+    pub not_reproducible: Amount,
     /// What was deleted meanwhile.
     pub deleted: u64,
     /// Rows whose hashes or size are none.
@@ -160,5 +162,10 @@ impl Report {
     /// Whether something did not come back.
     pub fn is_incomplete(&self) -> bool {
         self.lost.blobs > 0
+    }
+
+    /// Whether something did not come back that might, another time.
+    pub fn is_unfinished(&self) -> bool {
+        self.lost.blobs > self.not_reproducible.blobs
     }
 }

@@ -314,6 +314,7 @@ impl Report {
             unpacked: none,
             from_vault: none,
             lost: none,
+            not_reproducible: none,
             deleted: 0,
             broken: 0,
             recorded: 0,

@@ -8,9 +8,12 @@
 mod ffi;
 mod input;
 mod locale;
+mod memory;
+mod seven_zip;
 
 pub use input::{FileInput, Input, MemoryInput, StreamInput};
 pub use locale::use_utf8;
+pub use memory::{ReadAt, refusal};
 
 use super::kinds::{Compression, Format};
 use std::ffi::CStr;

@@ -12,7 +12,7 @@ use super::{SMALL, STACK, Walk};
 use crate::blob::digest;
 use crate::unpack::kinds::{Compression, Format, HEAD, Kind, is_guess, kind_of};
 use crate::unpack::libarchive::{
-    Archive, Failure, FileInput, Input, Member, MemoryInput, StreamInput,
+    Archive, Failure, FileInput, Input, Member, MemoryInput, ReadAt, StreamInput, refusal,
 };
 use crate::unpack::{Content, ProblemKind};
 use std::io::{self, Read};
@@ -30,22 +30,25 @@ pub struct Container<'w, 'a> {
 }
 
 /// What is known of a container before it is opened.
-#[derive(Clone, Copy)]
 struct Opening {
     kind: Kind,
     /// Whether it is no damage when it turns out to be none.
     guess: bool,
     /// Its size in bytes, or what is known of it.
     size: u64,
+    /// Why it is not to be opened, if so.
+    refusal: io::Result<Option<String>>,
 }
 
 impl Opening {
-    fn of(head: &[u8], size: u64) -> Option<Self> {
+    /// Of what begins like this, and can be read by position or not.
+    fn of(head: &[u8], size: u64, read: Option<ReadAt<'_>>) -> Option<Self> {
         let kind = kind_of(&head[..head.len().min(HEAD)])?;
         Some(Self {
             kind,
             guess: is_guess(kind, head),
             size,
+            refusal: refusal(kind, head, read),
         })
     }
 }
@@ -59,14 +62,18 @@ impl<'w, 'a> Container<'w, 'a> {
     /// Unpacks it, if it is a container at all.
     pub fn unpack(&self, content: Content<'_>) {
         let opened = match content {
-            Content::Memory(data) => Ok((
-                Opening::of(data, data.len() as u64),
-                Box::new(MemoryInput::new(data)) as Box<dyn Input>,
-            )),
-            Content::File(file) => head_of(file).and_then(|head| {
+            Content::Memory(data) => {
+                let read = |at: u64, count: usize| Ok(part(data, at, count).to_vec());
+                Ok((
+                    Opening::of(data, data.len() as u64, Some(&read)),
+                    Box::new(MemoryInput::new(data)) as Box<dyn Input>,
+                ))
+            }
+            Content::File(file) => read_at(file, 0, HEAD).and_then(|head| {
                 let size = file.metadata()?.len();
                 let input = Box::new(FileInput::new(file)?) as Box<dyn Input>;
-                Ok((Opening::of(&head, size), input))
+                let read = |at: u64, count: usize| read_at(file, at, count);
+                Ok((Opening::of(&head, size, Some(&read)), input))
             }),
         };
         match opened {
@@ -77,6 +84,11 @@ impl<'w, 'a> Container<'w, 'a> {
     }
 
     fn open(&self, opening: Opening, input: Box<dyn Input + '_>) {
+        match &opening.refusal {
+            Ok(None) => {}
+            Ok(Some(refusal)) => return self.place.problem(ProblemKind::Limit, refusal.clone()),
+            Err(error) => return self.place.problem(ProblemKind::Io, error.to_string()),
+        }
         let Some(place) = self.place.deeper() else {
             return;
         };
@@ -254,7 +266,7 @@ impl<'w, 'a> Container<'w, 'a> {
     /// it is to be opened if it is a container; else that depends on its name, if that is known
     /// in time.
     fn large(&self, head: &[u8], rest: &mut (dyn Read + Send), size: Option<u64>, decided: bool) {
-        let opening = Opening::of(head, size.unwrap_or(u64::MAX));
+        let opening = Opening::of(head, size.unwrap_or(u64::MAX), None);
         let largest = self.walk.seeker.largest();
         let keep = match size {
             Some(size) => self.walk.seeker.seeks_size(size),
@@ -322,17 +334,25 @@ impl<'w, 'a> Container<'w, 'a> {
     }
 }
 
-fn head_of(file: &std::fs::File) -> io::Result<Vec<u8>> {
-    let mut head = vec![0; HEAD];
+fn part(data: &[u8], at: u64, count: usize) -> &[u8] {
+    let at = usize::try_from(at).unwrap_or(usize::MAX).min(data.len());
+    &data[at..][..count.min(data.len() - at)]
+}
+
+/// Reads at most so many bytes from there on.
+fn read_at(file: &std::fs::File, at: u64, count: usize) -> io::Result<Vec<u8>> {
+    let left = file.metadata()?.len().saturating_sub(at);
+    let count = count.min(usize::try_from(left).unwrap_or(usize::MAX));
+    let mut data = vec![0; count];
     let mut filled = 0;
-    while filled < HEAD {
-        match file.read_at(&mut head[filled..], filled as u64) {
+    while filled < count {
+        match file.read_at(&mut data[filled..], at + filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    head.truncate(filled);
-    Ok(head)
+    data.truncate(filled);
+    Ok(data)
 }
