@@ -122,22 +122,20 @@ impl Named {
             )));
         }
         let data = data.trim();
-        match (arguments.request, data.is_empty()) {
-            (None, true) if arguments.part.is_some() => {
-                Ok(Self::Part(arguments.part.unwrap_or_default()))
-            }
-            (Some(request), true) => Ok(Self::Request(request)),
-            (None, false) => match data.parse() {
+        match (arguments.request, arguments.part, data.is_empty()) {
+            (Some(request), None, true) => Ok(Self::Request(request)),
+            (None, Some(part), true) => Ok(Self::Part(part)),
+            (None, None, false) => match data.parse() {
                 Ok(upload) if upload > 0 => Ok(Self::Upload(upload)),
                 _ => Err(Error::Usage(
                     "the job's data (jq_args) are no upload's number".into(),
                 )),
             },
-            (Some(_), false) => Err(Error::Usage(
-                "the job names a request and has data (jq_args) too; expected one of them".into(),
+            (None, None, true) => Err(Error::Usage(
+                "the job does not say what is to be done; expected --request=N or --part=N in jq_cmd_args, as 'fo_backup queue' makes it, or an upload's number in jq_args".into(),
             )),
-            (None, true) => Err(Error::Usage(
-                "the job does not say what is to be done; expected --request=N in jq_cmd_args, as 'fo_backup queue' makes it, or an upload's number in jq_args".into(),
+            _ => Err(Error::Usage(
+                "the job names a request, a part, or data (jq_args) at once; expected one of them".into(),
             )),
         }
     }
@@ -203,6 +201,18 @@ mod tests {
         };
         assert_eq!(read(Some(7), "").unwrap(), Named::Request(7));
         assert_eq!(read(None, "12\n").unwrap(), Named::Upload(12));
+        let part = |request, data: &str| {
+            let part = Some(3);
+            let arguments = Arguments {
+                request,
+                part,
+                ..Arguments::default()
+            };
+            Named::read(&arguments, data)
+        };
+        assert_eq!(part(None, "").unwrap(), Named::Part(3));
+        part(Some(7), "").unwrap_err();
+        part(None, "12").unwrap_err();
         for (request, data) in [(None, ""), (Some(7), "12"), (None, "12 - x"), (None, "-1")] {
             let error = read(request, data).unwrap_err();
             assert!(

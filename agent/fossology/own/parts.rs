@@ -417,3 +417,6 @@ pub fn fail_dead(client: &mut Client) -> DatabaseResult<u64> {
         )
         .map_err(DatabaseError::sql("looking for dead parts"))
 }
+
+#[cfg(test)]
+mod tests;
