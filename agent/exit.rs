@@ -38,7 +38,11 @@ impl Exit {
             Error::Vault(vault::Error::NotAVault { .. }) => Self::NoVault,
             Error::Vault(vault::Error::Locked { .. })
             | Error::Database(fossology::database::Error::Locked(_))
-            | Error::Request(fossology::own::requests::Error::Running { .. }) => Self::Locked,
+            | Error::Request(fossology::own::requests::Error::Running { .. })
+            | Error::Part(
+                fossology::own::parts::Error::Running { .. }
+                | fossology::own::parts::Error::Busy { .. },
+            ) => Self::Locked,
             Error::Vault(
                 vault::Error::Scheme { .. }
                 | vault::Error::NoSnapshot { .. }

@@ -132,6 +132,30 @@ fn rows_that_commit_late_with_a_low_key_are_not_missed() {
 }
 
 #[test]
+fn two_rows_of_one_blob_share_its_fate() {
+    let world = World::with_vault();
+    let mut client = world.sample().connect().unwrap();
+    let blobs = world.sample().needed_blobs();
+    let blob = blobs.iter().find(|blob| blob.paths.len() == 1).unwrap();
+    let uploads = "INSERT INTO upload (upload_filename, upload_mode, pfile_fk)
+                   SELECT 'twin', 104, max(pfile_pk) FROM pfile";
+    let twin = client.execute(
+        "INSERT INTO pfile (pfile_pk, pfile_sha1, pfile_md5, pfile_size)
+         SELECT (SELECT max(pfile_pk) + 1 FROM pfile), pfile_sha1, pfile_md5, pfile_size
+           FROM pfile WHERE pfile_sha1 = $1",
+        &[&blob.name.sha1_column()],
+    );
+    assert_eq!(twin.unwrap(), 1);
+    client.execute(uploads, &[]).unwrap();
+    fs::remove_file(&blob.paths[0]).unwrap();
+    let lost = world.call(&["--json", "backup"]).expect(3).json();
+    assert_eq!(lost["counts"]["missing"], 2, "{lost}");
+    for absent in lost["absent"].as_array().unwrap() {
+        assert_eq!(absent["name"], blob.name.to_string());
+    }
+}
+
+#[test]
 fn keys_that_are_given_out_anew_do_not_deceive() {
     let mut world = World::with_vault();
     world.backup("full");

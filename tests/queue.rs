@@ -8,13 +8,16 @@
 
 mod support;
 
+use fossology_backup::demo::sample::Options;
 use std::fs;
 use support::scheduler::{Job, Queue, held_job};
 use support::world::World;
 
 /// An instance that knows the agent, and its vault.
 fn world() -> World {
-    let world = World::with_vault();
+    // A backup of several hosts is more than one entry: tests/hosts.rs.
+    let world = World::with(Options::one_host());
+    world.call(&["init"]).expect(0);
     world.enable_agent();
     world
 }

@@ -6,7 +6,9 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
-use crate::operations::{Result, backup, request};
+use crate::blob::{HostName, HostNameError};
+use crate::operations::backup::stages;
+use crate::operations::{Error, Result, backup, request};
 use crate::vault::{Absent, Counts, Mode, Snapshot, SnapshotId};
 use std::time::Instant;
 
@@ -20,6 +22,15 @@ pub struct Args {
     /// Take the job logs too
     #[arg(long)]
     logs: bool,
+
+    /// Only pack what lies on this host of [REPOSITORY] and the vault lacks, and make no snapshot:
+    /// the next backup, here or elsewhere, finds it in the vault
+    #[arg(long, value_name = "NAME", value_parser = host)]
+    repo_host: Vec<HostName>,
+}
+
+fn host(text: &str) -> Result<HostName, HostNameError> {
+    HostName::new(text)
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -37,12 +48,18 @@ impl From<ModeArg> for Mode {
     }
 }
 
-impl From<Args> for request::Backup {
-    fn from(args: Args) -> Self {
-        Self {
-            mode: args.mode.into(),
-            logs: args.logs,
+impl Args {
+    /// As a request of the scheduler's agent.
+    pub fn for_queue(self) -> Result<request::Backup> {
+        if !self.repo_host.is_empty() {
+            return Err(Error::Usage(
+                "--repo-host is for a backup by hand; one by the scheduler is divided among the hosts by itself".into(),
+            ));
         }
+        Ok(request::Backup {
+            mode: self.mode.into(),
+            logs: self.logs,
+        })
     }
 }
 
@@ -55,6 +72,19 @@ struct Report<'a> {
     counts: &'a Counts,
     absent: &'a [Absent],
     left_out: &'a [String],
+}
+
+/// What is said of blobs that were packed for a later backup.
+#[derive(serde::Serialize)]
+struct Ahead<'a> {
+    /// There is none.
+    snapshot: Option<&'a SnapshotId>,
+    repo_hosts: &'a [HostName],
+    seconds: f64,
+    new: u64,
+    new_bytes: u64,
+    stored_bytes: u64,
+    lacking: u64,
 }
 
 /// How many absent blobs are named in the text.
@@ -73,6 +103,27 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         postgres_bin: settings.postgres_bin.clone(),
     };
     let began = Instant::now();
+    if !args.repo_host.is_empty() {
+        let hosts = &args.repo_host;
+        let part = stages::pack_ahead(&instance, &vault, &options, hosts, session.context())?;
+        let report = Ahead {
+            snapshot: None,
+            repo_hosts: hosts,
+            seconds: began.elapsed().as_secs_f64(),
+            new: part.blobs,
+            new_bytes: part.bytes,
+            stored_bytes: part.stored(),
+            lacking: part.lacking(),
+        };
+        session
+            .output
+            .result("backup", &report, || ahead_text(&report));
+        return Ok(if report.lacking > 0 {
+            Exit::Incomplete
+        } else {
+            Exit::Done
+        });
+    }
     let snapshot = backup::run(&instance, &vault, &options, session.context())?;
     let spent = began.elapsed().as_secs_f64();
     let report = Report {
@@ -92,6 +143,25 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     } else {
         Exit::Done
     })
+}
+
+fn ahead_text(report: &Ahead<'_>) -> String {
+    let hosts: Vec<&str> = report.repo_hosts.iter().map(HostName::as_str).collect();
+    let mut text = format!(
+        "packed from {} in {}: {} blobs, {}; added to the vault: {}\nNo snapshot was made: the next backup finds these blobs in the vault\n",
+        hosts.join(", "),
+        seconds(report.seconds),
+        number(report.new),
+        bytes(report.new_bytes),
+        bytes(report.stored_bytes),
+    );
+    if report.lacking > 0 {
+        text += &format!(
+            "INCOMPLETE: {} blobs are missing or unreadable; 'fo_backup check' lists them by upload\n",
+            number(report.lacking)
+        );
+    }
+    text
 }
 
 fn text(snapshot: &Snapshot, spent: f64) -> String {

@@ -53,7 +53,7 @@ struct Answer<'a> {
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let instance = session.instance()?;
     let work = match args.verb {
-        QueueVerb::Backup(args) => Work::Backup(args.into()),
+        QueueVerb::Backup(args) => Work::Backup(args.for_queue()?),
         QueueVerb::Check(args) => Work::Check(args.into()),
         QueueVerb::Verify(args) => Work::Verify(args.into()),
         QueueVerb::Recover(args) => Work::Recover(args.into()),

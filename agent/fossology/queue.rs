@@ -113,7 +113,7 @@ pub fn user_name(client: &mut impl GenericClient, key: i32) -> DatabaseResult<St
     ))
 }
 
-/// Queues a job of the whole system with one step.
+/// Queues a job of the whole system with one step; others may follow by [`add_step`].
 ///
 /// # Errors
 /// When a statement fails.
@@ -132,6 +132,21 @@ pub fn add_job(
         )
         .map_err(&failed)?
         .get(0);
+    let entry = add_step(transaction, job, step, &[])?;
+    Ok(Queued { job, entry })
+}
+
+/// Adds a step to a job, which waits until others (`jq_pk`) have ended well; gives its `jq_pk`.
+///
+/// # Errors
+/// When a statement fails.
+pub fn add_step(
+    transaction: &mut Transaction<'_>,
+    job: i32,
+    step: NewStep<'_>,
+    after: &[i32],
+) -> DatabaseResult<i32> {
+    let failed = DatabaseError::sql("queueing a step of the job");
     let entry = transaction
         .query_one(
             "INSERT INTO jobqueue (jq_job_fk, jq_type, jq_end_bits, jq_host, jq_cmd_args)
@@ -140,7 +155,13 @@ pub fn add_job(
         )
         .map_err(&failed)?
         .get(0);
-    Ok(Queued { job, entry })
+    transaction
+        .execute(
+            "INSERT INTO jobdepends (jdep_jq_fk, jdep_jq_depends_fk) SELECT $1, unnest($2::int[])",
+            &[&entry, &after],
+        )
+        .map_err(&failed)?;
+    Ok(entry)
 }
 
 /// How a step stands; none when somebody has removed it.

@@ -19,6 +19,50 @@ pub enum Error {
     /// What somebody asked for through FOSSology's scheduler.
     #[error(transparent)]
     Request(#[from] fossology::own::requests::Error),
+    /// A part of a backup that several hosts make.
+    #[error(transparent)]
+    Part(#[from] fossology::own::parts::Error),
+    /// The storage of a repository host cannot be seen here.
+    #[error(
+        "the storage of repository host '{host}' is not there ({} is no folder); mount it, or, if the host is new and holds nothing yet, make the folder",
+        path.display()
+    )]
+    NoStorage {
+        /// The host.
+        host: String,
+        /// The folder that is missing.
+        path: PathBuf,
+    },
+    /// This host and the one that made the plan disagree.
+    #[error("{what}; all hosts need the same, so make them equal and ask anew")]
+    HostDiffers {
+        /// What differs.
+        what: String,
+    },
+    /// A repository host was left out.
+    #[error(
+        "nobody has packed repository host '{host}' (was [REPOSITORY] changed meanwhile?); ask anew with 'fo_backup queue'"
+    )]
+    HostNotPacked {
+        /// The host.
+        host: String,
+    },
+    /// A pack has gone since it was seen.
+    #[error(
+        "pack {pack} is not in the vault any more, so there is no snapshot (did somebody clean the vault up?); run the backup again"
+    )]
+    PackGone {
+        /// The pack.
+        pack: vault::PackId,
+    },
+    /// Blobs are not where they have to be.
+    #[error(
+        "{count} blobs are not in the packs that should hold them, so there is no snapshot; 'fo_backup verify' looks at the vault, and the next backup packs them again"
+    )]
+    NotInVault {
+        /// How many.
+        count: u64,
+    },
     /// FOSSology's queue.
     #[error(transparent)]
     Queue(#[from] fossology::queue::Error),

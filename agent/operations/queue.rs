@@ -4,15 +4,22 @@
 //! Asking FOSSology's scheduler for an operation: the request with what is to be done, the job
 //! that carries its number, and the word to the scheduler that there is something in its queue.
 //! Request and job are one transaction: killed in the middle, nobody has asked for anything.
+//!
+//! A backup of an instance whose storage lies on several agent hosts becomes several entries: one
+//! that lists, one a host that packs after it, side by side, and one that commits after all.
 
+use super::backup::{Division, divide};
 use super::request::Work;
 use super::{Context, Error, Instance, Result, guard};
 use crate::fossology::database::Error as DatabaseError;
 use crate::fossology::module::AGENT;
+use crate::fossology::own::parts::{self, Role};
 use crate::fossology::own::{self, requests};
-use crate::fossology::queue::{self, NewStep};
+use crate::fossology::queue::{self, NewStep, User};
 use crate::fossology::scheduler::{self, Message};
+use postgres::Transaction;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How often it is looked how far a job is.
@@ -34,8 +41,10 @@ pub struct Queued {
     pub request: i32,
     /// `job_pk`, as FOSSology's pages name it.
     pub job: i32,
-    /// `jq_pk`.
+    /// `jq_pk`, of the last one when there are several.
     pub entry: i32,
+    /// `jq_pk` of all, in their order.
+    pub entries: Vec<i32>,
     /// Why the scheduler could not be told; it looks by itself every two minutes, if it runs.
     pub not_told: Option<String>,
 }
@@ -82,20 +91,29 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
         &work.parameters(),
         &user.name,
     )?;
-    let step = NewStep {
-        agent: AGENT,
-        host: options.host.as_deref(),
-        arguments: &format!("--request={request}"),
-    };
     let name = format!("fo_backup {}", work.verb());
-    let queued = queue::add_job(&mut transaction, &name, &user, step)?;
-    requests::given_to_job(&mut transaction, request, queued.job)?;
+    let division = match (work, &options.host) {
+        // Whoever names a host wants it done there.
+        (Work::Backup(_), None) => divide(config),
+        _ => None,
+    };
+    let (job, entries) = match division {
+        Some(division) => add_parts(&mut transaction, &name, &user, request, &division)?,
+        None => {
+            let arguments = format!("--request={request}");
+            let step = step(options.host.as_deref(), &arguments);
+            let queued = queue::add_job(&mut transaction, &name, &user, step)?;
+            (queued.job, vec![queued.entry])
+        }
+    };
+    requests::given_to_job(&mut transaction, request, job)?;
     transaction.commit().map_err(&failed)?;
     let told = scheduler::tell(config, Message::Queue);
     Ok(Queued {
         request,
-        job: queued.job,
-        entry: queued.entry,
+        job,
+        entry: entries.last().copied().unwrap_or_default(),
+        entries,
         not_told: told.err().map(|error| {
             format!(
                 "the scheduler does not answer at port {} of {} ({error})",
@@ -103,6 +121,43 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
             )
         }),
     })
+}
+
+fn step<'a>(host: Option<&'a str>, arguments: &'a str) -> NewStep<'a> {
+    NewStep {
+        agent: AGENT,
+        host,
+        arguments,
+    }
+}
+
+/// Queues the parts of a backup.
+fn add_parts(
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    user: &User,
+    request: i32,
+    division: &Division,
+) -> Result<(i32, Vec<i32>)> {
+    let home = division.home.as_deref();
+    let enter = |transaction: &mut Transaction<'_>, role, host, of: &Value| {
+        let part = parts::enter(transaction, request, role, host, of)?;
+        Ok::<_, DatabaseError>(format!("--part={part}"))
+    };
+    let arguments = enter(transaction, Role::List, home, &json!([]))?;
+    let list = queue::add_job(transaction, name, user, step(home, &arguments))?;
+    let mut entries = vec![list.entry];
+    for (host, of) in &division.parts {
+        let host = host.as_deref();
+        let arguments = enter(transaction, Role::Pack, host, &json!(of))?;
+        let step = step(host, &arguments);
+        entries.push(queue::add_step(transaction, list.job, step, &[list.entry])?);
+    }
+    let arguments = enter(transaction, Role::Commit, home, &json!([]))?;
+    // A step that fails takes those with it that wait for it, and only those.
+    let commit = queue::add_step(transaction, list.job, step(home, &arguments), &entries)?;
+    entries.push(commit);
+    Ok((list.job, entries))
 }
 
 /// Follows a job to its end. Whoever stops following does not stop the job.
@@ -118,34 +173,45 @@ pub fn follow(
     let mut client = instance.connect("queue")?;
     let mut seen = None;
     context.progress.begin("waiting for the scheduler", 0, 0);
-    let step = loop {
+    let steps = loop {
         context.stop.check()?;
-        let Some(step) = queue::standing(&mut client, queued.entry)? else {
-            return Err(Error::Usage(format!(
-                "job {} was removed from the queue by somebody",
-                queued.job
-            )));
-        };
-        if step.started && seen.is_none() {
-            context.progress.end();
-            context.progress.begin(verb, 0, 0);
+        let mut steps = Vec::with_capacity(queued.entries.len());
+        for entry in &queued.entries {
+            let Some(step) = queue::standing(&mut client, *entry)? else {
+                return Err(Error::Usage(format!(
+                    "job {} was removed from the queue by somebody",
+                    queued.job
+                )));
+            };
+            steps.push(step);
         }
-        if step.started {
-            let before = seen.replace(step.items).unwrap_or(0);
-            context
-                .progress
-                .advance(step.items.saturating_sub(before), 0);
+        if steps.iter().any(|step| step.started) {
+            if seen.is_none() {
+                context.progress.end();
+                context.progress.begin(verb, 0, 0);
+            }
+            let items = steps.iter().map(|step| step.items).sum();
+            let before = seen.replace(items).unwrap_or(0);
+            context.progress.advance(items.saturating_sub(before), 0);
         }
-        if step.ended {
-            break step;
+        // Not every release of FOSSology ends what waits for a step that failed.
+        let failed = steps.iter().any(|step| step.failed);
+        if steps
+            .iter()
+            .all(|step| step.ended || failed && !step.started)
+        {
+            break steps;
         }
         std::thread::sleep(LOOK);
     };
+    // The first that failed is the reason for the others.
+    let failed = steps.iter().find(|step| step.failed);
+    let text = failed.or(steps.last()).map(|step| step.text.clone());
     context.progress.end();
     let request = requests::standing(&mut client, queued.request)?;
     // What was killed by the scheduler could not say so itself.
     let (state, message) = match request {
-        Some(request) if !step.failed || request.state == "incomplete" => {
+        Some(request) if failed.is_none() || request.state == "incomplete" => {
             (request.state, request.message)
         }
         Some(request) if request.state == "failed" => (request.state, request.message),
@@ -153,6 +219,7 @@ pub fn follow(
     };
     Ok(Ended {
         state,
-        message: message.unwrap_or_else(|| format!("the scheduler says: {}", step.text)),
+        message: message
+            .unwrap_or_else(|| format!("the scheduler says: {}", text.unwrap_or_default())),
     })
 }

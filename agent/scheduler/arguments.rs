@@ -21,6 +21,8 @@ pub struct Arguments {
     pub user: i32,
     /// Which request is to be carried out.
     pub request: Option<i32>,
+    /// Which part of one.
+    pub part: Option<i32>,
     /// Words that nobody knows.
     pub unknown: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Arguments {
             "--userID" => self.user = number,
             "--groupID" => {}
             "--request" => self.request = Some(number),
+            "--part" => self.part = Some(number),
             _ => return false,
         }
         true
@@ -84,6 +87,7 @@ mod tests {
             job: 57,
             user: 3,
             request: Some(7),
+            part: None,
             unknown: vec![],
         };
         assert_eq!(local, expected);

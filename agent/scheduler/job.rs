@@ -7,10 +7,12 @@
 
 use super::arguments::Arguments;
 use super::heart::Pulse;
+use super::part;
 use super::work::{self, Done};
 use crate::exit::Exit;
 use crate::fossology::config::Config;
 use crate::fossology::module::{self, Version};
+use crate::fossology::own::parts;
 use crate::fossology::own::requests::{self, Request};
 use crate::fossology::own::{self, Asked, Outcome};
 use crate::fossology::queue;
@@ -73,8 +75,14 @@ fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, 
         let mut client = instance.connect(module::AGENT)?;
         own::ensure_schema(&mut client)?;
         module::register(&mut client, &version(arguments))?;
+        parts::fail_dead(&mut client)?;
         let id = match asked {
             Named::Request(id) => id,
+            Named::Part(id) => {
+                let part = parts::take(&mut client, id, arguments.job, &host_name())?;
+                verb = format!("{}, {}", part.verb, part.name());
+                return part::carry_out(&part, arguments.job, instance, client, context);
+            }
             Named::Upload(upload) => enter(&mut client, arguments, upload)?,
         };
         let request = match requests::take(&mut client, id, arguments.job, &host_name()) {
@@ -123,6 +131,7 @@ fn as_it_ended(state: &str, message: Option<String>) -> Done {
 #[derive(Debug, PartialEq, Eq)]
 enum Named {
     Request(i32),
+    Part(i32),
     Upload(i32),
 }
 
@@ -135,19 +144,20 @@ impl Named {
             )));
         }
         let data = data.trim();
-        match (arguments.request, data.is_empty()) {
-            (Some(request), true) => Ok(Self::Request(request)),
-            (None, false) => match data.parse() {
+        match (arguments.request, arguments.part, data.is_empty()) {
+            (Some(request), None, true) => Ok(Self::Request(request)),
+            (None, Some(part), true) => Ok(Self::Part(part)),
+            (None, None, false) => match data.parse() {
                 Ok(upload) if upload > 0 => Ok(Self::Upload(upload)),
                 _ => Err(Error::Usage(
                     "the job's data (jq_args) are no upload's number".into(),
                 )),
             },
-            (Some(_), false) => Err(Error::Usage(
-                "the job names a request and has data (jq_args) too; expected one of them".into(),
+            (None, None, true) => Err(Error::Usage(
+                "the job does not say what is to be done; expected --request=N or --part=N in jq_cmd_args, as 'fo_backup queue' makes it, or an upload's number in jq_args".into(),
             )),
-            (None, true) => Err(Error::Usage(
-                "the job does not say what is to be done; expected --request=N in jq_cmd_args, as 'fo_backup queue' makes it, or an upload's number in jq_args".into(),
+            _ => Err(Error::Usage(
+                "the job names a request, a part, or data (jq_args) at once; expected one of them".into(),
             )),
         }
     }
@@ -213,6 +223,18 @@ mod tests {
         };
         assert_eq!(read(Some(7), "").unwrap(), Named::Request(7));
         assert_eq!(read(None, "12\n").unwrap(), Named::Upload(12));
+        let part = |request, data: &str| {
+            let part = Some(3);
+            let arguments = Arguments {
+                request,
+                part,
+                ..Arguments::default()
+            };
+            Named::read(&arguments, data)
+        };
+        assert_eq!(part(None, "").unwrap(), Named::Part(3));
+        part(Some(7), "").unwrap_err();
+        part(None, "12").unwrap_err();
         for (request, data) in [(None, ""), (Some(7), "12"), (None, "12 - x"), (None, "-1")] {
             let error = read(request, data).unwrap_err();
             assert!(

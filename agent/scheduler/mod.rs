@@ -14,6 +14,7 @@ mod arguments;
 mod descriptors;
 mod heart;
 mod job;
+mod part;
 mod wire;
 mod work;
 

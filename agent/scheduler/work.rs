@@ -8,7 +8,7 @@ use crate::fossology::own::Outcome;
 use crate::operations::request::{self, Work};
 use crate::operations::settings::Settings;
 use crate::operations::{Context, Error, Instance, Result, backup, check, recover, verify};
-use crate::vault::Vault;
+use crate::vault::{Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::Value;
 use std::fmt::Write;
@@ -44,7 +44,7 @@ pub fn run(
     }
 }
 
-fn location(settings: &Settings) -> Result<&str> {
+pub(super) fn location(settings: &Settings) -> Result<&str> {
     settings.vault.as_deref().ok_or_else(|| {
         Error::Usage(
             "no vault is named: set vault in fo_backup.toml in FOSSology's configuration folder"
@@ -60,15 +60,25 @@ fn back_up(
     context: Context<'_>,
 ) -> Result<Done> {
     let vault = Vault::open(location(settings)?)?;
-    let options = backup::Options {
+    let options = backup_options(parameters, settings);
+    let snapshot = backup::run(instance, &vault, &options, context)?;
+    Ok(taken(&snapshot))
+}
+
+/// How a backup is made that was asked for so.
+pub(super) fn backup_options(parameters: &request::Backup, settings: &Settings) -> backup::Options {
+    backup::Options {
         mode: parameters.mode,
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: parameters.logs || settings.logs.unwrap_or(false),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
-    };
-    let snapshot = backup::run(instance, &vault, &options, context)?;
+    }
+}
+
+/// What is said of a snapshot that was made.
+pub(super) fn taken(snapshot: &Snapshot) -> Done {
     let counts = snapshot.counts;
     let mut summary = format!(
         "snapshot {} ({}): {} blobs in gold, {} in files; new: {} blobs, {}; added to the vault: {}\n",
@@ -91,11 +101,11 @@ fn back_up(
             snapshot.left_out.len(),
         );
     }
-    Ok(Done {
+    Done {
         outcome: outcome(incomplete),
         counts: serde_json::to_value(counts).unwrap_or_default(),
         summary,
-    })
+    }
 }
 
 fn check(

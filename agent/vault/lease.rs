@@ -31,7 +31,8 @@ const LOST: i64 = i64::MIN;
 pub enum LeaseKind {
     /// It reads.
     Read,
-    /// It adds objects; one run at a time.
+    /// It adds objects; one run at a time. Objects never get in each other's way, so the processes
+    /// of one run may do it together; two runs would only store the same twice.
     Append,
     /// It removes objects; nobody else may even read.
     Exclusive,
@@ -71,6 +72,9 @@ struct Body {
     lease: Uuid,
     kind: LeaseKind,
     verb: String,
+    /// Which run it belongs to, when that has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
     host: String,
     owner: Process,
     since: Timestamp,
@@ -81,8 +85,13 @@ struct Body {
 
 impl Lease {
     /// Takes a lease of this kind for a verb.
-    pub(super) fn acquire(storage: Arc<dyn Storage>, kind: LeaseKind, verb: &str) -> Result<Self> {
-        if let Some(other) = conflict(&*storage, kind, None)? {
+    pub(super) fn acquire(
+        storage: Arc<dyn Storage>,
+        kind: LeaseKind,
+        verb: &str,
+        run: Option<&str>,
+    ) -> Result<Self> {
+        if let Some(other) = conflict(&*storage, kind, run, None)? {
             return Err(locked(&other));
         }
         for _ in 0..5 {
@@ -91,6 +100,7 @@ impl Lease {
                 lease: Uuid::new_v4(),
                 kind,
                 verb: verb.to_owned(),
+                run: run.map(str::to_owned),
                 host: crate::process::host_name(),
                 owner: Process::this_process(),
                 since: now,
@@ -122,7 +132,7 @@ impl Lease {
                 });
             }
             // Two that came at the same time see each other here: both step back and try again.
-            let Some(other) = conflict(&*storage, kind, Some(lease))? else {
+            let Some(other) = conflict(&*storage, kind, run, Some(lease))? else {
                 if kind != LeaseKind::Read {
                     storage.tidy()?;
                 }
@@ -131,13 +141,13 @@ impl Lease {
             shared.release();
             let wait = 20 + u64::from(lease.as_bytes()[0]);
             std::thread::sleep(Duration::from_millis(wait));
-            if let Some(still) = conflict(&*storage, kind, None)?
+            if let Some(still) = conflict(&*storage, kind, run, None)?
                 && still.lease == other.lease
             {
                 return Err(locked(&still));
             }
         }
-        match conflict(&*storage, kind, None)? {
+        match conflict(&*storage, kind, run, None)? {
             Some(other) => Err(locked(&other)),
             None => Err(Error::LeaseLost {
                 why: "too many runs asked for it at once".into(),
@@ -208,7 +218,12 @@ impl Shared {
         }
         // Another run may have looked before this renewal was there.
         if ran_out
-            && let Some(other) = conflict(&*self.storage, state.body.kind, Some(state.body.lease))?
+            && let Some(other) = conflict(
+                &*self.storage,
+                state.body.kind,
+                state.body.run.as_deref(),
+                Some(state.body.lease),
+            )?
         {
             self.until.store(LOST, Ordering::Relaxed);
             return Err(locked(&other));
@@ -254,8 +269,13 @@ impl Shared {
     }
 }
 
-/// A live lease that conflicts with one of this kind.
-fn conflict(storage: &dyn Storage, kind: LeaseKind, own: Option<Uuid>) -> Result<Option<Body>> {
+/// A live lease that conflicts with one of this kind, and of this run.
+fn conflict(
+    storage: &dyn Storage,
+    kind: LeaseKind,
+    run: Option<&str>,
+    own: Option<Uuid>,
+) -> Result<Option<Body>> {
     let mut newest: HashMap<Uuid, (u64, Key)> = HashMap::new();
     for object in storage.list("locks/")? {
         let Some((lease, number)) = parse(&object.key) else {
@@ -288,10 +308,13 @@ fn conflict(storage: &dyn Storage, kind: LeaseKind, own: Option<Uuid>) -> Result
                 }
             },
         };
+        let together = run.is_some()
+            && run == body.run.as_deref()
+            && (kind, body.kind) == (LeaseKind::Append, LeaseKind::Append);
         let ended = body.released || body.until < now || body.owner.is_dead();
         if ended {
             let _ = storage.delete(&key);
-        } else if kind.conflicts(body.kind) {
+        } else if kind.conflicts(body.kind) && !together {
             return Ok(Some(body));
         }
     }
@@ -328,6 +351,7 @@ mod tests {
             lease: Uuid::new_v4(),
             kind: LeaseKind::Append,
             verb: "backup".into(),
+            run: None,
             host: "elsewhere".into(),
             owner: Process::elsewhere(),
             since: super::super::now(),
@@ -342,26 +366,43 @@ mod tests {
     #[test]
     fn one_backup_at_a_time_but_readers_beside_it() {
         let (_dir, storage) = storage();
-        let backup = Lease::acquire(storage.clone(), LeaseKind::Append, "backup").unwrap();
-        let other = Lease::acquire(storage.clone(), LeaseKind::Append, "backup");
+        let backup = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+        let other = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
         assert!(matches!(other, Err(Error::Locked { .. })));
-        let reader = Lease::acquire(storage.clone(), LeaseKind::Read, "restore").unwrap();
+        let reader = Lease::acquire(storage.clone(), LeaseKind::Read, "restore", None).unwrap();
         assert!(matches!(
-            Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire"),
+            Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None),
             Err(Error::Locked { .. })
         ));
         backup.check().unwrap();
         drop(backup);
         drop(reader);
-        drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire").unwrap());
+        drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap());
         assert_eq!(storage.list("locks/").unwrap(), []);
+    }
+
+    #[test]
+    fn the_parts_of_one_run_go_together() {
+        let (_dir, storage) = storage();
+        let append = |run| Lease::acquire(storage.clone(), LeaseKind::Append, "backup", run);
+        let parts = [append(Some("x")).unwrap(), append(Some("x")).unwrap()];
+        for other in [None, Some("y")] {
+            assert!(
+                matches!(append(other), Err(Error::Locked { .. })),
+                "{other:?}"
+            );
+        }
+        let removes = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", Some("x"));
+        assert!(matches!(removes, Err(Error::Locked { .. })));
+        drop(parts);
+        append(None).unwrap();
     }
 
     #[test]
     fn a_live_lease_of_another_machine_counts_until_it_expires() {
         let (_dir, storage) = storage();
         left(&storage, |_| ());
-        let error = Lease::acquire(storage.clone(), LeaseKind::Append, "backup")
+        let error = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None)
             .err()
             .unwrap();
         assert!(error.to_string().contains("elsewhere"), "{error}");
@@ -376,7 +417,7 @@ mod tests {
         left(&storage, |body| body.released = true);
         // A process of this boot that is not there any more.
         left(&storage, |body| body.owner = Process::ended());
-        Lease::acquire(storage, LeaseKind::Append, "backup").unwrap();
+        Lease::acquire(storage, LeaseKind::Append, "backup", None).unwrap();
     }
 
     /// Makes a lease run out, as it does while its process is paused.
@@ -398,10 +439,10 @@ mod tests {
     #[test]
     fn a_paused_run_goes_on_when_nobody_came_meanwhile() {
         let (_dir, storage) = storage();
-        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup").unwrap();
+        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
         run_out(&storage, &paused);
         paused.check().unwrap();
-        assert!(Lease::acquire(storage.clone(), LeaseKind::Append, "backup").is_err());
+        assert!(Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).is_err());
         drop(paused);
         assert_eq!(storage.list("locks/").unwrap(), []);
     }
@@ -409,9 +450,9 @@ mod tests {
     #[test]
     fn a_paused_run_has_lost_when_somebody_came_meanwhile() {
         let (_dir, storage) = storage();
-        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup").unwrap();
+        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
         run_out(&storage, &paused);
-        let other = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire").unwrap();
+        let other = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap();
         paused.check().unwrap_err();
         other.check().unwrap();
         // Also when the other has ended: what it removed is gone.
@@ -429,7 +470,8 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         barrier.wait();
-                        let lease = Lease::acquire(storage.clone(), LeaseKind::Append, "backup");
+                        let lease =
+                            Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
                         barrier.wait();
                         usize::from(lease.is_ok())
                     })

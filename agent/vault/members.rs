@@ -11,10 +11,10 @@ use roaring::RoaringBitmap;
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Members {
     /// What lies in gold.
-    #[serde(with = "text")]
+    #[serde(with = "bitmap")]
     pub gold: RoaringBitmap,
     /// What lies in files.
-    #[serde(with = "text")]
+    #[serde(with = "bitmap")]
     pub files: RoaringBitmap,
 }
 
@@ -80,12 +80,16 @@ impl Members {
     }
 }
 
-/// A bitmap as base64 of Roaring's portable form.
-mod text {
+/// For serde: a bitmap as base64 of Roaring's portable form.
+pub mod bitmap {
     use super::{BASE64_STANDARD, Engine, RoaringBitmap};
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<S: Serializer>(
         bitmap: &RoaringBitmap,
         serializer: S,
@@ -97,6 +101,10 @@ mod text {
         serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
     }
 
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the text is no bitmap.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<RoaringBitmap, D::Error> {

@@ -28,7 +28,7 @@ pub use error::{Error, Result};
 pub use index::{IndexFile, IndexMerge, Record};
 pub use key::{ChunkId, Key, PackId, SnapshotId};
 pub use lease::{Lease, LeaseKind};
-pub use members::Members;
+pub use members::{Members, bitmap};
 pub use pack::{
     FRAME_TARGET, Frame, FrameBuilder, LARGE, LargeBlob, PackInfo, PackReader, PackWriter,
 };
@@ -177,7 +177,16 @@ impl Vault {
     /// # Errors
     /// [`Error::Locked`] when another live run holds one that conflicts.
     pub fn lease(&self, kind: LeaseKind, verb: &str) -> Result<Lease> {
-        Lease::acquire(self.storage.clone(), kind, verb)
+        Lease::acquire(self.storage.clone(), kind, verb, None)
+    }
+
+    /// Takes a lease to add objects together with others of the same run: several processes, on
+    /// several hosts perhaps, that do one thing. `run` tells them from everybody else.
+    ///
+    /// # Errors
+    /// As [`Vault::lease`].
+    pub fn shared_lease(&self, verb: &str, run: &str) -> Result<Lease> {
+        Lease::acquire(self.storage.clone(), LeaseKind::Append, verb, Some(run))
     }
 
     /// The packs that lie in the vault, whether or not a snapshot names them, in the order of

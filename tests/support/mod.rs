@@ -7,6 +7,7 @@
 
 pub mod checked;
 pub mod fixture;
+pub mod hosts;
 pub mod recovered;
 pub mod scheduler;
 pub mod trouble;

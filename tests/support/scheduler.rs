@@ -452,24 +452,77 @@ impl Queue {
     }
 }
 
+/// Runs what is queued for our agent, one after the other, until nothing can be run any more.
+/// Gives where each was to run and how it ended.
+pub fn run_queued(world: &World) -> Vec<(Option<String>, Ended)> {
+    let mut client = world.sample().connect().unwrap();
+    let sysconfdir = world.sample().sysconfdir();
+    std::iter::from_fn(|| {
+        take_next(&sysconfdir, &mut client).map(|(agent, row)| {
+            let ended = agent.serve();
+            finish(&mut client, row.entry, &ended);
+            (row.host, ended)
+        })
+    })
+    .collect()
+}
+
+/// Starts the next entry of our agent that waits for nothing, as the scheduler does.
+pub fn start_next(world: &World) -> Option<(Agent, Entry)> {
+    let mut client = world.sample().connect().unwrap();
+    take_next(&world.sample().sysconfdir(), &mut client)
+}
+
+/// An entry of the queue that was started.
+pub struct Entry {
+    /// `jq_pk`.
+    pub entry: i32,
+    /// `jq_host`.
+    pub host: Option<String>,
+}
+
+/// Enters how an entry ended; whatever waits for one that failed has failed too.
+pub fn end_entry(world: &World, entry: &Entry, ended: &Ended) {
+    finish(&mut world.sample().connect().unwrap(), entry.entry, ended);
+}
+
 fn run_next(sysconfdir: &Path, client: &mut Client) -> Option<Ended> {
+    let (agent, row) = take_next(sysconfdir, client)?;
+    let ended = agent.serve();
+    finish(client, row.entry, &ended);
+    Some(ended)
+}
+
+fn take_next(sysconfdir: &Path, client: &mut Client) -> Option<(Agent, Entry)> {
     let row = client
         .query_opt(
             "UPDATE jobqueue SET jq_starttime = now(), jq_endtext = 'Started'
-              WHERE jq_pk = (SELECT min(jq_pk) FROM jobqueue
-                              WHERE jq_type = 'backup' AND jq_starttime IS NULL AND jq_end_bits < 2)
-             RETURNING jq_pk, jq_job_fk, coalesce(jq_args, ''), coalesce(jq_cmd_args, '')",
+              WHERE jq_pk = (SELECT min(jq_pk) FROM jobqueue q
+                              WHERE jq_type = 'backup' AND jq_starttime IS NULL AND jq_end_bits < 2
+                                AND NOT EXISTS (
+                                    SELECT 1 FROM jobdepends
+                                      JOIN jobqueue before ON before.jq_pk = jdep_jq_depends_fk
+                                     WHERE jdep_jq_fk = q.jq_pk
+                                       AND (before.jq_endtime IS NULL OR before.jq_end_bits > 1)))
+             RETURNING jq_pk, jq_job_fk, coalesce(jq_args, ''), coalesce(jq_cmd_args, ''), jq_host",
             &[],
         )
         .unwrap()?;
-    let (entry, data, arguments): (i32, String, String) = (row.get(0), row.get(2), row.get(3));
+    let (data, arguments): (String, String) = (row.get(2), row.get(3));
     let job = Job {
         id: row.get(1),
         data: &data,
         arguments: &arguments,
         remote: false,
     };
-    let ended = Agent::start(sysconfdir.to_owned(), job).serve();
+    let entry = Entry {
+        entry: row.get(0),
+        host: row.get(4),
+    };
+    Some((Agent::start(sysconfdir.to_owned(), job), entry))
+}
+
+fn finish(client: &mut Client, entry: i32, ended: &Ended) {
     let good = ended.completed;
     let items = ended.beats.last().map_or(0, |(items, _)| *items);
     client
@@ -484,7 +537,19 @@ fn run_next(sysconfdir: &Path, client: &mut Client) -> Option<Ended> {
             ],
         )
         .unwrap();
-    Some(ended)
+    if !good {
+        client
+            .execute(
+                "WITH RECURSIVE waiting(entry) AS (
+                     SELECT jdep_jq_fk FROM jobdepends WHERE jdep_jq_depends_fk = $1
+                     UNION SELECT jdep_jq_fk FROM jobdepends JOIN waiting ON jdep_jq_depends_fk = entry
+                 )
+                 UPDATE jobqueue SET jq_endtime = now(), jq_end_bits = 2, jq_endtext = 'Failed'
+                  WHERE jq_pk IN (SELECT entry FROM waiting) AND jq_endtime IS NULL",
+                &[&entry],
+            )
+            .unwrap();
+    }
 }
 
 /// Waits until a process has stopped.

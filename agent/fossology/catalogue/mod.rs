@@ -15,7 +15,7 @@ mod rows;
 mod tests;
 mod uploads;
 
-pub use moment::{Moment, Needed, still_needed};
+pub use moment::{Moment, Needed, blobs, still_needed};
 pub use needs::{UploadNeed, uploads_that_need};
 pub use recovery::{
     Candidate, Extent, Share, candidates, containers, extent, nearest_containers, paths, shares,

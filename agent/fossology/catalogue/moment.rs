@@ -117,35 +117,12 @@ impl<'a> Moment<'a> {
         Ok(())
     }
 
-    /// The blobs with these keys, in the order of keys; a key without a row is left out. Their
-    /// trees are not asked for.
+    /// As [`blobs`], at this moment.
     ///
     /// # Errors
     /// When the connection is lost.
     pub fn blobs(&mut self, keys: &[u32]) -> Result<Vec<Needed>> {
-        let keys: Vec<i32> = keys
-            .iter()
-            .filter_map(|key| i32::try_from(*key).ok())
-            .collect();
-        let rows = self
-            .transaction
-            .query(
-                "SELECT pfile_pk, pfile_sha1, pfile_md5, pfile_size FROM pfile
-                  WHERE pfile_pk = ANY($1) ORDER BY pfile_pk",
-                &[&keys],
-            )
-            .map_err(Error::sql("asking for the names of blobs"))?;
-        let blobs = rows.iter().filter_map(|row| {
-            // A broken row may hold anything, bytes that are no text included.
-            let (sha1, md5): (RawText, RawText) = (row.get(1), row.get(2));
-            let size = row.get::<_, Option<i64>>(3).unwrap_or(-1);
-            Some(Needed {
-                pfile: u32::try_from(row.get::<_, i32>(0)).ok()?,
-                name: PfileName::from_database(sha1.bytes(), md5.bytes(), size),
-                trees: TreeSet::NONE,
-            })
-        });
-        Ok(blobs.collect())
+        blobs(&mut self.transaction, keys)
     }
 
     /// Every blob that is needed, in the order of names (see [`PfileName`]).
@@ -296,6 +273,36 @@ impl<'a> Moment<'a> {
             .commit()
             .map_err(Error::sql("ending a read-only transaction"))
     }
+}
+
+/// The blobs with these keys, in the order of keys; a key without a row is left out. Their trees
+/// are not asked for.
+///
+/// # Errors
+/// When the connection is lost.
+pub fn blobs(client: &mut impl GenericClient, keys: &[u32]) -> Result<Vec<Needed>> {
+    let keys: Vec<i32> = keys
+        .iter()
+        .filter_map(|key| i32::try_from(*key).ok())
+        .collect();
+    let rows = client
+        .query(
+            "SELECT pfile_pk, pfile_sha1, pfile_md5, pfile_size FROM pfile
+              WHERE pfile_pk = ANY($1) ORDER BY pfile_pk",
+            &[&keys],
+        )
+        .map_err(Error::sql("asking for the names of blobs"))?;
+    let blobs = rows.iter().filter_map(|row| {
+        // A broken row may hold anything, bytes that are no text included.
+        let (sha1, md5): (RawText, RawText) = (row.get(1), row.get(2));
+        let size = row.get::<_, Option<i64>>(3).unwrap_or(-1);
+        Some(Needed {
+            pfile: u32::try_from(row.get::<_, i32>(0)).ok()?,
+            name: PfileName::from_database(sha1.bytes(), md5.bytes(), size),
+            trees: TreeSet::NONE,
+        })
+    });
+    Ok(blobs.collect())
 }
 
 /// Which of these pfiles are needed now: those whose upload was deleted meanwhile are not.

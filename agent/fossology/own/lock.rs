@@ -7,6 +7,7 @@ use super::OPERATION;
 use crate::fossology::database::{Error, OtherSession, Result};
 use postgres::Client;
 use postgres::error::SqlState;
+use postgres::types::ToSql;
 
 /// Takes the lock that lets one operation work at a time on this database. It is held until
 /// [`unlock`] or the end of the session. The session of a run that was killed ends a moment after
@@ -15,19 +16,38 @@ use postgres::error::SqlState;
 /// # Errors
 /// When another session has it: the error names that session.
 pub fn try_lock(client: &mut Client) -> Result<()> {
-    let failed = Error::sql("taking the lock of the operation");
-    let mut step = client.transaction().map_err(&failed)?;
-    step.batch_execute("SET LOCAL lock_timeout TO '2s'")
-        .map_err(&failed)?;
-    let locked = step
-        .execute("SELECT pg_advisory_lock($1)", &[&OPERATION])
-        .map_err(&failed);
-    match locked {
-        Ok(_) => return step.commit().map_err(&failed),
-        Err(error) if error.has_code(&SqlState::LOCK_NOT_AVAILABLE) => {}
-        Err(error) => return Err(error),
+    take(client, "SELECT pg_advisory_lock($1)")
+}
+
+/// Takes the operation's lock together with others who take it by this: the parts of one backup
+/// work side by side, while whole operations are kept out.
+///
+/// # Errors
+/// When another session has it for itself: the error names that session.
+pub fn try_lock_shared(client: &mut Client) -> Result<()> {
+    take(client, "SELECT pg_advisory_lock_shared($1)")
+}
+
+/// Takes a lock by a statement that waits; not for long. Whether it was given.
+pub(super) fn locked_within(
+    client: &mut Client,
+    statement: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<bool, postgres::Error> {
+    let mut step = client.transaction()?;
+    step.batch_execute("SET LOCAL lock_timeout TO '2s'")?;
+    match step.execute(statement, values) {
+        Ok(_) => step.commit().map(|()| true),
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
+        Err(error) => Err(error),
     }
-    drop(step);
+}
+
+fn take(client: &mut Client, statement: &str) -> Result<()> {
+    let failed = Error::sql("taking the lock of the operation");
+    if locked_within(client, statement, &[&OPERATION]).map_err(&failed)? {
+        return Ok(());
+    }
     // Who has it may end before we look: then nobody is named.
     let holder = client
         .query_opt(
@@ -37,7 +57,8 @@ pub fn try_lock(client: &mut Client) -> Result<()> {
                FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
               WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND (l.classid::bigint << 32) | l.objid::bigint = $1",
+                AND (l.classid::bigint << 32) | l.objid::bigint = $1
+              ORDER BY l.pid LIMIT 1",
             &[&OPERATION],
         )
         .map_err(&failed)?;
@@ -64,6 +85,22 @@ pub fn unlock(client: &mut Client) -> Result<()> {
 mod tests {
     use super::*;
     use crate::fossology::database::testing::cluster;
+
+    #[test]
+    fn parts_go_together_and_keep_whole_operations_out() {
+        let database = cluster().fossology("UTF8");
+        let connect = |name: &str| database.connect(name).unwrap();
+        let (mut first, mut second) = (connect("fo_backup part"), connect("fo_backup part"));
+        try_lock_shared(&mut first).unwrap();
+        try_lock_shared(&mut second).unwrap();
+        let mut whole = connect("fo_backup backup");
+        let error = try_lock(&mut whole).unwrap_err();
+        assert!(matches!(error, Error::Locked(Some(_))), "{error}");
+        drop((first, second));
+        try_lock(&mut whole).unwrap();
+        let error = try_lock_shared(&mut connect("fo_backup part")).unwrap_err();
+        assert!(error.to_string().contains("fo_backup backup"), "{error}");
+    }
 
     #[test]
     fn one_operation_at_a_time_and_the_second_is_told_who_works() {

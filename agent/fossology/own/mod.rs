@@ -8,11 +8,12 @@
 //! from one that died and left its row saying `running`. Making the tables is one transaction.
 
 mod lock;
+pub mod parts;
 pub mod requests;
 mod run;
 mod states;
 
-pub use lock::{try_lock, unlock};
+pub use lock::{try_lock, try_lock_shared, unlock};
 pub use run::{Asked, Outcome, Run};
 pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible};
 
@@ -22,9 +23,10 @@ use postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 2] = [
+const VERSIONS: [&str; 3] = [
     include_str!("../../../sql/001_backup.sql"),
     include_str!("../../../sql/002_requests.sql"),
+    include_str!("../../../sql/003_parts.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.
@@ -152,7 +154,7 @@ pub fn precious(client: &mut impl GenericClient) -> Result<Vec<String>> {
 pub fn drop_tables(client: &mut impl GenericClient) -> Result<()> {
     client
         .batch_execute(
-            "DROP TABLE IF EXISTS backup_run, backup_request, backup_finding, backup_blob_state,
+            "DROP TABLE IF EXISTS backup_run, backup_part, backup_request, backup_finding, backup_blob_state,
                                   backup_parked_job, backup_instance",
         )
         .map_err(Error::sql("removing our own tables"))
@@ -262,7 +264,7 @@ mod tests {
                 error,
                 Error::NewerSchema {
                     found: 99,
-                    known: 2
+                    known: 3
                 }
             ),
             "{error}"

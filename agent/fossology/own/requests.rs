@@ -5,9 +5,9 @@
 //! which holds a lock of its session while it does so: a request whose process died says `running`
 //! until somebody looks, and its job, started anew, carries it out from where it was.
 
+use super::lock::locked_within;
 use super::{Outcome, instance_id};
 use crate::fossology::database::{Error as DatabaseError, Result as DatabaseResult};
-use postgres::error::SqlState;
 use postgres::{Client, GenericClient, Row};
 use serde_json::Value;
 use uuid::Uuid;
@@ -199,18 +199,9 @@ fn take_locked(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Req
 /// Takes the request's lock. The session of a run that was killed ends a moment after it, so that
 /// is waited for.
 fn lock(client: &mut Client, id: i32) -> DatabaseResult<bool> {
-    let failed = DatabaseError::sql("taking the lock of the request");
-    let mut step = client.transaction().map_err(&failed)?;
-    step.batch_execute("SET LOCAL lock_timeout TO '2s'")
-        .map_err(&failed)?;
-    let locked = step
-        .execute("SELECT pg_advisory_lock($1, $2)", &[&REQUEST, &id])
-        .map_err(&failed);
-    match locked {
-        Ok(_) => step.commit().map(|()| true).map_err(&failed),
-        Err(error) if error.has_code(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let lock = "SELECT pg_advisory_lock($1, $2)";
+    locked_within(client, lock, &[&REQUEST, &id])
+        .map_err(DatabaseError::sql("taking the lock of the request"))
 }
 
 fn find(client: &mut Client, id: i32) -> DatabaseResult<Option<Row>> {
@@ -252,7 +243,7 @@ impl Request {
 }
 
 /// Enters as failed the requests whose process died without a word, told by a lock that nobody
-/// holds; gives their number.
+/// holds; gives their number. Those that are done in parts are left to [`super::parts`].
 ///
 /// # Errors
 /// When the statement fails.
@@ -260,7 +251,9 @@ pub fn fail_dead(client: &mut Client) -> DatabaseResult<u64> {
     client
         .execute(
             "UPDATE backup_request SET state = 'failed', message = 'ended without a word'
-              WHERE state = 'running' AND NOT EXISTS (
+              WHERE state = 'running'
+                AND NOT EXISTS (SELECT 1 FROM backup_part WHERE request = backup_request.id)
+                AND NOT EXISTS (
                   SELECT 1 FROM pg_locks
                    WHERE locktype = 'advisory' AND granted AND objsubid = 2
                      AND database = (SELECT oid FROM pg_database

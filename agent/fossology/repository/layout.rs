@@ -170,6 +170,34 @@ impl Layout {
         format!("{host}{slash}{tree}/{}{name}", name.folders(self.depth))
     }
 
+    /// The repository hosts, in the order of their names, and last `None` for names that no range
+    /// covers.
+    pub fn hosts(&self) -> Vec<Option<HostName>> {
+        let mut hosts: Vec<_> = self
+            .roots
+            .iter()
+            .filter_map(|root| root.host.clone())
+            .collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts.into_iter().map(Some).chain([None]).collect()
+    }
+
+    /// What decides where a blob lies, the repository's path aside, as text that can be compared.
+    pub fn rules(&self) -> Vec<String> {
+        let digits =
+            |digits: &[u8]| -> String { digits.iter().map(|digit| format!("{digit:x}")).collect() };
+        let rule = |range: &Range| {
+            let trees: Vec<&str> = range.trees.iter().map(Tree::as_str).collect();
+            let (from, to) = (digits(&range.from), digits(&range.to));
+            format!("{} {} {from} {to}", range.host, trees.join("+"))
+        };
+        let ranges = self.ranges.iter().filter(|range| !range.trees.is_empty());
+        std::iter::once(format!("depth {}", self.depth))
+            .chain(ranges.map(rule))
+            .collect()
+    }
+
     /// Every folder that holds blobs by this configuration, gold's first. Not all need exist: the
     /// last of each tree, without a host, only does where a name is covered by no range.
     pub fn roots(&self) -> &[Root] {
@@ -295,6 +323,26 @@ mod tests {
                 "/srv/repo/b/files",
                 "/srv/repo/files",
             ]
+        );
+    }
+
+    #[test]
+    fn what_decides_where_a_blob_lies_can_be_compared() {
+        let ours = layout(
+            2,
+            &[("b", "* 00 7f"), ("a", "gold 8 ff"), ("c", "logs 00 ff")],
+        );
+        assert_eq!(
+            ours.rules(),
+            ["depth 2", "a gold 8 ff", "b gold+files 00 7f"]
+        );
+        let hosts: Vec<_> = ours.hosts().into_iter().flatten().collect();
+        assert_eq!(hosts, ["a", "b"].map(|host| HostName::new(host).unwrap()));
+        assert_eq!(ours.hosts().last(), Some(&None));
+        assert_eq!(ours.at("/elsewhere").rules(), ours.rules());
+        assert_ne!(
+            layout(3, &[("b", "* 00 7f")]).rules(),
+            layout(3, &[("b", "* 00 80")]).rules()
         );
     }
 

@@ -7,8 +7,8 @@
 //! even the time of the last access where the system lets us.
 
 use super::super::Result;
-use super::Layout;
 use super::trees::{BlobPath, Trees};
+use super::{Layout, Root};
 use crate::blob::{HostName, PfileName, Tree};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -145,6 +145,22 @@ impl Reader {
             };
         }
         Ok(false)
+    }
+
+    /// On which host something lies under this name, in the first of its places that has it;
+    /// nothing is opened. A place that cannot be looked at counts as one that has it: whoever reads
+    /// there learns what is wrong.
+    pub fn lies_on(&self, tree: Tree, name: &PfileName) -> Option<&Root> {
+        let path = BlobPath::new(name, self.layout().depth());
+        let number = self.trees.places(tree, name).find(|number| {
+            let stat = self
+                .trees
+                .descriptor(*number)
+                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+                .and_then(|root| fstatat(root, path.as_path(), AtFlags::AT_SYMLINK_NOFOLLOW));
+            !matches!(stat, Err(Errno::ENOENT | Errno::ENOTDIR))
+        });
+        number.map(|number| self.trees.root(number))
     }
 
     fn find(

@@ -1,27 +1,22 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What is new? The keys that the database needs, less those of the newest snapshot: two bitmaps,
-//! so a backup with nothing new asks for no name and opens no index. Rows that committed late with
-//! a low key are just new bits. The other names are looked up in the vault's indexes, which also
-//! finds what an interrupted backup has packed.
-//!
-//! Keys can change their meaning: after a return to an older state of the database they are given
-//! out anew. [`trusted`] notices that, and then every needed name is looked up.
+//! Which blobs have to be read? Of what may be new, the names are looked up in the vault's
+//! indexes, which also finds what an interrupted backup has packed; the rest is read, as far as it
+//! lies on the repository hosts that are asked for.
 
+use super::listing::Listing;
 use super::packer::{Item, Job};
-use crate::blob::{PfileName, Tree, TreeSet};
-use crate::fossology::catalogue::Moment;
-use crate::operations::{Progress, Result};
+use crate::blob::{HostName, PfileName, Tree, TreeSet};
+use crate::fossology::catalogue::Needed;
+use crate::fossology::repository::{Layout, Reader};
+use crate::operations::{Error, Progress, Result};
 use crate::vault::{
-    Alias, CatalogueMark, ExtraPath, FRAME_TARGET, IndexFile, IndexMerge, LARGE, Members, Mode,
-    PackId, PackInfo, PackRef, Snapshot, Vault, rebuild_index,
+    Alias, ExtraPath, FRAME_TARGET, IndexFile, IndexMerge, LARGE, Members, PackId, PackInfo,
+    PackRef, Vault, rebuild_index,
 };
 use roaring::RoaringBitmap;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-/// How many of the newest snapshots are looked at for one to build on.
-const LOOKED_AT: usize = 16;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many names are asked for at once.
 const BATCH: usize = 32_768;
@@ -29,81 +24,59 @@ const BATCH: usize = 32_768;
 /// How many bytes a worker takes at once: enough blobs to hash side by side.
 const JOB: u64 = 4 * FRAME_TARGET as u64;
 
-/// What a snapshot needs, and what of it the vault has.
-pub(super) struct Selection {
-    mode: Mode,
-    needed: Members,
-    bytes: [u64; 2],
-    /// The snapshot to build on, when its keys can be trusted.
-    previous: Option<Snapshot>,
-    candidates: RoaringBitmap,
+/// Where names come from, by keys; a key whose row is gone is left out.
+pub(super) type Names<'a> = dyn FnMut(&[u32]) -> Result<Vec<Needed>> + 'a;
+
+/// Looks for what has to be read, and keeps what the vault has already.
+pub(super) struct Selection<'a> {
+    needed: &'a Members,
+    candidates: &'a RoaringBitmap,
+    share: Share<'a>,
     indexes: Vec<IndexFile>,
-    /// Members that lie in the vault already, outside of the previous snapshot.
-    found: Members,
     found_in: BTreeSet<PackId>,
-    aliases: Vec<Alias>,
-    extra: Vec<ExtraPath>,
+    found: Found,
 }
 
-impl Selection {
-    /// Asks the database what is needed, and the vault what it has.
-    pub fn new(vault: &Vault, moment: &mut Moment<'_>, mode: Mode) -> Result<Self> {
-        let (needed, bytes) = needed(moment, mode)?;
-        let packs = vault.packs()?;
-        let previous = previous(vault, mode)?;
-        let previous = match previous {
-            Some(snapshot) if trusted(&snapshot, &packs, moment)? => Some(snapshot),
-            Some(snapshot) => {
-                log::info!(
-                    "snapshot {} is not built on: every name is looked up in the vault",
-                    snapshot.id
-                );
-                None
-            }
-            None => None,
-        };
-        let candidates = match &previous {
-            Some(snapshot) => needed.without(&snapshot.members).any(),
-            None => needed.any(),
-        };
+/// Members that lie in the vault already, outside of the snapshot that is built on.
+#[derive(Default)]
+pub(super) struct Found {
+    pub members: Members,
+    pub packs: Vec<PackRef>,
+    pub aliases: Vec<Alias>,
+    pub extra: Vec<ExtraPath>,
+}
+
+impl<'a> Selection<'a> {
+    /// Opens the vault's indexes, if anything may be new.
+    pub fn new(
+        vault: &Vault,
+        listing: &'a Listing,
+        candidates: &'a RoaringBitmap,
+        share: Share<'a>,
+    ) -> Result<Self> {
         let mut indexes = Vec::new();
         if !candidates.is_empty() {
-            indexes = open_indexes(vault, &packs)?;
+            indexes = open_indexes(vault, &vault.packs()?)?;
         }
         Ok(Self {
-            mode,
-            needed,
-            bytes,
-            previous,
+            needed: &listing.needed,
             candidates,
+            share,
             indexes,
-            found: Members::default(),
             found_in: BTreeSet::new(),
-            aliases: Vec::new(),
-            extra: Vec::new(),
+            found: Found::default(),
         })
-    }
-
-    /// How many blobs may be new.
-    pub fn candidates(&self) -> u64 {
-        self.candidates.len()
-    }
-
-    /// The bytes of all blobs that are needed in a tree.
-    pub fn bytes(&self, tree: Tree) -> u64 {
-        self.bytes[tree as usize]
     }
 
     /// Hands out what has to be read, in the order of keys: what was unpacked together lies
     /// together, and compresses better.
     pub fn each_new(
         &mut self,
-        moment: &mut Moment<'_>,
+        names: &mut Names<'_>,
         progress: &dyn Progress,
         mut each: impl FnMut(Job) -> Result<()>,
     ) -> Result<()> {
-        let candidates = std::mem::take(&mut self.candidates);
-        let mut keys = candidates.iter();
+        let mut keys = self.candidates.iter();
         let mut open: BTreeMap<Tree, Job> = BTreeMap::new();
         loop {
             let batch: Vec<u32> = keys.by_ref().take(BATCH).collect();
@@ -111,22 +84,30 @@ impl Selection {
                 break;
             }
             let mut items = Vec::with_capacity(batch.len());
-            for blob in moment.blobs(&batch)? {
+            let mut others = batch.len();
+            for blob in names(&batch)? {
                 match blob.name {
-                    Ok(name) => items.push(Item {
-                        pfile: blob.pfile,
-                        name,
-                        trees: self.needed.trees(blob.pfile),
-                    }),
-                    Err(error) => each(Job::Broken {
-                        pfile: blob.pfile,
-                        why: error.to_string(),
-                    })?,
+                    Ok(name) => {
+                        let item = Item {
+                            pfile: blob.pfile,
+                            name,
+                            trees: self.needed.trees(blob.pfile),
+                        };
+                        if self.share.holds(&item)? {
+                            items.push(item);
+                        }
+                    }
+                    Err(error) => {
+                        others -= 1;
+                        each(Job::Broken {
+                            pfile: blob.pfile,
+                            why: error.to_string(),
+                        })?;
+                    }
                 }
             }
-            let all = items.len();
             self.drop_known(&mut items)?;
-            progress.advance((all - items.len()) as u64, 0);
+            progress.advance((others - items.len()) as u64, 0);
             for item in items {
                 if item.name.size() > LARGE {
                     each(Job::Large(item))?;
@@ -150,29 +131,30 @@ impl Selection {
     fn drop_known(&mut self, items: &mut Vec<Item>) -> Result<()> {
         items.sort_unstable_by_key(|item| item.name);
         let mut merge = IndexMerge::new(&self.indexes)?;
+        let found = &mut self.found;
         let mut left: Vec<Item> = Vec::with_capacity(items.len());
         for item in items.drain(..) {
             if left.last().is_some_and(|last| last.name == item.name) {
                 // Two keys of one blob: it is packed once, under the first.
-                self.aliases.push(Alias {
+                found.aliases.push(Alias {
                     pfile: item.pfile,
                     name: item.name,
                 });
-                self.found.insert(item.pfile, item.trees);
+                found.members.insert(item.pfile, item.trees);
                 continue;
             }
             match merge.seek(&item.name)? {
                 Some((index, _, record)) if record.name == item.name => {
-                    self.found.insert(item.pfile, item.trees);
+                    found.members.insert(item.pfile, item.trees);
                     self.found_in.insert(self.indexes[index].pack());
                     if record.pfile != item.pfile {
-                        self.aliases.push(Alias {
+                        found.aliases.push(Alias {
                             pfile: item.pfile,
                             name: item.name,
                         });
                     }
                     let lacking = item.trees.without(record.trees);
-                    self.extra.extend(lacking.iter().map(|tree| ExtraPath {
+                    found.extra.extend(lacking.iter().map(|tree| ExtraPath {
                         pfile: item.pfile,
                         name: item.name,
                         tree,
@@ -186,177 +168,91 @@ impl Selection {
         Ok(())
     }
 
-    /// What the snapshot holds, given what was packed.
-    pub fn members(&self, packed: &Members) -> Members {
-        let mut members = match &self.previous {
-            Some(previous) => previous.members.common(&self.needed),
-            None => Members::default(),
-        };
-        for tree in Tree::ALL {
-            *members.of_mut(tree) |= self.found.of(tree) | packed.of(tree);
-        }
-        members.optimize();
-        members
-    }
-
-    /// The aliases and extra paths of the snapshot's members.
-    pub fn side_notes(&self, members: &Members) -> (Vec<Alias>, Vec<ExtraPath>) {
-        let earlier = self.previous.iter();
-        let mut aliases: BTreeMap<u32, Alias> = earlier
-            .clone()
-            .flat_map(|snapshot| &snapshot.aliases)
-            .chain(&self.aliases)
-            .map(|alias| (alias.pfile, *alias))
-            .collect();
-        aliases.retain(|pfile, _| !members.trees(*pfile).is_empty());
-        let mut extra: BTreeMap<(u32, Tree), ExtraPath> = earlier
-            .flat_map(|snapshot| &snapshot.extra)
-            .chain(&self.extra)
-            .map(|extra| ((extra.pfile, extra.tree), *extra))
-            .collect();
-        extra.retain(|(pfile, tree), _| members.of(*tree).contains(*pfile));
-        (
-            aliases.into_values().collect(),
-            extra.into_values().collect(),
-        )
-    }
-
-    /// The packs that the snapshot needs.
-    pub fn packs(&self, vault: &Vault, members: &Members, new: &[PackRef]) -> Result<Vec<PackRef>> {
-        let grown = self.previous.as_ref().filter(|previous| {
-            previous.mode == self.mode && previous.members.without(members) == Members::default()
-        });
-        if let Some(previous) = grown {
-            // Nothing was deleted, so the earlier packs are still needed.
-            let mut packs: BTreeMap<PackId, PackRef> = previous
-                .packs
-                .iter()
-                .chain(new)
-                .map(|pack| (pack.id, *pack))
-                .collect();
-            for index in self
-                .indexes
-                .iter()
-                .filter(|index| self.found_in.contains(&index.pack()))
-            {
-                packs.insert(index.pack(), pack_ref(index));
-            }
-            return Ok(packs.into_values().collect());
-        }
-        let (aliases, _) = self.side_notes(members);
-        let aliases: HashSet<PfileName> = aliases.iter().map(|alias| alias.name).collect();
-        let any = members.any();
-        let mut packs = Vec::new();
-        for index in open_indexes(vault, &vault.packs()?)? {
-            let mut needed = false;
-            index.for_each(|_, record| {
-                needed |= any.contains(record.pfile) || aliases.contains(&record.name);
-            })?;
-            if needed {
-                packs.push(pack_ref(&index));
-            }
-        }
-        Ok(packs)
-    }
-
-    /// What the next backup needs to trust this one's keys.
-    pub fn mark(
-        &self,
-        moment: &mut Moment<'_>,
-        members: &Members,
-        highest: usize,
-    ) -> Result<CatalogueMark> {
-        let (table, sequence) = moment.identity()?;
-        let keys: Vec<u32> = members.any().iter().rev().take(highest).collect();
-        let highest = moment
-            .blobs(&keys)?
-            .into_iter()
-            .filter_map(|blob| {
-                Some(Alias {
-                    pfile: blob.pfile,
-                    name: blob.name.ok()?,
-                })
-            })
-            .collect();
-        Ok(CatalogueMark {
-            table,
-            sequence,
-            highest,
-        })
+    /// What the vault had.
+    pub fn found(mut self) -> Found {
+        let used = |index: &&IndexFile| self.found_in.contains(&index.pack());
+        self.found.packs = self.indexes.iter().filter(used).map(pack_ref).collect();
+        self.found
     }
 }
 
-fn needed(moment: &mut Moment<'_>, mode: Mode) -> Result<(Members, [u64; 2])> {
-    let mut needed = Members::default();
-    let mut bytes = [0; 2];
-    let mut wanted = RoaringBitmap::new();
-    moment.keys(Tree::Gold, |pfile, size| {
-        needed.gold.insert(pfile);
-        bytes[Tree::Gold as usize] += size;
-    })?;
-    if mode == Mode::Gold {
-        wanted = needed.gold.clone();
-        moment.not_reproducible(|pfile| {
-            wanted.insert(pfile);
-        })?;
-    }
-    moment.keys(Tree::Files, |pfile, size| {
-        if mode == Mode::Full || wanted.contains(pfile) {
-            needed.files.insert(pfile);
-            bytes[Tree::Files as usize] += size;
-        }
-    })?;
-    Ok((needed, bytes))
-}
-
-/// The snapshot to build on: the newest of the same mode, else the newest. Only a few are looked
-/// at, so that a vault with thousands of snapshots costs no more than one with ten.
-fn previous(vault: &Vault, mode: Mode) -> Result<Option<Snapshot>> {
-    let mut newest = None;
-    for file in vault.snapshot_keys()?.iter().rev().take(LOOKED_AT) {
-        match vault.read_snapshot(file) {
-            Ok(snapshot) if snapshot.mode == mode => return Ok(Some(snapshot)),
-            Ok(snapshot) => newest = newest.or(Some(snapshot)),
-            Err(error) if error.is_damage() => log::warn!("{} is passed over: {error}", file.key),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(newest)
-}
-
-/// Whether the keys in a snapshot still mean what they meant, and its packs are still there.
+/// Which blobs lie on some repository hosts.
 ///
-/// The table must be the same one and its sequence must not have gone back. Should both hold after
-/// a return to an older state all the same (new uploads took the sequence past the old mark), then
-/// the highest keys belong to other blobs now.
-fn trusted(snapshot: &Snapshot, packs: &[PackInfo], moment: &mut Moment<'_>) -> Result<bool> {
-    let (table, sequence) = moment.identity()?;
-    let mark = &snapshot.catalogue;
-    if mark.table != table || mark.sequence > sequence {
-        return Ok(false);
-    }
-    let keys: Vec<u32> = mark.highest.iter().map(|alias| alias.pfile).collect();
-    let names: BTreeMap<u32, _> = moment
-        .blobs(&keys)?
-        .into_iter()
-        .map(|blob| (blob.pfile, blob.name))
-        .collect();
-    let same = |alias: &Alias| {
-        names
-            .get(&alias.pfile)
-            .is_none_or(|name| *name == Ok(alias.name))
-    };
-    let there = |pack: &PackRef| {
-        packs
-            .binary_search_by_key(&pack.id, |info| info.id)
-            .is_ok_and(|at| packs[at].size == pack.size)
-    };
-    Ok(mark.highest.iter().all(same) && snapshot.packs.iter().all(there))
+/// A blob belongs to the host of the first place that has it, in the tree that it is read from
+/// first; what no place has belongs to the first place. Where the places of a blob lie on different
+/// hosts, the repository is looked at: what cannot be seen from here does not count, so in the
+/// worst case two parts pack the same blob.
+pub(super) struct Share<'a> {
+    layout: &'a Layout,
+    reader: &'a Reader,
+    /// All of them when there are none here.
+    hosts: Option<&'a [Option<HostName>]>,
+    /// The roots that were seen to exist.
+    there: BTreeSet<(Tree, Option<HostName>)>,
 }
 
-/// The indexes of all packs; one that is lost or damaged is made again from its pack. A pack that
+impl<'a> Share<'a> {
+    /// What lies on these hosts; everything without.
+    pub fn new(
+        layout: &'a Layout,
+        reader: &'a Reader,
+        hosts: Option<&'a [Option<HostName>]>,
+    ) -> Self {
+        Self {
+            layout,
+            reader,
+            hosts,
+            there: BTreeSet::new(),
+        }
+    }
+
+    /// Whether a blob lies on one of them.
+    fn holds(&mut self, item: &Item) -> Result<bool> {
+        let Some(hosts) = self.hosts else {
+            return Ok(true);
+        };
+        let tree = item.class();
+        let ours = |host: Option<&HostName>| hosts.iter().any(|ours| ours.as_ref() == host);
+        let mut places = self.layout.read_hosts(tree, &item.name).map(ours);
+        let first = places.next().unwrap_or_default();
+        if places.all(|other| other == first) {
+            if first {
+                self.expect_there(tree, item)?;
+            }
+            return Ok(first);
+        }
+        match self.reader.lies_on(tree, &item.name) {
+            Some(root) => Ok(ours(root.host.as_ref())),
+            None if first => self.expect_there(tree, item).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// A host whose storage is not here would make all of its blobs look lost.
+    fn expect_there(&mut self, tree: Tree, item: &Item) -> Result<()> {
+        let host = self.layout.write_host(tree, &item.name);
+        let key = (tree, host.cloned());
+        if self.there.contains(&key) {
+            return Ok(());
+        }
+        let mut roots = self.layout.roots().iter();
+        let root = roots.find(|root| root.tree == tree && root.host.as_ref() == host);
+        match root {
+            Some(root) if !root.path.is_dir() => Err(Error::NoStorage {
+                host: host.map_or_else(|| "(none)".to_owned(), HostName::to_string),
+                path: root.path.clone(),
+            }),
+            _ => {
+                self.there.insert(key);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The indexes of some packs; one that is lost or damaged is made again from its pack. A pack that
 /// cannot be used is passed over: its blobs count as new.
-fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<IndexFile>> {
+pub(super) fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<IndexFile>> {
     let mut indexes = Vec::with_capacity(packs.len());
     for pack in packs {
         let storage = vault.storage();
@@ -380,7 +276,8 @@ fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<IndexFile>> {
     Ok(indexes)
 }
 
-fn pack_ref(index: &IndexFile) -> PackRef {
+/// How a snapshot names a pack.
+pub(super) fn pack_ref(index: &IndexFile) -> PackRef {
     PackRef {
         id: index.pack(),
         size: index.pack_size(),
@@ -390,7 +287,7 @@ fn pack_ref(index: &IndexFile) -> PackRef {
 }
 
 impl Item {
-    /// The kind of pack that the blob goes into.
+    /// The kind of pack that the blob goes into, and the tree that it is read from first.
     pub fn class(&self) -> Tree {
         if self.trees.contains(Tree::Gold) {
             Tree::Gold
@@ -401,11 +298,7 @@ impl Item {
 }
 
 /// Where a blob lies, as paths in a pack: first its place in gold, if it has one.
-pub(super) fn places(
-    layout: &crate::fossology::repository::Layout,
-    name: &PfileName,
-    trees: TreeSet,
-) -> Vec<(Tree, String)> {
+pub(super) fn places(layout: &Layout, name: &PfileName, trees: TreeSet) -> Vec<(Tree, String)> {
     trees
         .iter()
         .map(|tree| {

@@ -1,0 +1,206 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Seeing one moment: the list of what is needed, the database's dump, the configuration and the
+//! other directories, all stored in the vault but for the blobs. What comes out is a plan that
+//! says everything a snapshot needs, so that nobody has to hold the moment while blobs are packed,
+//! on other hosts and hours later perhaps.
+//!
+//! Killed in the middle, chunks stay in the vault, which the next backup finds there.
+
+use super::life::Growth;
+use super::listing::Listing;
+use super::{Options, streams};
+use crate::blob::HostName;
+use crate::fossology::catalogue::Moment;
+use crate::fossology::database::{Error as DatabaseError, Tools, properties, server_major};
+use crate::operations::{Context, Error, Instance, Result, Scratch};
+use crate::vault::{Database, SnapshotId, Stream, Vault};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use uuid::Uuid;
+
+/// Everything of a snapshot but its blobs, and which blobs those are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of the program that made it.
+    pub program: String,
+    /// The vault in which all of it is.
+    vault: Uuid,
+    /// What decides where a blob lies.
+    rules: Vec<String>,
+    /// The repository hosts: each has to be packed by somebody.
+    pub(super) hosts: Vec<Option<HostName>>,
+    /// The snapshot's id.
+    pub(super) id: SnapshotId,
+    /// The moment.
+    pub(super) time: Timestamp,
+    pub(super) host: String,
+    pub(super) release: Option<String>,
+    pub(super) repository: String,
+    pub(super) depth: u8,
+    pub(super) database: Database,
+    pub(super) dump_bytes: u64,
+    pub(super) configuration: Stream,
+    pub(super) directories: BTreeMap<String, Stream>,
+    pub(super) left_out: Vec<String>,
+    /// What it has added to the vault, in bytes.
+    pub(super) stored: u64,
+    pub(super) listing: Listing,
+}
+
+impl Plan {
+    /// How many blobs may be new.
+    pub fn candidates(&self) -> u64 {
+        self.listing.candidates.len()
+    }
+
+    /// Refuses to go on with another program, vault or layout than it was made with: what is packed
+    /// would not fit.
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub(super) fn expect_same(&self, instance: &Instance, vault: &Vault) -> Result<()> {
+        let config = &instance.config;
+        let differs = |what: String| Err(Error::HostDiffers { what });
+        let program = env!("CARGO_PKG_VERSION");
+        if self.program != program {
+            return differs(format!(
+                "fo_backup is version {program} here, and {} on {}",
+                self.program, self.host
+            ));
+        }
+        if self.vault != vault.id() {
+            return differs(format!(
+                "{} is another vault than that of {}",
+                vault.location(),
+                self.host
+            ));
+        }
+        if self.rules != config.layout.rules() {
+            return differs(format!(
+                "{} has another depth or [REPOSITORY] than on {}",
+                config.sysconfdir.join("fossology.conf").display(),
+                self.host
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Makes the plan. While the database is dumped, `beside` does what it likes with the list; it is
+/// asked to stop when the dump fails.
+pub(super) fn plan<T>(
+    instance: &Instance,
+    vault: &Vault,
+    options: &Options,
+    context: Context<'_>,
+    beside: impl FnOnce(&Listing, &mut Moment<'_>, &(dyn Fn() -> bool + Sync)) -> Result<T>,
+) -> Result<(Plan, T)> {
+    let layout = &instance.config.layout;
+    let scratch = Scratch::new(&options.scratch)?;
+    let chunks = vault.chunks();
+
+    let mut catalogue = instance.connect("backup catalogue")?;
+    let tools = Tools::find(
+        options.postgres_bin.as_deref(),
+        server_major(&mut catalogue)?,
+    )?;
+    let mut moment = Moment::begin(&mut catalogue)?;
+    let exported = moment.export()?;
+    let time = crate::vault::now();
+    let properties = properties(moment.transaction())?;
+    let release = moment.release()?;
+
+    // Each job of pg_dump is a connection, which a small database is not worth.
+    let jobs = (properties.size / (256 << 20) + 1).min(4) as usize;
+    // Whichever side fails first stops the other.
+    let failed = AtomicBool::new(false);
+    let stop = || context.stop.requested() || failed.load(Ordering::Relaxed);
+    let (dumped, listed) = std::thread::scope(|scope| {
+        let dump = scope.spawn(|| {
+            let growth = Growth::new(context.progress);
+            let make = |folder: &Path| {
+                let look_and_stop = || {
+                    growth.look(folder);
+                    stop()
+                };
+                let database = &instance.database;
+                let dumped = tools.dump(database, &exported, folder, jobs, &look_and_stop);
+                dumped.map_err(|source| match &source {
+                    DatabaseError::ProgramFailed { messages, .. }
+                        if messages.contains("No space left on device") =>
+                    {
+                        let place = options.scratch.clone();
+                        Error::NoRoomForDump { place, source }
+                    }
+                    _ => source.into(),
+                })
+            };
+            let dumped = streams::dump(make, &scratch, &chunks, options, context.progress, &stop);
+            failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
+            dumped
+        });
+        let list = || {
+            context.progress.begin("listing what is needed", 0, 0);
+            let listing = Listing::new(vault, &mut moment, options.mode)?;
+            context.progress.end();
+            let done = beside(&listing, &mut moment, &stop)?;
+            Ok((listing, done))
+        };
+        let listed = list();
+        failed.fetch_or(listed.is_err(), Ordering::Relaxed);
+        (
+            dump.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            listed,
+        )
+    });
+    context.stop.check()?;
+    let (listing, done) = match (listed, dumped.as_ref()) {
+        // The side that was only stopped has nothing to say.
+        (Err(Error::Interrupted), Err(_)) => {
+            return Err(dumped.err().unwrap_or(Error::Interrupted));
+        }
+        (listed, _) => listed?,
+    };
+    let (files, dump_bytes) = dumped?;
+    moment.end()?;
+
+    context
+        .progress
+        .begin("configuration and other directories", 0, 0);
+    let mut left_out = Vec::new();
+    let configuration = streams::configuration(instance, &chunks, options, &mut left_out)?;
+    let directories = streams::directories(layout.path(), &chunks, options, &mut left_out)?;
+    context.progress.end();
+
+    let plan = Plan {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        vault: vault.id(),
+        rules: layout.rules(),
+        hosts: layout.hosts(),
+        id: vault.new_snapshot_id(time)?,
+        time,
+        host: crate::process::host_name(),
+        release,
+        repository: layout.path().display().to_string(),
+        depth: layout.depth(),
+        database: Database {
+            name: instance.database.name().to_owned(),
+            files,
+            tool_major: tools.major(),
+            properties: serde_json::to_value(properties).unwrap_or_default(),
+        },
+        dump_bytes,
+        configuration,
+        directories,
+        left_out,
+        stored: chunks.stored(),
+        listing,
+    };
+    Ok((plan, done))
+}

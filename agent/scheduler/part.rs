@@ -1,0 +1,157 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One part of a backup that several hosts make: it gets the plan from our table and leaves there
+//! what it did. Only the last one tells the request how it went; one that fails tells it too, and
+//! the scheduler fails what waits for it. Killed, it says `running` and is done again by its job.
+
+use super::work::{Done, backup_options, location, taken};
+use crate::blob::HostName;
+use crate::fossology::own::parts::{self, Part, Role};
+use crate::fossology::own::{Asked, Outcome};
+use crate::operations::backup::stages;
+use crate::operations::request::Work;
+use crate::operations::settings::Settings;
+use crate::operations::{Context, Error, Instance, Result};
+use crate::vault::Vault;
+use indicatif::{DecimalBytes, HumanCount};
+use postgres::Client;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+/// What a part leaves.
+enum Left {
+    /// For the parts after it, with what people are told.
+    Data(Vec<u8>, String),
+    /// The snapshot.
+    All(Done),
+}
+
+/// Does a part that this session has taken.
+///
+/// # Errors
+/// When it was not done.
+pub fn carry_out(
+    part: &Part,
+    job: i32,
+    mut instance: Instance,
+    mut client: Client,
+    context: Context<'_>,
+) -> Result<Done> {
+    log::info!(
+        "request {}: {} {}, {} {}",
+        part.request,
+        part.verb,
+        part.parameters,
+        part.name(),
+        part.repository_hosts
+    );
+    instance.asked = Asked {
+        who: part.who.clone(),
+        request: Some(part.request),
+        job: Some(job),
+    };
+    let result = work(part, &instance, &mut client, context);
+    // The server may have been restarted meanwhile, which ended our session.
+    if client.is_valid(std::time::Duration::from_secs(5)).is_err() {
+        client = instance.connect("backup")?;
+    }
+    match result {
+        Ok(Left::Data(data, summary)) => {
+            part.finish(&mut client, &data, &summary)?;
+            Ok(Done {
+                outcome: Outcome::Done,
+                counts: json!({}),
+                summary,
+            })
+        }
+        Ok(Left::All(done)) => {
+            let message = done.summary.trim_end();
+            parts::complete(
+                &mut client,
+                part.request,
+                done.outcome,
+                &done.counts,
+                message,
+            )?;
+            Ok(done)
+        }
+        Err(error) => {
+            if let Err(unnoted) = part.fail(&mut client, &error.to_string()) {
+                log::warn!(
+                    "request {} could not be told that a part of it failed: {unnoted}",
+                    part.request
+                );
+            }
+            Err(error)
+        }
+    }
+}
+
+fn work(
+    part: &Part,
+    instance: &Instance,
+    client: &mut Client,
+    context: Context<'_>,
+) -> Result<Left> {
+    let Work::Backup(parameters) = Work::read(&part.verb, &part.parameters)? else {
+        return Err(Error::Usage(format!(
+            "'{}' is not done in parts",
+            part.verb
+        )));
+    };
+    let settings = Settings::load(Some(&instance.config.sysconfdir))?;
+    let vault = Vault::open(location(&settings)?)?;
+    let options = backup_options(&parameters, &settings);
+    match part.role {
+        Role::List => {
+            let plan = stages::list(instance, &vault, &options, context)?;
+            let summary = format!(
+                "listed: {} blobs may be new; all but blobs is in the vault",
+                HumanCount(plan.candidates())
+            );
+            Ok(Left::Data(written(&plan), summary))
+        }
+        Role::Pack => {
+            let plan = read(&part.plan(client)?)?;
+            let hosts: Vec<Option<HostName>> =
+                serde_json::from_value(part.repository_hosts.clone()).map_err(|error| {
+                    Error::Usage(format!("repository_hosts of the part: {error}"))
+                })?;
+            let packed = stages::pack(instance, &vault, &options, &plan, &hosts, context)?;
+            let mut summary = format!(
+                "packed: {} blobs, {}; added to the vault: {}",
+                HumanCount(packed.blobs),
+                DecimalBytes(packed.bytes),
+                DecimalBytes(packed.stored())
+            );
+            if packed.lacking() > 0 {
+                summary += &format!(
+                    "; {} are missing or unreadable here, which the last part tells by name",
+                    HumanCount(packed.lacking())
+                );
+            }
+            Ok(Left::Data(written(&packed), summary))
+        }
+        Role::Commit => {
+            let plan = read(&part.plan(client)?)?;
+            let packed = part.packed(client)?;
+            let packed: Result<Vec<_>> = packed.iter().map(|data| read(data)).collect();
+            let snapshot = stages::commit(instance, &vault, &options, plan, packed?, context)?;
+            Ok(Left::All(taken(&snapshot)))
+        }
+    }
+}
+
+fn written(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain structs with text keys always serialize")
+}
+
+fn read<T: DeserializeOwned>(data: &[u8]) -> Result<T> {
+    serde_json::from_slice(data).map_err(|error| Error::HostDiffers {
+        what: format!(
+            "what another host left cannot be read by fo_backup {} ({error})",
+            env!("CARGO_PKG_VERSION")
+        ),
+    })
+}
