@@ -61,7 +61,8 @@ impl Places {
         };
         let name = archive.wanted.name.to_string();
         let ours = self.ours(["recover", "--from", "gold", "--blob", &name]);
-        let xz = "xz -dc \"$1\" | head -c \"$2\" >/dev/null";
+        // head leaves when it has enough, which xz takes for a failure.
+        let xz = "{ xz -dc \"$1\" || true; } | head -c \"$2\" >/dev/null";
         let end = archive.wanted.end.to_string();
         let xz = Run::shell(xz, [archive.gold.as_os_str(), end.as_ref()]);
         vec![
