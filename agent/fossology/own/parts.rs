@@ -187,28 +187,38 @@ pub fn take(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Part, 
     let part = found(client)?;
     let instance = instance_id(client)?;
     let mut step = client.transaction().map_err(&failed)?;
+    // What another part has failed with stays to be read.
     let ours = step
         .execute(
-            "UPDATE backup_request
-                SET state = 'running', started = CASE WHEN $4 THEN clock_timestamp()
-                                                      ELSE coalesce(started, clock_timestamp()) END,
-                    ended = NULL, job = $2, host = $3, message = NULL
-              WHERE id = $1 AND instance = $5",
+            "WITH other AS (SELECT count(*) > 0 AS failed FROM backup_part
+                             WHERE request = $1 AND id <> $5 AND state = 'failed' AND NOT $6)
+             UPDATE backup_request r
+                SET state = CASE WHEN failed THEN r.state ELSE 'running' END,
+                    message = CASE WHEN failed THEN r.message END,
+                    ended = CASE WHEN failed THEN r.ended END,
+                    started = CASE WHEN $6 THEN clock_timestamp()
+                                   ELSE coalesce(r.started, clock_timestamp()) END,
+                    job = $2, host = $3
+               FROM other WHERE r.id = $1 AND r.instance = $4",
             &[
                 &part.request,
                 &job,
                 &host,
-                &(part.role == Role::List),
                 &instance,
+                &id,
+                &(part.role == Role::List),
             ],
         )
         .map_err(&failed)?;
     if ours == 0 {
         return Err(Error::OtherInstance(id));
     }
+    // A new list makes what was packed by the old one worth nothing here.
     step.execute(
-        "UPDATE backup_part SET state = 'running', data = NULL, message = NULL WHERE id = $1",
-        &[&id],
+        "UPDATE backup_part SET state = CASE WHEN id = $1 THEN 'running' ELSE 'queued' END,
+                data = NULL, message = NULL
+          WHERE id = $1 OR (request = $2 AND $3)",
+        &[&id, &part.request, &(part.role == Role::List)],
     )
     .map_err(&failed)?;
     step.commit().map_err(&failed)?;

@@ -66,11 +66,24 @@ fn a_part_that_fails_or_dies_is_named_in_its_request() {
     let database = cluster().fossology("SQL_ASCII");
     let mut client = database.connect("test").unwrap();
     ensure_schema(&mut client).unwrap();
-    let (request, [_, pack, _]) = asked(&mut client);
+    let (request, [list, pack, _]) = asked(&mut client);
     let part = take(&mut client, pack, 9, "here").unwrap();
     part.fail(&mut client, "no storage").unwrap();
     let failed = ("failed".to_owned(), "pack on alpha: no storage".to_owned());
     assert_eq!(state(&mut client, request), failed);
+
+    // Those that go on, or come later, leave that to be read.
+    let beta = enter(&mut client, request, Role::Pack, Some("beta"), &json!([])).unwrap();
+    let later = take(&mut client, beta, 9, "there").unwrap();
+    assert_eq!(state(&mut client, request), failed);
+    later.finish(&mut client, b"packs", "packed").unwrap();
+    assert_eq!(state(&mut client, request), failed);
+    // A list that is made anew begins everything anew.
+    let anew = take(&mut client, list, 9, "here").unwrap();
+    assert_eq!(state(&mut client, request).0, "running");
+    let error = anew.packed(&mut client).unwrap_err().to_string();
+    assert!(error.contains("is queued"), "{error}");
+    anew.finish(&mut client, b"plan", "listed").unwrap();
 
     let mut dying = database.connect("dying").unwrap();
     take(&mut dying, pack, 9, "here").unwrap();
