@@ -6,6 +6,7 @@
 use super::exit::Exit;
 use super::session::Session;
 use crate::fossology::config::Config;
+use crate::fossology::queue;
 use crate::fossology::scheduler::{self, Message};
 use crate::operations::install::{self, Installed, Options, Place, Removed, Schedule};
 use crate::operations::{Error, Instance, Result};
@@ -156,17 +157,26 @@ fn usual_pages(program: &Path) -> Option<PathBuf> {
     pages.is_dir().then_some(pages)
 }
 
+/// Tells the scheduler to read its modules, when that does it no harm: FOSSology's scheduler crashes
+/// when a job ends that ran while it did so.
 fn reload(place: &Place, notes: &mut Vec<String>) {
-    let told = Config::load(&place.sysconfdir)
-        .map_err(|error| error.to_string())
-        .and_then(|config| {
-            scheduler::tell(&config, Message::Modules).map_err(|error| error.to_string())
-        });
-    if let Err(error) = told {
-        notes.push(format!(
-            "the scheduler was not told ({error}): it sees the change at its next start"
-        ));
-    }
+    let running = Instance::load(&place.sysconfdir).and_then(|instance| {
+        let mut client = instance.connect("install")?;
+        Ok((queue::running(&mut client)?, instance))
+    });
+    let why = match running {
+        Ok((0, instance)) => match scheduler::tell(&instance.config, Message::Modules) {
+            Ok(()) => return,
+            Err(error) => format!("it does not answer: {error}"),
+        },
+        Ok((running, _)) => {
+            format!("{running} of its jobs are running, which a reload could break")
+        }
+        Err(error) => format!("it is not known whether jobs are running: {error}"),
+    };
+    notes.push(format!(
+        "FOSSology's scheduler was not told ({why}); it sees the change when it is restarted, best when no job runs"
+    ));
 }
 
 fn text(answer: &Answer<Installed>) -> String {

@@ -186,6 +186,22 @@ pub fn standing(client: &mut Client, entry: i32) -> DatabaseResult<Option<Standi
     }))
 }
 
+/// How many entries the scheduler runs now, as far as the queue tells.
+///
+/// # Errors
+/// When the statement fails.
+pub fn running(client: &mut impl GenericClient) -> DatabaseResult<u64> {
+    let row = client
+        .query_one(
+            // What was paused before its start has one in the year 9999.
+            "SELECT count(*) FROM jobqueue
+              WHERE jq_starttime < '9999-12-30' AND jq_endtime IS NULL AND jq_end_bits < 2",
+            &[],
+        )
+        .map_err(DatabaseError::sql("asking which jobs are running"))?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +239,19 @@ mod tests {
         assert_eq!((row.get::<_, i32>(1), row.get::<_, i32>(2)), (3, 2));
         let words: Vec<String> = (3..6).map(|at| row.get(at)).collect();
         assert_eq!(words, ["backup", "agent2", "--request=7"]);
+
+        assert_eq!(running(&mut client).unwrap(), 0);
+        client
+            .batch_execute("UPDATE jobqueue SET jq_starttime = '9999-12-31'")
+            .unwrap();
+        assert_eq!(running(&mut client).unwrap(), 0, "paused before its start");
+        client
+            .batch_execute("UPDATE jobqueue SET jq_starttime = now()")
+            .unwrap();
+        assert_eq!(running(&mut client).unwrap(), 1);
+        client
+            .batch_execute("UPDATE jobqueue SET jq_starttime = NULL")
+            .unwrap();
 
         let at = |client: &mut Client| standing(client, queued.entry).unwrap().unwrap();
         assert!(!at(&mut client).started && !at(&mut client).ended);
