@@ -268,7 +268,7 @@ mod tests {
                 json!({"uploads": [-2]}),
                 "-2 is no upload's number",
             ),
-            ("recover", json!({"blobs": ["x"]}), "blobs"),
+            ("recover", json!({"blobs": ["x"]}), "sha1.md5.size"),
             ("destroy", json!({}), "'destroy' is nothing"),
         ] {
             let error = Work::read(verb, &parameters).unwrap_err().to_string();
