@@ -110,6 +110,15 @@ fn install_makes_an_agent_of_it_and_uninstall_takes_it_away() {
         text.contains("scheduler was not told (2 of its jobs"),
         "{text}"
     );
+    // On an agent host there may be no database to ask.
+    let conf = fs::read(sysconfdir.join("Db.conf")).unwrap();
+    fs::remove_file(sysconfdir.join("Db.conf")).unwrap();
+    let text = world.call(&["install", "--no-database"]).expect(0).stdout;
+    assert!(
+        text.contains("was not told (without the database"),
+        "{text}"
+    );
+    fs::write(sysconfdir.join("Db.conf"), conf).unwrap();
     world.write_settings("");
     let link = sysconfdir.join("mods-enabled/backup");
     let module = fs::read_link(&link).unwrap();

@@ -112,7 +112,14 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                 ));
             }
         }
-        reload(&place, &mut notes);
+        if args.no_database {
+            // Then nobody knows whether jobs are running.
+            notes.push(not_told(
+                "without the database nobody knows whether jobs are running",
+            ));
+        } else {
+            reload(&place, &mut notes);
+        }
     }
     if schedule == Some(Schedule::Timer) {
         notes.push("start the timer: systemctl daemon-reload && systemctl enable --now fossology-backup.timer".into());
@@ -174,9 +181,13 @@ fn reload(place: &Place, notes: &mut Vec<String>) {
         }
         Err(error) => format!("it is not known whether jobs are running: {error}"),
     };
-    notes.push(format!(
+    notes.push(not_told(&why));
+}
+
+fn not_told(why: &str) -> String {
+    format!(
         "FOSSology's scheduler was not told ({why}); it sees the change when it is restarted, best when no job runs"
-    ));
+    )
 }
 
 fn text(answer: &Answer<Installed>) -> String {
