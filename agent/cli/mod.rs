@@ -17,6 +17,7 @@ mod recover;
 mod restore;
 mod session;
 mod snapshots;
+mod status;
 mod verify;
 
 use crate::operations::settings;
@@ -70,6 +71,7 @@ enum Verb {
     Install(install::Args),
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
+    Status(status::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
+        Verb::Status(args) => status::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -16,8 +16,10 @@ pub mod queue;
 pub mod recover;
 pub mod request;
 pub mod restore;
+pub mod schedule;
 mod scratch;
 pub mod settings;
+pub mod status;
 pub mod verify;
 mod workers;
 
