@@ -104,7 +104,7 @@ pub fn look(
         reasons.push(Reason::new(Health::Unreachable, format!("{what}: {line}")));
     };
     let database = instance.and_then(|instance| ask(instance).map_err(|error| error.to_string()));
-    let (runs, database) = match database {
+    let (mut runs, database) = match database {
         Ok((runs, database)) => (runs, Some(database)),
         Err(problem) => {
             reached("the database cannot be asked", problem);
@@ -120,6 +120,9 @@ pub fn look(
     let vault = vault
         .map_err(|problem| reached("the vault cannot be asked", problem))
         .ok();
+    if let Some(vault) = &vault {
+        acknowledge(&mut runs, vault);
+    }
     let findings = last_check(&runs).map(findings);
     let facts = judge::Facts {
         runs: &runs,
@@ -173,6 +176,24 @@ fn ask(instance: &Instance) -> Result<(Vec<PastRun>, DatabaseStatus)> {
     status.pruned = own::count_in_state(&mut client, BlobState::Pruned)?;
     status.not_reproducible = own::count_in_state(&mut client, BlobState::NotReproducible)?;
     Ok((runs, status))
+}
+
+/// A restored database does not know how the backup ended that it came from: there it seems to have
+/// died. Its snapshot, or a later one, says that it did not.
+fn acknowledge(runs: &mut [PastRun], vault: &VaultStatus) {
+    let has_snapshot = |run: &PastRun| {
+        let fits = |snapshot: &Newest| {
+            run.mode == Some(snapshot.mode.to_string()) && snapshot.time >= run.started
+        };
+        vault.newest.iter().any(fits)
+    };
+    for run in runs {
+        let seems_dead = run.state == State::Failed && run.ended.is_none();
+        if run.verb == "backup" && seems_dead && has_snapshot(run) {
+            run.state = State::Done;
+            run.message = None;
+        }
+    }
 }
 
 fn last_check(runs: &[PastRun]) -> Option<&PastRun> {
