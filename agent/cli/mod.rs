@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod demo;
+mod drill;
 mod init;
 mod install;
 mod jobs;
@@ -72,6 +73,7 @@ enum Verb {
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
     Status(status::Args),
+    Drill(drill::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -108,6 +110,7 @@ pub fn main() -> ExitCode {
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
         Verb::Status(args) => status::run(&session, args),
+        Verb::Drill(args) => drill::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

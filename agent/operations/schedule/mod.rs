@@ -65,6 +65,15 @@ pub const TASKS: &[Task] = &[
         8,
     ),
     task(
+        "drill",
+        "queue drill",
+        "asks FOSSology's scheduler to try a restore",
+        Period::Weekly,
+        (12, 45),
+        Weekday::Sunday,
+        15,
+    ),
+    task(
         STATUS,
         "status --files",
         "writes down how backups stand",
@@ -198,13 +207,14 @@ mod tests {
             [
                 "backup *-*-* 02:15",
                 "check Sat *-*-* 06:45",
-                "verify Sun *-*-* 09:45"
+                "verify Sun *-*-* 09:45",
+                "drill Sun *-*-* 12:45"
             ]
         );
         assert_eq!(
             written(
                 "backup = { every = \"daily\", at = \"23:00\" }\ncheck = \"never\"
-                 verify = \"30 days\"\nmetrics = \"/x.prom\""
+                 verify = \"30 days\"\ndrill = \"never\"\nmetrics = \"/x.prom\""
             ),
             [
                 "backup *-*-* 23:00",
