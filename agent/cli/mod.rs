@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod demo;
+mod drill;
 mod init;
 mod install;
 mod jobs;
@@ -17,6 +18,7 @@ mod recover;
 mod restore;
 mod session;
 mod snapshots;
+mod status;
 mod verify;
 
 use crate::operations::settings;
@@ -70,6 +72,8 @@ enum Verb {
     Install(install::Args),
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
+    Status(status::Args),
+    Drill(drill::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -105,6 +109,8 @@ pub fn main() -> ExitCode {
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
+        Verb::Status(args) => status::run(&session, args),
+        Verb::Drill(args) => drill::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -5,6 +5,7 @@
 //! kept in a request's row. Rows are written by programs of other versions and by people too, so
 //! what is read is checked, and a parameter that nobody knows is a mistake.
 
+use super::drill::{self, Percent};
 use super::recover::{self, Scope, Sources, Wanted};
 use super::settings::Settings;
 use super::{Error, Instance, Result};
@@ -26,6 +27,8 @@ pub enum Work {
     Verify(Verify),
     /// Bring missing files back.
     Recover(Recover),
+    /// Try a restore.
+    Drill(Drill),
 }
 
 /// How a snapshot is taken.
@@ -93,6 +96,37 @@ pub struct Recover {
     pub dry_run: bool,
 }
 
+/// What is tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drill {
+    /// The snapshot; the newest without one.
+    pub snapshot: Option<String>,
+    /// Which share of the blobs, in percent; unless it is set here, the settings say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Percent>,
+}
+
+impl Drill {
+    /// The snapshot's name.
+    pub fn wanted(&self) -> &str {
+        self.snapshot.as_deref().unwrap_or("latest")
+    }
+
+    /// How the drill is made on this host.
+    pub fn options(&self, settings: &Settings) -> drill::Options {
+        let place = settings.drill.to.clone();
+        drill::Options {
+            parent: place.unwrap_or_else(|| settings.scratch()),
+            sample: self.sample.or(settings.drill.sample),
+            admin_url: None,
+            threads: settings.threads(),
+            lookers: settings.lookers(),
+            postgres_bin: settings.postgres_bin.clone(),
+        }
+    }
+}
+
 impl Recover {
     /// What an upload's number alone stands for.
     pub fn of_upload(upload: i32) -> Self {
@@ -151,9 +185,10 @@ impl Work {
             "check" => Self::Check(typed(verb, parameters)?),
             "verify" => Self::Verify(typed(verb, parameters)?),
             "recover" => Self::Recover(typed(verb, parameters)?),
+            "drill" => Self::Drill(typed(verb, parameters)?),
             _ => {
                 return Err(Error::Usage(format!(
-                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify and recover",
+                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify, recover and drill",
                     env!("CARGO_PKG_VERSION")
                 )));
             }
@@ -192,7 +227,7 @@ impl Work {
                 }
                 &[]
             }
-            Self::Backup(_) => &[],
+            Self::Backup(_) | Self::Drill(_) => &[],
         };
         match uploads.iter().find(|upload| **upload < 1) {
             None => Ok(()),
@@ -209,6 +244,7 @@ impl Work {
             Self::Check(_) => "check",
             Self::Verify(_) => "verify",
             Self::Recover(_) => "recover",
+            Self::Drill(_) => "drill",
         }
     }
 
@@ -219,6 +255,7 @@ impl Work {
             Self::Check(check) => serde_json::to_value(check),
             Self::Verify(verify) => serde_json::to_value(verify),
             Self::Recover(recover) => serde_json::to_value(recover),
+            Self::Drill(drill) => serde_json::to_value(drill),
         }
         .unwrap_or_default()
     }
@@ -236,6 +273,7 @@ mod tests {
         assert_eq!(read("backup"), Work::Backup(Backup::default()));
         assert_eq!(read("check"), Work::Check(Check::default()));
         assert_eq!(read("verify"), Work::Verify(Verify::default()));
+        assert_eq!(read("drill"), Work::Drill(Drill::default()));
     }
 
     #[test]
@@ -257,6 +295,8 @@ mod tests {
             ("check", json!({"deep": "yes"}), "boolean"),
             ("verify", json!({"read_data": 101}), "up to 100"),
             ("verify", json!({"read_data": 0}), "above 0"),
+            ("drill", json!({"sample": 0}), "above 0"),
+            ("drill", json!({"to": "/"}), "unknown field `to`"),
             ("recover", json!({}), "uploads, blobs or missing"),
             (
                 "recover",
@@ -289,6 +329,7 @@ mod tests {
                 Work::Backup(Backup { mode, logs: flag }),
                 Work::Check(Check { deep: flag, uploads: uploads.clone() }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
+                Work::Drill(Drill { snapshot: snapshot.clone(), sample: percent.map(|percent| Percent::new(percent).unwrap()) }),
             ] {
                 let text = work.parameters().to_string();
                 let row: Value = serde_json::from_str(&text).unwrap();

@@ -7,6 +7,7 @@
 //! however it dies: one lets a single operation work at a time, the other tells a run that goes on
 //! from one that died and left its row saying `running`. Making the tables is one transaction.
 
+pub mod history;
 mod lock;
 pub mod parts;
 pub mod requests;
@@ -15,7 +16,7 @@ mod states;
 
 pub use lock::{try_lock, try_lock_shared, unlock};
 pub use run::{Asked, Outcome, Run};
-pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible};
+pub use states::{BlobState, blobs_in_state, clear_state, count_in_state, enter_not_reproducible};
 
 use super::database::{Error, Result};
 use postgres::error::SqlState;

@@ -16,9 +16,10 @@
 //! stops the rest: it is named at the end.
 
 pub(super) mod blobs;
-mod database;
-mod directories;
-mod plan;
+pub(super) mod database;
+pub(super) mod directories;
+mod life;
+pub(super) mod plan;
 pub(super) mod writer;
 
 use super::{Context, Instance, Result};
@@ -139,7 +140,9 @@ pub fn run(
     if !options.no_repository {
         let began = Instant::now();
         let selection = match &plan.database {
-            Some(target) => blobs::needed_by(&target.staging(), vault, &snapshot)?,
+            Some(target) => {
+                blobs::needed_by(&target.staging(), vault, &snapshot, &mut |_, _, _| true)?
+            }
             None => blobs::members_of(vault, &snapshot)?,
         };
         report.not_in_snapshot = selection.not_in_snapshot;
@@ -155,7 +158,9 @@ pub fn run(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
-        directories::restore(vault, &snapshot, layout.path(), instance, &mut report)?;
+        let others = directories::restore(vault, &snapshot, layout.path(), instance)?;
+        report.other_files = others.files;
+        report.other_failures = others.failures;
         report.seconds.repository = began.elapsed().as_secs_f64();
     }
     lease.check()?;
