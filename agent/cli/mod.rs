@@ -7,11 +7,13 @@
 mod backup;
 mod check;
 mod demo;
+mod du;
 mod init;
 mod install;
 mod jobs;
 mod output;
 mod progress;
+mod prune;
 mod queue;
 mod recover;
 mod restore;
@@ -70,6 +72,8 @@ enum Verb {
     Install(install::Args),
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
+    Prune(prune::Args),
+    Du(du::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -105,6 +109,8 @@ pub fn main() -> ExitCode {
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
+        Verb::Prune(args) => prune::run(&session, args),
+        Verb::Du(args) => du::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

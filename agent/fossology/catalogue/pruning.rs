@@ -419,8 +419,8 @@ pub fn keys_by_any_row(client: &mut impl postgres::GenericClient, upload: i32) -
 /// # Errors
 /// When the connection is lost. After `false` the transaction can only be rolled back.
 pub fn hold_queue(step: &mut postgres::Transaction<'_>) -> Result<bool> {
-    let held = step
-        .batch_execute("SET LOCAL lock_timeout TO '5s'; LOCK TABLE jobqueue, job IN SHARE MODE");
+    let held =
+        step.batch_execute("SET LOCAL lock_timeout TO '5s'; LOCK TABLE jobqueue IN SHARE MODE");
     match held {
         Ok(()) => Ok(true),
         Err(error) if error.code() == Some(&postgres::error::SqlState::LOCK_NOT_AVAILABLE) => {

@@ -4,7 +4,7 @@
 //! The lock that lets a single operation work at a time, and the one that keeps those who remove
 //! files apart from those who read or write them. Each ends with its session.
 
-use super::{FILES, OPERATION};
+use super::{FILES, OPERATION, PRUNING};
 use crate::fossology::database::{Error, OtherSession, Result};
 use postgres::Client;
 use postgres::error::SqlState;
@@ -32,6 +32,14 @@ pub fn try_lock_shared(client: &mut Client) -> Result<()> {
         OPERATION,
         SHORT,
     )
+}
+
+/// Takes the lock that lets one process prune at a time; it ends with the session.
+///
+/// # Errors
+/// When another session has it: the error names that session.
+pub fn prune_alone(client: &mut Client) -> Result<()> {
+    take(client, "SELECT pg_advisory_lock($1)", PRUNING, SHORT)
 }
 
 /// How somebody works on the repository's files.

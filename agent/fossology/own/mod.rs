@@ -14,7 +14,7 @@ pub mod requests;
 mod run;
 mod states;
 
-pub use lock::{Files, hold_files, release_files, try_lock, try_lock_shared, unlock};
+pub use lock::{Files, hold_files, prune_alone, release_files, try_lock, try_lock_shared, unlock};
 pub use run::{Asked, Outcome, Run};
 pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible, pruned_by_vault};
 
@@ -37,6 +37,8 @@ const OPERATION: i64 = 0x666f_6261_636b_7570;
 const TABLES: i64 = OPERATION + 1;
 /// The lock on the repository's files.
 const FILES: i64 = OPERATION + 2;
+/// The lock of the one who prunes.
+const PRUNING: i64 = OPERATION + 3;
 
 /// The version of our tables in the database, none when they are not there.
 ///

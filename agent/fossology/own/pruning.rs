@@ -165,8 +165,11 @@ pub fn begin_batch(
 ) -> Result<RoaringBitmap> {
     let failed = Error::sql("writing down what is going to be removed");
     let mut step = client.transaction().map_err(&failed)?;
+    // Whoever deletes rows of pfile keeps us waiting, and others wait behind us: not long.
+    step.batch_execute("SET LOCAL lock_timeout TO '5s'")
+        .map_err(&failed)?;
     let mut entered = RoaringBitmap::new();
-    for (proof, keys) in blobs {
+    for (proof, keys) in blobs.iter().filter(|(_, keys)| !keys.is_empty()) {
         let list: Vec<i32> = keys.iter().map(u32::cast_signed).collect();
         let rows = step
             .query(

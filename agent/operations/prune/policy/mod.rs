@@ -15,7 +15,7 @@ mod tests;
 mod units;
 mod words;
 
-pub use presets::PRESETS;
+pub use presets::{GOLD_ONLY, PRESETS};
 pub use rule::{Action, Kind, Place, Rule, Status, UploadFacts};
 pub use units::{Patterns, Size, Span};
 

@@ -6,8 +6,11 @@
 use super::rule::{Action, Kind, Rule};
 use super::units::{Patterns, Span};
 
+/// Nothing stays but what was uploaded.
+pub const GOLD_ONLY: &str = "gold-only";
+
 /// Their names.
-pub const PRESETS: [&str; 3] = ["source-only", "cold", "gold-only"];
+pub const PRESETS: [&str; 3] = ["source-only", "cold", GOLD_ONLY];
 
 /// After how many days without anything an upload is cold, unless `cold_after` says otherwise.
 const COLD_AFTER: u64 = 180;
@@ -45,7 +48,7 @@ pub fn preset(name: &str, cold_after: Option<&Span>) -> Option<(Action, Vec<Rule
         ..rule
     };
     match name {
-        "gold-only" => Some((Action::Drop, Vec::new())),
+        GOLD_ONLY => Some((Action::Drop, Vec::new())),
         "cold" => {
             let span = || cold_after.cloned().or_else(|| Some(Span::days(COLD_AFTER)));
             let cold = Rule {
