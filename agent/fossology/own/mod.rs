@@ -14,7 +14,7 @@ mod run;
 mod states;
 
 pub use lock::{try_lock, try_lock_shared, unlock};
-pub use run::{Asked, Outcome, Run};
+pub use run::{Asked, Outcome, Restored, Run, enter_restore};
 pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible};
 
 use super::database::{Error, Result};
