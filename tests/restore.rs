@@ -321,7 +321,7 @@ fn a_gold_only_snapshot_brings_gold_and_what_cannot_be_unpacked_again() {
         )
         .unwrap();
     let words: (&str, &str, &str, &str) = (row.get(0), row.get(1), row.get(2), row.get(3));
-    let (id, without) = (&snapshot["id"], &report["not_in_snapshot"]);
+    let (id, without) = (&snapshot["snapshot"], &report["not_in_snapshot"]);
     assert_eq!(
         words,
         ("gold", "done", id.as_str().unwrap(), &*without.to_string())
