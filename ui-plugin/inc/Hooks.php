@@ -55,6 +55,13 @@ class Hooks extends DefaultPlugin
         $this->warn("$name stays FOSSology's own: " . $failed->getMessage());
       }
     }
+    try {
+      if (Rest\Routes::isPossible()) {
+        Rest\Routes::enter($GLOBALS['app']);
+      }
+    } catch (\Throwable $failed) {
+      $this->warn('the API stays without us: ' . $failed->getMessage());
+    }
   }
 
   private function replace($name, $class, $ours, $always)

@@ -154,7 +154,7 @@ class MissingFileDao
     $row = $this->dbManager->getSingleRow(
       "SELECT count(*) AS files, sum(pfile_size) AS bytes
          FROM (SELECT pfile_size FROM uploadtree JOIN pfile ON pfile_pk = pfile_fk
-                WHERE upload_fk = $1 LIMIT $2) some", array($uploadId, self::COUNTED), __METHOD__);
+                WHERE upload_fk = $1 LIMIT $2) counted", array($uploadId, self::COUNTED), __METHOD__);
     if ($row['files'] < self::COUNTED) {
       return (float)$row['bytes'];
     }
