@@ -24,6 +24,11 @@ class LackingFiles
   const SOME = 2000;
   /** How many files that a table calls missing are looked at */
   const HINTS = 200;
+  /** That a blob p never comes out of an archive: known as that, or FOSSology's notes about one */
+  const NEVER_UNPACKED = "(EXISTS (SELECT 1 FROM backup_blob_state s
+                 WHERE s.pfile_pk = p.pfile_pk AND s.kind = 'not_reproducible')
+          OR EXISTS (SELECT 1 FROM uploadtree n WHERE n.pfile_fk = p.pfile_pk
+                 AND n.ufile_name = 'artifact.meta' AND n.ufile_mode & (1 << 28) <> 0))";
   /** After so many seconds of looking it is enough */
   const PATIENCE = 1.0;
 
@@ -99,8 +104,7 @@ class LackingFiles
                 WHERE upload_fk = $1 AND kind = 'missing' AND pfile_fk IS NOT NULL
                 LIMIT $2) found
          JOIN pfile p ON p.pfile_pk = found.pfile_fk
-        WHERE NOT EXISTS (SELECT 1 FROM backup_blob_state s
-               WHERE s.pfile_pk = p.pfile_pk AND s.kind = 'not_reproducible')",
+        WHERE NOT " . self::NEVER_UNPACKED,
       array($uploadId, self::HINTS), __METHOD__);
   }
 
@@ -112,9 +116,7 @@ class LackingFiles
                                count(*) OVER () AS total FROM blobs)
        SELECT p.pfile_sha1 || '.' || p.pfile_md5 || '.' || p.pfile_size AS name
          FROM counted JOIN pfile p ON p.pfile_pk = pfile_fk
-        WHERE number % ((total + $2 - 1) / $2) = 0
-          AND NOT EXISTS (SELECT 1 FROM backup_blob_state s
-               WHERE s.pfile_pk = p.pfile_pk AND s.kind = 'not_reproducible')",
+        WHERE number % ((total + $2 - 1) / $2) = 0 AND NOT " . self::NEVER_UNPACKED,
       array($uploadId, self::SOME), __METHOD__);
   }
 }

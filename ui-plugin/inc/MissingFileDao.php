@@ -37,13 +37,14 @@ class MissingFileDao
   /**
    * @brief The file behind an item of the tree
    * @param int $itemId uploadtree_pk
-   * @return array|null item, upload, file, pfile, name, size, isUpload, uploadName, uploaded, owner,
-   *   gold (name of the uploaded file, null when it was deleted)
+   * @return array|null item, upload, file, pfile, name, size, isUpload, isNote (FOSSology's own about
+   *   an archive), uploadName, uploaded, owner, gold (name of the uploaded file, null when it was
+   *   deleted)
    */
   public function getFile($itemId)
   {
     $row = $this->dbManager->getSingleRow(
-      "SELECT t.uploadtree_pk, t.upload_fk, t.ufile_name, t.pfile_fk, p.pfile_size,
+      "SELECT t.uploadtree_pk, t.upload_fk, t.ufile_name, t.ufile_mode, t.pfile_fk, p.pfile_size,
               p.pfile_sha1 || '.' || p.pfile_md5 || '.' || p.pfile_size AS name,
               u.upload_filename, extract(epoch FROM u.upload_ts) AS uploaded, w.user_name,
               u.pfile_fk AS gold_fk,
@@ -65,6 +66,7 @@ class MissingFileDao
       'name' => strtolower($row['name']),
       'size' => (float)$row['pfile_size'],
       'isUpload' => $row['gold_fk'] !== null && $row['gold_fk'] === $row['pfile_fk'],
+      'isNote' => $row['ufile_name'] === 'artifact.meta' && ($row['ufile_mode'] & (1 << 28)) !== 0,
       'uploadName' => $row['upload_filename'],
       'uploaded' => (float)$row['uploaded'],
       'owner' => $row['user_name'],

@@ -90,12 +90,16 @@ class MissingFileStory
       $ways[] = $this->goldIsThere ?
         _("It is the uploaded file itself, and its first copy (gold) is there: it is put back from that.") :
         _("It is the uploaded file itself, and its first copy (gold) is missing too.");
+    } else if ($this->file['isNote']) {
+      $ways[] = _("It holds what FOSSology noted when it unpacked an archive. Unpacking again makes other " .
+        "notes; scans and clearing do not need them.");
     } else if ($this->isNotReproducible()) {
       $ways[] = sprintf(_("Unpacking %s again does not give it; that was tried before %s."),
         $upload, self::date($this->story['state']['since']));
     } else if ($this->goldIsThere) {
-      $ways[] = sprintf(_("The uploaded file %s is there: unpacking it again gives this file back."),
-        $upload);
+      $ways[] = sprintf($this->isPruned() ?
+        _("The uploaded file %s is there, and unpacking it again gives this file back.") :
+        _("The uploaded file %s is there: unpacking it again should give this file back."), $upload);
     } else {
       $ways[] = sprintf(_("The uploaded file %s, from which it was unpacked, is missing too."), $upload);
     }
@@ -152,7 +156,8 @@ class MissingFileStory
 
   private function isNotReproducible()
   {
-    return $this->story['state'] !== null && $this->story['state']['kind'] === 'not_reproducible';
+    return $this->file['isNote'] || ($this->story['state'] !== null &&
+      $this->story['state']['kind'] === 'not_reproducible');
   }
 
   /** @return string */

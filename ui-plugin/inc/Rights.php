@@ -38,10 +38,22 @@ class Rights
    */
   public static function mayRecover($container, $uploadId)
   {
-    if (Auth::isAdmin()) {
+    $level = self::level($container);
+    if ($level >= Auth::PERM_ADMIN) {
       return true;
     }
-    return isset($_SESSION[Auth::USER_LEVEL]) && $_SESSION[Auth::USER_LEVEL] >= Auth::PERM_WRITE &&
+    return $level >= Auth::PERM_WRITE &&
       $container->get('dao.upload')->isEditable($uploadId, Auth::getGroupId());
+  }
+
+  /** A session has it; on the command line there is none, and the user was asked for a password */
+  private static function level($container)
+  {
+    if (isset($_SESSION[Auth::USER_LEVEL])) {
+      return (int)$_SESSION[Auth::USER_LEVEL];
+    }
+    $row = $container->get('db.manager')->getSingleRow('SELECT user_perm FROM users WHERE user_pk = $1',
+      array(Auth::getUserId()), __METHOD__);
+    return $row === false ? Auth::PERM_NONE : (int)$row['user_perm'];
   }
 }
