@@ -82,6 +82,7 @@ class RepositoryFiles
    */
   public function has($tree, $name)
   {
+    clearstatcache();
     $size = substr(strrchr($name, '.'), 1);
     foreach ($this->places($tree, $name) as $place) {
       $found = @stat($place);

@@ -23,4 +23,5 @@ require_once 'Symfony/Component/HttpFoundation/autoload.php';
 require_once 'Twig/autoload.php';
 require_once __DIR__ . '/standin/fossology.php';
 require_once __DIR__ . '/support/Cluster.php';
+require_once __DIR__ . '/support/Instance.php';
 require_once dirname(__DIR__) . '/inc/autoload.php';
