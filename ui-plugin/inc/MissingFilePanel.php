@@ -49,9 +49,10 @@ class MissingFilePanel
    * @param int $itemId uploadtree_pk
    * @param string|null $back The address's query part to which the way leads back; the page of the
    *   recovery itself without it
+   * @param bool $follows Whether the page is loaded again by itself
    * @return string
    */
-  public function html($itemId, $back = null)
+  public function html($itemId, $back = null, $follows = false)
   {
     try {
       $file = $this->dao->getFile($itemId);
@@ -59,7 +60,7 @@ class MissingFilePanel
         return '<p>' . _("There is no such file, or you may not see it.") . '</p>';
       }
       return $this->container->get('twig.environment')->load('@backup/missing-file.html.twig')
-        ->render($this->vars($file, $back));
+        ->render($this->vars($file, $back) + array('follows' => $follows));
     } catch (\Throwable $failed) {
       $this->container->get('logger')->error('fo_backup: ' . $failed->getMessage());
       return '<p>' . _("It could not be found out why. An administrator can see it by: fo_backup check")
@@ -73,12 +74,18 @@ class MissingFilePanel
    * @param string|null $back
    * @return array
    */
-  public function vars(array $file, $back)
+  private function vars(array $file, $back)
   {
     $gold = $file['gold'] !== null && $this->files->has('gold', $file['gold']);
-    $story = new MissingFileStory($file, $this->dao->getStory($file), $gold, Auth::isAdmin());
+    $known = $this->dao->getStory($file);
+    $story = new MissingFileStory($file, $known, $gold, Auth::isAdmin());
     $recovery = $this->dao->getRecovery($file);
     $open = $recovery !== null && in_array($recovery['state'], array('queued', 'running'), true);
+    if (!$open && $recovery !== null && $known['state'] !== null &&
+      $recovery['ended'] < $known['state']['since']) {
+      // What was before that says nothing about it.
+      $recovery = null;
+    }
     $mayRecover = Rights::mayRecover($this->container, $file['upload']);
     $token = new CsrfToken($this->container->get('session'), Auth::getUserId());
     return array(
@@ -87,7 +94,7 @@ class MissingFilePanel
       'ways' => $story->ways(),
       'time' => MissingFileStory::time($this->dao->getUploadBytes($file['upload']),
         $this->dao->getRate()),
-      'recovery' => $recovery === null ? null : $this->recoveryVars($recovery, $file),
+      'recovery' => $recovery === null ? null : $this->recoveryVars($recovery, $file, $back),
       'open' => $open,
       'mayRecover' => $mayRecover && !$open,
       'oneText' => $story->chance() === MissingFileStory::UNLIKELY ?
@@ -102,22 +109,25 @@ class MissingFilePanel
       'token' => $token->value());
   }
 
-  private function recoveryVars(array $recovery, array $file)
+  private function recoveryVars(array $recovery, array $file, $back)
   {
     $words = array(
       'queued' => _("A recovery waits in the queue."),
       'running' => _("A recovery is running."),
-      'done' => _("A recovery ended and did not bring this file back."),
-      'incomplete' => _("A recovery brought back what it could; this file did not come."),
-      'failed' => _("A recovery failed, or was ended before it was through."));
+      'done' => _("The last recovery did not bring this file back, or it was lost again since."),
+      'incomplete' => _("The last recovery brought back what it could; this file did not come, or was " .
+        "lost again since."),
+      'failed' => _("The last recovery failed, or was ended before it was through."));
+    $message = Auth::isAdmin() ? explode("\n", trim((string)$recovery['message'])) : array('');
     return array(
       'words' => $words[$recovery['state']],
       'detail' => self::recoveryDetail($recovery),
       'jobText' => sprintf(_("job %d"), $recovery['job']),
       'jobUri' => Traceback_uri() . '?mod=showjobs&upload=' . $file['upload'],
       // It may name places on the disk.
-      'message' => Auth::isAdmin() ? $recovery['message'] : null,
-      'followUri' => RecoverPage::uri($file['upload'], $file['item']));
+      'message' => $message[0],
+      'more' => implode("\n", array_slice($message, 1)),
+      'followUri' => RecoverPage::uri($file['upload'], $file['item'], self::localQuery($back)));
   }
 
   private static function recoveryDetail(array $recovery)

@@ -95,9 +95,10 @@ class RecoverPage extends DefaultPlugin
       return $this->isThere($file, $back);
     }
     $panel = new MissingFilePanel($this->container, $SysConf);
-    $vars = array('content' => $panel->html($file['item'], $back));
     $recovery = $dao->getRecovery($file);
-    if ($recovery !== null && in_array($recovery['state'], array('queued', 'running'), true)) {
+    $open = $recovery !== null && in_array($recovery['state'], array('queued', 'running'), true);
+    $vars = array('content' => $panel->html($file['item'], $back, $open));
+    if ($open) {
       $again = self::AGAIN;
       $defaults = $this->getDefaultVars();
       $vars['metadata'] = $defaults['metadata'] . "<meta http-equiv='refresh' content='$again'>\n";

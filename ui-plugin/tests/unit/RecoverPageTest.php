@@ -144,7 +144,7 @@ class RecoverPageTest extends TestCase
     $this->instance->query("UPDATE jobqueue SET jq_starttime = now(), jq_endtime = now(), jq_end_bits = 2,
       jq_endtext = 'no vault at /srv/secret'");
     $page = $this->get()->getContent();
-    $this->assertStringContainsString('A recovery failed', $page);
+    $this->assertStringContainsString('The last recovery failed', $page);
     $this->assertStringContainsString('<form', $page);
     $this->assertStringNotContainsString('/srv/secret', $page);
     $this->instance->logIn(10, 3);
