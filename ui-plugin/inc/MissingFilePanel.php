@@ -81,8 +81,7 @@ class MissingFilePanel
     $story = new MissingFileStory($file, $known, $gold, Auth::isAdmin());
     $recovery = $this->dao->getRecovery($file);
     $open = $recovery !== null && in_array($recovery['state'], array('queued', 'running'), true);
-    if (!$open && $recovery !== null && $known['state'] !== null &&
-      $recovery['ended'] < $known['state']['since']) {
+    if (!$open && $recovery !== null && $recovery['ended'] < self::missingSince($known)) {
       // What was before that says nothing about it.
       $recovery = null;
     }
@@ -107,6 +106,12 @@ class MissingFilePanel
       'back' => self::localQuery($back),
       'tokenField' => CsrfToken::FIELD,
       'token' => $token->value());
+  }
+
+  private static function missingSince(array $known)
+  {
+    return max($known['state'] === null ? 0 : $known['state']['since'],
+      $known['restore'] === null ? 0 : $known['restore']['ended']);
   }
 
   private function recoveryVars(array $recovery, array $file, $back)

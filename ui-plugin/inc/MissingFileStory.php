@@ -105,8 +105,8 @@ class MissingFileStory
     }
     $backup = $this->backedUp();
     if ($backup !== null) {
-      $ways[] = sprintf(_("The backup of %s should hold it, unless it was missing then already."),
-        self::date($backup));
+      $ways[] = sprintf(_("The backup of %s should hold it too, if it is still kept and the file was not " .
+        "missing then already."), self::date($backup));
     } else if ($this->chance() === self::UNLIKELY) {
       $ways[] = _("No backup is known here that would hold it. Uploading the same file once more helps.");
     }

@@ -72,15 +72,15 @@ class MissingFileStoryTest extends TestCase
       'pruned, and gold is there' => array($pruned, array(), true, 'certain', 'gives this file back'),
       'lost, and gold is there' => array(array(), array(), true, 'likely', 'should give'),
       'gold is lost too' => array(array(), array(), false, 'unlikely', 'No backup is known'),
-      'but a backup has it' => array($full, array(), false, 'likely', 'should hold it'),
+      'but a backup has it' => array($full, array(), false, 'likely', 'should hold it too'),
       'a backup of gold has nothing that is unpacked' => array($gold, array(), false, 'unlikely',
         'is missing too'),
       'unpacking does not give it' => array($never, array(), true, 'unlikely', 'does not give it'),
-      'but backups of gold carry it' => array($never + $gold, array(), true, 'likely', 'should hold it'),
+      'but backups of gold carry it' => array($never + $gold, array(), true, 'likely', 'should hold it too'),
       'notes of FOSSology' => array(array(), array('isNote' => true), true, 'unlikely', 'do not need'),
       'the upload itself' => array(array(), $own, true, 'certain', 'put back from that'),
       'the upload itself, nowhere' => array(array(), $own, false, 'unlikely', 'Uploading the same'),
-      'the upload itself, in a backup' => array($gold, $own, false, 'likely', 'should hold it'));
+      'the upload itself, in a backup' => array($gold, $own, false, 'likely', 'should hold it too'));
   }
 
   /** @dataProvider times */

@@ -151,6 +151,18 @@ class RecoverPageTest extends TestCase
     $this->assertStringContainsString('/srv/secret', $this->get()->getContent());
   }
 
+  public function testARecoveryFromBeforeThePruningSaysNothing()
+  {
+    $this->post('upload');
+    $this->instance->query("UPDATE jobqueue SET jq_starttime = now(), jq_endtime = now(), jq_end_bits = 1;
+      INSERT INTO backup_blob_state (pfile_pk, kind, since)
+      SELECT pfile_fk, 'pruned', now() + interval '1 minute' FROM uploadtree
+       WHERE uploadtree_pk = $this->item");
+    $page = $this->get()->getContent();
+    $this->assertStringContainsString('to save space', $page);
+    $this->assertStringNotContainsString('The last recovery', $page);
+  }
+
   public function testEveryNameIsEscaped()
   {
     $page = $this->get()->getContent();
