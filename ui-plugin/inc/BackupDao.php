@@ -94,13 +94,15 @@ class BackupDao
               extract(epoch FROM r.ended) AS ended,
               q.entry, q.items, extract(epoch FROM q.first) AS entry_started, q.open
          FROM backup_request r
-         LEFT JOIN LATERAL (
-              SELECT max(jq_pk) AS entry, sum(jq_itemsprocessed) AS items,
+         LEFT JOIN (
+              SELECT jq_job_fk, max(jq_pk) AS entry, sum(jq_itemsprocessed) AS items,
                      min(jq_starttime) AS first,
                      bool_or(jq_endtime IS NULL AND jq_end_bits < 2) AS open
-                FROM jobqueue WHERE jq_job_fk = r.job) q ON true
-        WHERE $where ORDER BY r.id LIMIT 100", $parameters, $statement);
-    return array_map(array($this, 'request'), $rows);
+                FROM jobqueue
+               WHERE jq_job_fk IN (SELECT r.job FROM backup_request r WHERE $where)
+               GROUP BY jq_job_fk) q ON q.jq_job_fk = r.job
+        WHERE $where ORDER BY r.id DESC LIMIT 100", $parameters, $statement);
+    return array_map(array($this, 'request'), array_reverse($rows));
   }
 
   private function request(array $row)

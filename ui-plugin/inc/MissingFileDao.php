@@ -90,7 +90,7 @@ class MissingFileDao
     $story['state'] = $this->backupDao->getBlobState($file['pfile']);
     $finding = $this->dbManager->getSingleRow(
       "SELECT detail FROM backup_finding
-        WHERE upload_fk = $1 AND pfile_fk = $2 AND kind IN ('missing', 'corrupt') ORDER BY id LIMIT 1",
+        WHERE upload_fk = $1 AND pfile_fk = $2 AND kind IN ('missing', 'corrupt') LIMIT 1",
       array($file['upload'], $file['pfile']), __METHOD__ . '.finding');
     if ($finding !== false) {
       $story['finding'] = $finding['detail'];

@@ -101,6 +101,21 @@ class Work
     return new self('recover', array('missing' => true));
   }
 
+  /** @return Work The newest snapshot is restored into a scratch place and compared */
+  public static function drill()
+  {
+    return new self('drill', array());
+  }
+
+  /**
+   * @param bool $dryRun Whether it only says what it would remove
+   * @return Work What retention no longer keeps goes from the vault
+   */
+  public static function expire($dryRun)
+  {
+    return new self('expire', $dryRun ? array('dry_run' => true) : array());
+  }
+
   private static function uploads(array $uploads)
   {
     $numbers = array();

@@ -22,6 +22,7 @@ set_error_handler(function ($kind, $message, $file, $line) {
 require_once 'Symfony/Component/HttpFoundation/autoload.php';
 require_once 'Twig/autoload.php';
 require_once __DIR__ . '/standin/fossology.php';
-require_once __DIR__ . '/support/Cluster.php';
-require_once __DIR__ . '/support/Instance.php';
+foreach (array('Cluster', 'Process', 'Site', 'Browser', 'History', 'Instance') as $support) {
+  require_once __DIR__ . "/support/$support.php";
+}
 require_once dirname(__DIR__) . '/inc/autoload.php';

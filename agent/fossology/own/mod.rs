@@ -23,10 +23,11 @@ use postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 3] = [
+const VERSIONS: [&str; 4] = [
     include_str!("../../../sql/001_backup.sql"),
     include_str!("../../../sql/002_requests.sql"),
     include_str!("../../../sql/003_parts.sql"),
+    include_str!("../../../sql/007_pages.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.

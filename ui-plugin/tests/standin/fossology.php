@@ -14,6 +14,7 @@
  * so on do more. They are used in tests and nowhere else.
  */
 require_once __DIR__ . '/Auth.php';
+require_once __DIR__ . '/Container.php';
 require_once __DIR__ . '/DbManager.php';
 require_once __DIR__ . '/Plugin.php';
 require_once __DIR__ . '/functions.php';
