@@ -8,11 +8,13 @@ mod backup;
 mod check;
 mod demo;
 mod drill;
+mod du;
 mod init;
 mod install;
 mod jobs;
 mod output;
 mod progress;
+mod prune;
 mod queue;
 mod recover;
 mod restore;
@@ -74,6 +76,8 @@ enum Verb {
     Recover(recover::Args),
     Status(status::Args),
     Drill(drill::Args),
+    Prune(prune::Args),
+    Du(du::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -111,6 +115,8 @@ pub fn main() -> ExitCode {
         Verb::Recover(args) => recover::run(&session, args),
         Verb::Status(args) => status::run(&session, args),
         Verb::Drill(args) => drill::run(&session, args),
+        Verb::Prune(args) => prune::run(&session, args),
+        Verb::Du(args) => du::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

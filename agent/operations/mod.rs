@@ -13,6 +13,7 @@ pub mod guard;
 pub mod init;
 pub mod install;
 mod instance;
+pub mod prune;
 pub mod queue;
 pub mod recover;
 pub mod request;

@@ -5,6 +5,7 @@
 //! verb. A mistake names the file and the line, or the variable.
 
 use super::drill;
+use super::prune::policy;
 use super::schedule::Schedule;
 use super::{Error, Result};
 use std::env;
@@ -36,6 +37,9 @@ pub struct Settings {
     /// How restores are tried.
     #[serde(default)]
     pub drill: drill::Settings,
+    /// What pruning may remove.
+    #[serde(default)]
+    pub prune: policy::Table,
 }
 
 impl Settings {
@@ -169,6 +173,17 @@ mod tests {
                 .to_string()
                 .contains("1 to 19")
         );
+    }
+
+    #[test]
+    fn a_mistake_in_a_policy_names_its_line_too() {
+        let error =
+            load("vault = \"/b\"\n[[prune.rule]]\naction = \"drop\"\nmin_size = \"1 MG\"\n")
+                .unwrap_err()
+                .to_string();
+        for part in ["fo_backup.toml", "line 4", "min_size", "no size"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,9 @@ use crate::fossology::own::Outcome;
 use crate::operations::request::{self, Work};
 use crate::operations::schedule::in_words;
 use crate::operations::settings::Settings;
-use crate::operations::{Context, Error, Instance, Result, backup, check, drill, recover, verify};
+use crate::operations::{
+    Context, Error, Instance, Result, backup, check, drill, prune, recover, verify,
+};
 use crate::vault::{Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
 use jiff::SignedDuration;
@@ -44,6 +46,7 @@ pub fn run(
         Work::Verify(parameters) => verify(parameters, instance, settings, context),
         Work::Recover(parameters) => recover(parameters, instance, settings, context),
         Work::Drill(parameters) => drill(parameters, instance, settings, context),
+        Work::Prune(parameters) => prune(parameters, instance, settings, context),
     }
 }
 
@@ -289,6 +292,56 @@ fn drill(
     Ok(Done {
         outcome: outcome(!problems.is_empty()),
         counts: drill::numbers(&report),
+        summary,
+    })
+}
+
+fn prune(
+    parameters: &request::Prune,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    if !parameters.undo.is_empty() {
+        return recover(&parameters.undoing(), instance, settings, context);
+    }
+    let options = parameters.options(instance, settings)?;
+    let location = location(settings).map(str::to_owned);
+    let vault = parameters.vault(instance, location, &options)?;
+    let report = prune::run(instance, vault.as_ref(), &options, context)?;
+    let mut summary = format!(
+        "policy {}: {} files, {} {}, {} of them proven to come back; removed: {} files, {}\n",
+        report.policy,
+        HumanCount(report.drop.blobs),
+        DecimalBytes(report.drop.bytes),
+        if report.dry_run {
+            "would go"
+        } else {
+            "were to go"
+        },
+        HumanCount(report.proven.blobs),
+        HumanCount(report.removed.blobs),
+        DecimalBytes(report.removed.bytes),
+    );
+    if let Some(why) = &report.postponed {
+        summary.insert_str(0, "INCOMPLETE ");
+        let _ = writeln!(summary, "not all was removed: {why}; ask again to go on");
+    }
+    let hit = report.uploads.iter().filter(|upload| upload.drop.blobs > 0);
+    for upload in hit.take(SHOWN) {
+        let _ = writeln!(
+            summary,
+            "upload {} {}: {} files, {}; comes back {}",
+            upload.upload,
+            upload.filename,
+            HumanCount(upload.drop.blobs),
+            DecimalBytes(upload.drop.bytes),
+            upload.way.map_or("", prune::Way::text),
+        );
+    }
+    Ok(Done {
+        outcome: outcome(report.is_incomplete()),
+        counts: report.counts(),
         summary,
     })
 }

@@ -18,7 +18,7 @@ pub enum BlobState {
 }
 
 impl BlobState {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             BlobState::Pruned => "pruned",
             BlobState::NotReproducible => "not_reproducible",
@@ -51,6 +51,31 @@ pub fn blobs_in_state(
     }
     Ok(())
 }
+
+/// Hands over the keys (`pfile_pk`) of pruned blobs that only a vault was seen to have: unpacking
+/// was not seen to give them. Without our tables, or with older ones, there are none.
+///
+/// # Errors
+/// When a statement fails.
+pub fn pruned_by_vault(client: &mut impl GenericClient, mut each: impl FnMut(i32)) -> Result<()> {
+    if schema_version(client)?.is_none_or(|version| version < PROOFS) {
+        return Ok(());
+    }
+    let failed = Error::sql("reading the state of blobs");
+    let mut rows = client
+        .query_raw(
+            "SELECT pfile_pk FROM backup_blob_state WHERE kind = 'pruned' AND proof = 'vault'",
+            [""; 0],
+        )
+        .map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        each(row.get(0));
+    }
+    Ok(())
+}
+
+/// The version of our tables that has proofs.
+const PROOFS: u32 = 4;
 
 /// Enters that unpacking again does not give these blobs, and why. What was pruned is that no
 /// longer: it can only come back from a vault. Keys without a row in `pfile` are passed over.
