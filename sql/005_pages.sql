@@ -1,7 +1,7 @@
 -- SPDX-FileCopyrightText: 2026 The fossology-backup authors
 -- SPDX-License-Identifier: MIT OR Apache-2.0
 
--- Our own tables in FOSSology's database: what pages need to show a part of a million findings at
+-- Our own tables in FOSSology's database, version 5: what pages need to show a part of a million findings at
 -- once. Idempotent.
 
 CREATE INDEX IF NOT EXISTS backup_finding_kind ON backup_finding (kind, id);
