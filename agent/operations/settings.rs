@@ -4,6 +4,9 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::drill;
+use super::prune::policy;
+use super::schedule::Schedule;
 use super::{Error, Result};
 use std::env;
 use std::fs;
@@ -28,6 +31,15 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// What is done again and again, and after how long it is late.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How restores are tried.
+    #[serde(default)]
+    pub drill: drill::Settings,
+    /// What pruning may remove.
+    #[serde(default)]
+    pub prune: policy::Table,
 }
 
 impl Settings {
@@ -161,6 +173,17 @@ mod tests {
                 .to_string()
                 .contains("1 to 19")
         );
+    }
+
+    #[test]
+    fn a_mistake_in_a_policy_names_its_line_too() {
+        let error =
+            load("vault = \"/b\"\n[[prune.rule]]\naction = \"drop\"\nmin_size = \"1 MG\"\n")
+                .unwrap_err()
+                .to_string();
+        for part in ["fo_backup.toml", "line 4", "min_size", "no size"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,17 @@ use postgres::Client;
 use serde_json::Value;
 
 /// The first part of a run's lock, the second one being its id: the letters `forn`.
-const RUN: i32 = 0x666f_726e;
+pub(super) const RUN: i32 = 0x666f_726e;
+
+/// Whether somebody holds the lock of a row of `backup_run`; [`RUN`] is its first parameter.
+pub(super) const ALIVE: &str = "EXISTS (
+    SELECT 1 FROM pg_locks
+     WHERE locktype = 'advisory' AND granted AND objsubid = 2
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND classid::bigint = $1 AND objid::bigint = backup_run.id)";
+
+/// What is said of a run that died.
+pub(super) const DIED: &str = "ended without a word (or is the backup this database came from)";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,15 +145,11 @@ impl Run {
     pub fn fail_dead(client: &mut Client) -> Result<u64> {
         client
             .execute(
-                "UPDATE backup_run SET state = 'failed',
-                        message = 'ended without a word (or is the backup this database came from)'
-                  WHERE state = 'running' AND NOT EXISTS (
-                      SELECT 1 FROM pg_locks
-                       WHERE locktype = 'advisory' AND granted AND objsubid = 2
-                         AND database = (SELECT oid FROM pg_database
-                                          WHERE datname = current_database())
-                         AND classid::bigint = $1 AND objid::bigint = backup_run.id)",
-                &[&i64::from(RUN)],
+                &format!(
+                    "UPDATE backup_run SET state = 'failed', message = $2
+                      WHERE state = 'running' AND NOT {ALIVE}"
+                ),
+                &[&i64::from(RUN), &DIED],
             )
             .map_err(Error::sql("looking for dead runs"))
     }

@@ -16,9 +16,10 @@
 //! stops the rest: it is named at the end.
 
 pub(super) mod blobs;
-mod database;
-mod directories;
-mod plan;
+pub(super) mod database;
+pub(super) mod directories;
+mod life;
+pub(super) mod plan;
 pub(super) mod writer;
 
 use super::{Context, Instance, Result};
@@ -29,6 +30,7 @@ use std::time::Instant;
 
 pub use blobs::Damage;
 pub use database::RestoredDatabase;
+pub(super) use plan::free;
 pub use writer::Written;
 
 /// What is restored, and where to.
@@ -72,6 +74,9 @@ pub struct Report {
     /// Blobs that the database needs and the snapshot never had: what it was incomplete by, and
     /// for a gold-only snapshot what has to be unpacked again.
     pub not_in_snapshot: u64,
+    /// Blobs that are pruned by what the restored database says: they stay away, whether or not the
+    /// snapshot has them.
+    pub pruned: u64,
     /// Blobs that the snapshot names and that cannot be read from the vault.
     pub damaged: Vec<Damage>,
     /// Files of the other directories that were written.
@@ -138,11 +143,15 @@ pub fn run(
 
     if !options.no_repository {
         let began = Instant::now();
+        let _files = plan::hold_files(instance, &layout, options)?;
         let selection = match &plan.database {
-            Some(target) => blobs::needed_by(&target.staging(), vault, &snapshot)?,
+            Some(target) => {
+                blobs::needed_by(&target.staging(), vault, &snapshot, &mut |_, _, _| true)?
+            }
             None => blobs::members_of(vault, &snapshot)?,
         };
         report.not_in_snapshot = selection.not_in_snapshot;
+        report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
         let (written, damaged) = writer::write(
             vault,
@@ -155,7 +164,9 @@ pub fn run(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
-        directories::restore(vault, &snapshot, layout.path(), instance, &mut report)?;
+        let others = directories::restore(vault, &snapshot, layout.path(), instance)?;
+        report.other_files = others.files;
+        report.other_failures = others.failures;
         report.seconds.repository = began.elapsed().as_secs_f64();
     }
     lease.check()?;
@@ -179,6 +190,7 @@ impl Report {
             repository: (!options.no_repository).then(|| layout.path().to_owned()),
             blobs: None,
             not_in_snapshot: 0,
+            pruned: 0,
             damaged: Vec::new(),
             other_files: 0,
             other_failures: Vec::new(),

@@ -62,6 +62,7 @@ pub(super) fn read_packs(
     report.checked.packs_read += chosen.len() as u64;
     report.checked.bytes_read += bytes;
     for ((at, _, _), damage) in chosen.into_iter().zip(found) {
+        packs.0[at].read = true;
         if let Some(damage) = damage {
             packs.0[at].damage = Some(report.damage.len());
             report.damage.push(damage);
