@@ -45,4 +45,10 @@ class Site
     unset($this->server);
     exec('rm -rf ' . escapeshellarg($this->folder));
   }
+
+  /** @brief What the installed program knows */
+  public function tellVerbs(array $verbs)
+  {
+    file_put_contents("$this->folder/mods-enabled/backup/verbs.json", json_encode($verbs));
+  }
 }
