@@ -37,7 +37,7 @@ class MissingFileTest extends TestCase
         VALUES (2, 'a.tar', 104, 3, now());
       INSERT INTO uploadtree_a (uploadtree_pk, upload_fk, ufile_name, pfile_fk, ufile_mode, lft, rgt)
         VALUES (9, 2, 'main.c', 8, 33188, 1, 2);
-      INSERT INTO backup_blob_state (pfile_pk, kind, why) VALUES (8, 'pruned', 'rule \"old\"')");
+      INSERT INTO backup_blob_state (pfile_pk, kind, why) VALUES (8, 'pruned', 'old')");
   }
 
   public static function tearDownAfterClass(): void
@@ -55,7 +55,7 @@ class MissingFileTest extends TestCase
   public function testWhoMayOnlyReadSeesWhatHappenedAndWhomToAsk()
   {
     $this->open('reader');
-    $this->assertStringContainsString('(rule "old")', self::$browser->text('section'));
+    $this->assertStringContainsString('(policy old)', self::$browser->text('section'));
     $this->assertStringContainsString('ask fossy', self::$browser->text('section'));
     $this->assertSame(array(), self::$browser->all('button'));
   }
