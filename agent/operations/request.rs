@@ -17,6 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// All verbs that can be asked for; installed pages show buttons for these.
+pub const VERBS: [&str; 6] = ["backup", "check", "verify", "recover", "drill", "prune"];
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
@@ -268,8 +271,9 @@ impl Work {
             "prune" => Self::Prune(typed(verb, parameters)?),
             _ => {
                 return Err(Error::Usage(format!(
-                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify, recover, drill and prune",
-                    env!("CARGO_PKG_VERSION")
+                    "'{verb}' is nothing that this version ({}) can be asked for; it knows {}",
+                    env!("CARGO_PKG_VERSION"),
+                    VERBS.join(", ")
                 )));
             }
         };
@@ -379,6 +383,14 @@ mod tests {
         assert_eq!(read("check"), Work::Check(Check::default()));
         assert_eq!(read("verify"), Work::Verify(Verify::default()));
         assert_eq!(read("drill"), Work::Drill(Drill::default()));
+    }
+
+    #[test]
+    fn every_verb_is_known() {
+        for verb in VERBS {
+            let error = Work::read(verb, &json!({"no such": 1})).unwrap_err();
+            assert!(!error.to_string().contains("is nothing"), "{error}");
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ class BackupPage extends AdminPage
       'backup' => $runs->newest('backup'),
       'check' => $failed !== null && $failed['state'] === 'failed' ? $failed : $check,
       'verify' => $runs->newest('verify'),
-      'drill' => in_array('drill', Verbs::known(), true) ? $runs->newest('drill') : null,
+      'drill' => $runs->newest('drill'),
       'next' => (new Schedule())->next($now));
   }
 

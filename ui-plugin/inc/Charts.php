@@ -54,7 +54,7 @@ class Charts
       Chart::make('durations', _("How long backups took"), self::labels($runs), array(
         self::bars(_("took"), self::GREY, array_map(function ($run) {
           return max(0, (float)$run['seconds']);
-        }, $runs))), array('Fossology\Backup\UI\Words', 'duration')));
+        }, $runs))), array('Fossology\Backup\UI\Words', 'duration'), array(60, 3600)));
   }
 
   private static function bars($name, $colour, array $values)
