@@ -10,7 +10,8 @@ mod support;
 
 use fossology_backup::demo::sample::Options;
 use std::fs;
-use support::scheduler::{Job, Queue, held_job};
+use support::queue::Queue;
+use support::scheduler::{Job, held_job};
 use support::world::World;
 
 /// An instance that knows the agent, and its vault.

@@ -9,6 +9,7 @@ pub mod check;
 mod context;
 mod error;
 pub mod guard;
+mod history;
 pub mod init;
 pub mod install;
 mod instance;
@@ -19,6 +20,7 @@ pub mod restore;
 mod scratch;
 pub mod settings;
 pub mod verify;
+pub mod way;
 mod workers;
 
 pub use context::{Context, Progress, Quiet, Stop};

@@ -4,6 +4,7 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::way::GiveWay;
 use super::{Error, Result};
 use std::env;
 use std::fs;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// What can be set beside the command line.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the vault is.
     pub vault: Option<String>,
@@ -28,6 +29,8 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// How runs under the scheduler give way to jobs that run alone.
+    pub give_way: GiveWay,
 }
 
 impl Settings {
@@ -106,6 +109,7 @@ impl Settings {
                 "threads is {threads}; it takes a number from 1 to 256"
             )));
         }
+        self.give_way.check()?;
         Ok(self)
     }
 
@@ -155,6 +159,8 @@ mod tests {
             error.contains("fo_backup.toml") && error.contains("line 2"),
             "{error}"
         );
+        let error = load("[give_way]\nseconds = 0").unwrap_err().to_string();
+        assert!(error.contains("above 0"), "{error}");
         assert!(
             load("compression = 77")
                 .unwrap_err()

@@ -8,6 +8,7 @@
 pub mod checked;
 pub mod fixture;
 pub mod hosts;
+pub mod queue;
 pub mod recovered;
 pub mod scheduler;
 pub mod trouble;

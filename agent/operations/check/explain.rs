@@ -53,7 +53,8 @@ pub struct Explainer<'a> {
     pending: Vec<Pending>,
     strays: BTreeMap<PfileName, Vec<Found>>,
     orphans: Vec<Found>,
-    bad_gold: HashSet<PfileName>,
+    /// Uploads' own files that are damaged.
+    pub bad_gold: HashSet<PfileName>,
     /// What is known of uploads.
     pub uploads: Uploads,
 }

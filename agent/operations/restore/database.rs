@@ -10,7 +10,7 @@ use crate::blob::Tree;
 use crate::fossology::catalogue::Moment;
 use crate::fossology::database::{Admin, Database, DatabaseProperties, Tools, assert_fossology};
 use crate::fossology::jobs::{self, Parked, Relocated};
-use crate::fossology::own::{self, Run};
+use crate::fossology::own;
 use crate::fossology::repository::Layout;
 use crate::operations::{Context, Error, Instance, Result, Scratch};
 use crate::vault::{ChunkStore, Members, Snapshot, Stream, Vault};
@@ -168,8 +168,7 @@ pub(super) fn stage(
     let mut client = target.staging().connect("fo_backup restore")?;
     verify(&mut client, snapshot)?;
     own::ensure_schema(&mut client)?;
-    Run::fail_dead(&mut client)?;
-    own::requests::fail_dead(&mut client)?;
+    own::settle(&mut client)?;
     let (parked, moved) = make_ready(&mut client, snapshot, layout)?;
     result.parked_queued = parked.queued;
     result.parked_running = parked.running;
