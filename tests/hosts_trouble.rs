@@ -174,7 +174,7 @@ fn two_parts_work_at_once_and_nobody_else() {
         let waiting: i64 = admin
             .query_one(
                 "SELECT count(*) FROM pg_stat_activity
-                  WHERE application_name = 'fo_backup backup names' AND wait_event_type = 'Lock'",
+                  WHERE application_name LIKE 'fo_backup backup names,%' AND wait_event_type = 'Lock'",
                 &[],
             )
             .unwrap()

@@ -56,6 +56,9 @@ pub struct Check {
     pub deep: bool,
     /// Only what these uploads need; all without one.
     pub uploads: Vec<i32>,
+    /// Whether what only takes space fails the job, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// What is verified.
@@ -287,7 +290,7 @@ mod tests {
             let mode = if gold { Mode::Gold } else { Mode::Full };
             for work in [
                 Work::Backup(Backup { mode, logs: flag }),
-                Work::Check(Check { deep: flag, uploads: uploads.clone() }),
+                Work::Check(Check { deep: flag, uploads: uploads.clone(), strict: gold }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
             ] {
                 let text = work.parameters().to_string();

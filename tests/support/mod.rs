@@ -10,6 +10,7 @@ pub mod fixture;
 pub mod hosts;
 pub mod queue;
 pub mod recovered;
+pub mod restored;
 pub mod scheduler;
 pub mod trouble;
 pub mod world;

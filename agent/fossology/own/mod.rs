@@ -10,11 +10,13 @@
 mod lock;
 pub mod parts;
 pub mod requests;
+mod restored;
 mod run;
 mod settle;
 mod states;
 
 pub use lock::{try_lock, try_lock_shared, unlock};
+pub use restored::finish_own_backup;
 pub use run::{Asked, Outcome, Run};
 pub use settle::{Settled, settle};
 pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible};

@@ -316,7 +316,7 @@ impl<'a> Explainer<'a> {
         });
         let mut uploads: Vec<i32> = uses.iter().map(|one| one.upload).collect();
         uploads.dedup();
-        if item.kind.is_problem() {
+        if item.kind.severity().is_some() {
             self.uploads.count(&uploads, item.kind);
         }
         uploads.truncate(Finding::UPLOADS);

@@ -25,7 +25,7 @@ mod temporary;
 mod uploads;
 mod walk;
 
-pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Tally};
+pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Severity, Tally};
 
 use super::{Context, Error, Instance, Result};
 use crate::fossology::catalogue::{self, Moment};
@@ -49,6 +49,8 @@ pub struct Options {
     pub uploads: Vec<i32>,
     /// How many threads read and hash.
     pub threads: usize,
+    /// Whether what only takes space is a problem, too.
+    pub strict: bool,
 }
 
 /// How many files the walk may be ahead of the database's stream: about 60 MB.

@@ -41,7 +41,7 @@ pub fn end(run: Option<Run>, client: &mut Client, options: &Options, result: &Re
     let noted = match result {
         Ok(report) => {
             let rows = report.findings.iter().flat_map(rows);
-            let outcome = if report.has_problems() {
+            let outcome = if report.has_problems(options.strict) {
                 Outcome::Incomplete
             } else {
                 Outcome::Done

@@ -72,11 +72,38 @@ impl Kind {
         }
     }
 
-    /// Whether somebody should do something about it. What is on its way, was removed on purpose
-    /// or is read from a configured fall-back is as it should be.
-    pub fn is_problem(self) -> bool {
-        !matches!(self, Self::InFallback | Self::InFlight | Self::Pruned)
+    /// How bad it is, if somebody should do something about it. What is on its way, was removed on
+    /// purpose or is read from a configured fall-back is as it should be.
+    pub fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Missing
+            | Self::GoldDeleted
+            | Self::MissingInTree
+            | Self::SizeWrong
+            | Self::Corrupt
+            | Self::Unreadable => Some(Severity::Loss),
+            Self::WrongPlace
+            | Self::WrongDepth
+            | Self::WrongMode
+            | Self::WrongOwner
+            | Self::BrokenRow
+            | Self::ReleaseMissing => Some(Severity::Harm),
+            Self::Orphan | Self::Debris => Some(Severity::Clutter),
+            Self::InFallback | Self::InFlight | Self::Pruned => None,
+        }
     }
+}
+
+/// How bad a finding is, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It only takes space.
+    Clutter,
+    /// Jobs or updates of FOSSology may fail because of it.
+    Harm,
+    /// Something that FOSSology needs is not to be had where it looks.
+    Loss,
 }
 
 /// How a blob that is gone or damaged could come back.
@@ -321,9 +348,14 @@ impl Report {
         self.uploads = uploads.into_values().collect();
     }
 
-    /// Whether something was found that somebody should look at.
-    pub fn has_problems(&self) -> bool {
-        self.counts.keys().any(|kind| kind.is_problem())
+    /// How bad the worst of it is; none when all is as it should be.
+    pub fn severity(&self) -> Option<Severity> {
+        self.counts.keys().filter_map(|kind| kind.severity()).max()
+    }
+
+    /// Whether something was found that harms; if it is strict, or is only clutter.
+    pub fn has_problems(&self, strict: bool) -> bool {
+        self.severity() > (!strict).then_some(Severity::Clutter)
     }
 }
 
