@@ -7,16 +7,20 @@
 mod backup;
 mod check;
 mod demo;
+mod drill;
+mod du;
 mod init;
 mod install;
 mod jobs;
 mod output;
 mod progress;
+mod prune;
 mod queue;
 mod recover;
 mod restore;
 mod session;
 mod snapshots;
+mod status;
 mod verify;
 
 use crate::operations::settings;
@@ -70,6 +74,10 @@ enum Verb {
     Install(install::Args),
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
+    Status(status::Args),
+    Drill(drill::Args),
+    Prune(prune::Args),
+    Du(du::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -105,6 +113,10 @@ pub fn main() -> ExitCode {
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
+        Verb::Status(args) => status::run(&session, args),
+        Verb::Drill(args) => drill::run(&session, args),
+        Verb::Prune(args) => prune::run(&session, args),
+        Verb::Du(args) => du::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

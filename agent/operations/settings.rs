@@ -4,6 +4,9 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::drill;
+use super::prune::policy;
+use super::schedule::Schedule;
 use super::way::GiveWay;
 use super::{Error, Result};
 use std::env;
@@ -13,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// What can be set beside the command line.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Where the vault is.
     pub vault: Option<String>,
@@ -30,7 +33,17 @@ pub struct Settings {
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
     /// How runs under the scheduler give way to jobs that run alone.
+    #[serde(default)]
     pub give_way: GiveWay,
+    /// What is done again and again, and after how long it is late.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How restores are tried.
+    #[serde(default)]
+    pub drill: drill::Settings,
+    /// What pruning may remove.
+    #[serde(default)]
+    pub prune: policy::Table,
 }
 
 impl Settings {
@@ -167,6 +180,17 @@ mod tests {
                 .to_string()
                 .contains("1 to 19")
         );
+    }
+
+    #[test]
+    fn a_mistake_in_a_policy_names_its_line_too() {
+        let error =
+            load("vault = \"/b\"\n[[prune.rule]]\naction = \"drop\"\nmin_size = \"1 MG\"\n")
+                .unwrap_err()
+                .to_string();
+        for part in ["fo_backup.toml", "line 4", "min_size", "no size"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod checked;
 pub mod fixture;
 pub mod hosts;
+pub mod pruned;
 pub mod queue;
 pub mod recovered;
 pub mod restored;

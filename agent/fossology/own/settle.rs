@@ -9,7 +9,7 @@
 use super::lock::unlocked;
 use super::parts::PART;
 use super::requests::REQUEST;
-use super::run::RUN;
+use super::run::{DIED, RUN};
 use crate::fossology::database::{Error, Result};
 use crate::fossology::module::AGENT;
 use postgres::Client;
@@ -72,15 +72,9 @@ pub fn settle(client: &mut Client) -> Result<Settled> {
     );
     let requests = client.execute(&dead_requests, &[]).map_err(&failed)?;
     let dead_runs = format!(
-        "UPDATE backup_run u SET state = 'failed', message = 'ended without a word'
-          WHERE state = 'running' AND {} AND NOT EXISTS (
-                SELECT 1 FROM backup_request r
-                 WHERE r.id = u.request AND r.state = 'running'
-                   AND ({} OR EXISTS (
-                        SELECT 1 FROM backup_part p WHERE p.request = r.id AND {})))",
-        unlocked(RUN, "u.id"),
-        continued("r.continued_by"),
-        continued("p.continued_by"),
+        "UPDATE backup_run u SET state = 'failed', message = '{DIED}'
+          WHERE state = 'running' AND NOT {}",
+        run_goes_on("u")
     );
     let runs = client.execute(&dead_runs, &[]).map_err(&failed)?;
     Ok(Settled {
@@ -88,6 +82,21 @@ pub fn settle(client: &mut Client) -> Result<Settled> {
         requests,
         runs,
     })
+}
+
+/// The condition that a row of `backup_run` which says `running`, called `run` in the statement, is at
+/// work, or will go on.
+pub(super) fn run_goes_on(run: &str) -> String {
+    format!(
+        "(NOT {} OR EXISTS (
+             SELECT 1 FROM backup_request r
+              WHERE r.id = {run}.request AND r.state = 'running'
+                AND ({} OR EXISTS (
+                     SELECT 1 FROM backup_part p WHERE p.request = r.id AND {}))))",
+        unlocked(RUN, &format!("{run}.id")),
+        continued("r.continued_by"),
+        continued("p.continued_by"),
+    )
 }
 
 /// The condition that an entry of this number is there in which something goes on.

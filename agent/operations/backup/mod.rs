@@ -30,11 +30,12 @@ pub mod stages;
 mod streams;
 
 pub use division::{Division, divide};
+pub(super) use listing::trusted;
 pub use part::Part;
 pub use plan::Plan;
 
 use super::{Context, Instance, Result, history};
-use crate::fossology::own::{self, Outcome, parts};
+use crate::fossology::own::{self, Files, Outcome, parts};
 use crate::fossology::repository::Reader;
 use crate::vault::{LeaseKind, Mode, Snapshot, Vault};
 use part::{Assignment, Earlier};
@@ -117,6 +118,8 @@ fn begin(instance: &Instance, vault: &Vault) -> Result<Client> {
     let mut client = instance.connect("backup")?;
     own::ensure_schema(&mut client)?;
     vault.expect_instance(own::instance_id(&mut client)?)?;
+    // A pruned blob must not go while it is looked for.
+    own::hold_files(&mut client, Files::Shared)?;
     Ok(client)
 }
 

@@ -107,6 +107,13 @@ impl<'m, 'w, 'e> Merger<'m, 'w, 'e> {
     }
 
     fn take(&mut self, needed: Needed) -> Result<()> {
+        if self
+            .walker
+            .only
+            .is_some_and(|only| !only.contains(needed.pfile))
+        {
+            return Ok(());
+        }
         let Ok(name) = needed.name else {
             self.totals.broken.push(Finding {
                 pfile: Some(needed.pfile),
@@ -158,7 +165,8 @@ impl<'m, 'w, 'e> Merger<'m, 'w, 'e> {
 
     /// Ends before a shard that was not begun when somebody wants the way.
     fn expect_way(&mut self) -> Result<()> {
-        if !self.walker.context.stop.gives_way() {
+        // A look at chosen blobs is a part of something else.
+        if !self.walker.context.stop.gives_way() || self.walker.only.is_some() {
             return Ok(());
         }
         let more = match &mut self.source {

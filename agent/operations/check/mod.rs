@@ -35,6 +35,7 @@ use carried::Carried;
 use content::Opener;
 use explain::Explainer;
 use merger::{Merger, Source, Totals};
+use roaring::RoaringBitmap;
 use roots::Roots;
 use shards::in_order;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -70,9 +71,30 @@ pub fn run(
     let roots = Roots::open(&instance.config.layout)?;
     let mut client = instance.connect("check")?;
     let record = record::begin(instance, &mut client, options)?;
-    let result = examine(instance, roots, vault, options, context);
+    let result = examine(instance, roots, vault, options, None, context);
     record::end(record, &mut client, options, &result);
     result
+}
+
+/// Reads the blobs that have these keys and compares them with their names; others are not missed.
+/// Nothing is left in the database.
+///
+/// # Errors
+/// As for [`run`].
+pub(super) fn of_blobs(
+    instance: &Instance,
+    keys: &RoaringBitmap,
+    threads: usize,
+    context: Context<'_>,
+) -> Result<Report> {
+    let options = Options {
+        deep: true,
+        uploads: Vec::new(),
+        threads,
+        strict: false,
+    };
+    let roots = Roots::open(&instance.config.layout)?;
+    examine(instance, roots, None, &options, Some(keys), context)
 }
 
 fn examine(
@@ -80,6 +102,7 @@ fn examine(
     mut roots: Roots,
     vault: Option<&Vault>,
     options: &Options,
+    only: Option<&RoaringBitmap>,
     context: Context<'_>,
 ) -> Result<Report> {
     let began = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -103,9 +126,13 @@ fn examine(
         deep: options.deep,
         group: group.map(|group| group.gid.as_raw()),
         began,
+        only,
         context,
     };
-    let carried = Carried::of(&instance.asked, walker.shards());
+    let carried = match only {
+        None => Carried::of(&instance.asked, walker.shards()),
+        Some(_) => Carried::default(),
+    };
     let mut explainer = Explainer::new(&roots, &mut client, &indexes)?;
     explainer.bad_gold.extend(&carried.bad_gold);
 

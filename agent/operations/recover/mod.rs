@@ -17,9 +17,9 @@
 //!
 //! Of FOSSology's tables none is written. Blobs get their names when they are whole, so a recovery
 //! that is killed anywhere leaves nothing but blobs that are back and `.I` files, and the same
-//! command goes on. That is also why it takes no lock: a second recovery, a restore or a backup
-//! beside it find a blob whole or not there, and each leaves alone what is good already. Whoever
-//! removes blobs has to keep recoveries away itself.
+//! command goes on. That is also why it keeps nobody out but who removes blobs (see
+//! [`own::hold_files`]): a second recovery, a restore or a backup beside it find a blob whole or not
+//! there, and each leaves alone what is good already.
 
 mod batches;
 mod carried;
@@ -40,11 +40,14 @@ pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
 use super::{Context, Error, Instance, Result, scratch};
 use crate::blob::PfileName;
+use crate::fossology::own::{self, Files};
 use crate::fossology::repository::{Importer, Reader};
 use crate::unpack::fallback::Ununpack;
 use crate::vault::Vault;
 use carried::Earlier;
+pub(super) use missing::cannot_look;
 use work::Recovery;
+pub(super) use work::has_name;
 
 /// What a recovery is for.
 #[derive(Clone, Debug)]
@@ -163,6 +166,9 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Report> {
     let mut client = instance.connect("recover")?;
+    if !options.is_rehearsal() {
+        own::hold_files(&mut client, Files::Shared)?;
+    }
     let record = record::begin(instance, &mut client, options)?;
     let result = recover(instance, vault, options, context);
     record::end(record, &mut client, &result);

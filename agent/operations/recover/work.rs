@@ -294,7 +294,7 @@ fn link_one(
 }
 
 /// Whether a file has this name's content; what cannot be read has not.
-pub(super) fn has_name(file: &File, name: &PfileName) -> bool {
+pub(in crate::operations) fn has_name(file: &File, name: &PfileName) -> bool {
     let mut hasher = Hasher::new();
     let mut piece = vec![0; PIECE];
     let mut at = 0;

@@ -84,7 +84,7 @@ pub(super) fn read_packs(
             // Whoever goes on reads it once more, to tell of it.
             Seen::Damaged(_) if gives_way => {}
             seen => {
-                done.packs_read += 1;
+                done.read.push(id);
                 done.bytes_read += size;
                 if let Seen::Damaged(damage) = seen {
                     packs.0[at].damage = Some(report.damage.len());
@@ -100,7 +100,11 @@ pub(super) fn read_packs(
             carried: json!(done),
         });
     }
-    report.checked.packs_read += done.packs_read;
+    let read: HashSet<PackId> = done.read.into_iter().collect();
+    for pack in &mut packs.0 {
+        pack.read = read.contains(&pack.reference.id);
+    }
+    report.checked.packs_read += read.len() as u64;
     report.checked.bytes_read += done.bytes_read;
     Ok(())
 }
@@ -118,7 +122,8 @@ enum Seen {
 pub(super) struct Carried {
     /// The packs that it chose and did not read, or found damaged.
     left: Vec<PackId>,
-    packs_read: u64,
+    /// Those that it read and found whole.
+    read: Vec<PackId>,
     bytes_read: u64,
 }
 

@@ -96,6 +96,9 @@ fn verify(
             &mut report,
         )?;
         lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
+        if let Some(client) = database.as_deref_mut() {
+            note_read(client, &packs)?;
+        }
     }
     packs.name_hits(vault, database.as_deref_mut(), context, &mut report)?;
     members::compare(
@@ -111,6 +114,18 @@ fn verify(
         notes::look(vault, &inventory, &mut report)?;
     }
     Ok(report)
+}
+
+/// Writes down which packs were read and are whole: pruning takes that for a proof that what they
+/// hold can come back.
+fn note_read(client: &mut Client, packs: &Packs) -> Result<()> {
+    let of = |wanted: bool| -> Vec<[u8; 32]> {
+        let read = packs.read().filter(|(_, whole)| *whole == wanted);
+        read.map(|(id, _)| *id.bytes()).collect()
+    };
+    own::pruning::enter_verified_packs(client, &of(true))?;
+    own::pruning::forget_packs(client, &of(false))?;
+    Ok(())
 }
 
 /// Connects to the database of the vault's own instance, when that is possible.
