@@ -35,11 +35,13 @@ demo: tools build ## shows a backup, a disaster and a restore, on a PostgreSQL o
 
 test: toolchain tools ## runs all tests
 	$(CARGO) test --locked
+	phpunit -c ui-plugin/tests/phpunit.xml
 
 lint: toolchain tools $(VENV)/reuse-6.2.0 ## checks format, lints, scripts, licences
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	find ui-plugin -name '*.php' -print0 | xargs -0 -r -n 1 php -l
+	find ui-plugin -name '*.php' -print0 | xargs -0 -r -n 1 php -l >/dev/null
+	phpcs --standard=ui-plugin/tests/phpcs.xml
 	shellcheck $(SCRIPTS)
 	$(VENV)/bin/reuse lint --lines
 	@if command -v cargo-deny >/dev/null; then \

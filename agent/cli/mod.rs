@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod demo;
+mod drill;
 mod du;
 mod init;
 mod install;
@@ -19,6 +20,7 @@ mod recover;
 mod restore;
 mod session;
 mod snapshots;
+mod status;
 mod verify;
 
 use crate::operations::settings;
@@ -72,6 +74,8 @@ enum Verb {
     Install(install::Args),
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
+    Status(status::Args),
+    Drill(drill::Args),
     Prune(prune::Args),
     Du(du::Args),
 }
@@ -109,6 +113,8 @@ pub fn main() -> ExitCode {
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
+        Verb::Status(args) => status::run(&session, args),
+        Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
     };

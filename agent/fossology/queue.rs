@@ -202,6 +202,34 @@ pub fn running(client: &mut impl GenericClient) -> DatabaseResult<u64> {
     Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
+/// How many entries of an agent wait and run, as far as the queue tells.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Entries {
+    /// Nobody has begun them.
+    pub waiting: u64,
+    /// An agent was started for them.
+    pub running: u64,
+}
+
+/// The entries of an agent that have not ended.
+///
+/// # Errors
+/// When the statement fails.
+pub fn entries_of(client: &mut impl GenericClient, agent: &str) -> DatabaseResult<Entries> {
+    let row = client
+        .query_one(
+            "SELECT count(*) FILTER (WHERE started IS NOT TRUE), count(*) FILTER (WHERE started)
+               FROM (SELECT jq_starttime < '9999-12-30' AS started FROM jobqueue
+                      WHERE jq_type = $1 AND jq_endtime IS NULL AND jq_end_bits < 2) AS entries",
+            &[&agent],
+        )
+        .map_err(DatabaseError::sql("asking which jobs are queued"))?;
+    Ok(Entries {
+        waiting: row.get::<_, i64>(0).unsigned_abs(),
+        running: row.get::<_, i64>(1).unsigned_abs(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +277,12 @@ mod tests {
             .batch_execute("UPDATE jobqueue SET jq_starttime = now()")
             .unwrap();
         assert_eq!(running(&mut client).unwrap(), 1);
+        let ours = entries_of(&mut client, "backup").unwrap();
+        assert_eq!((ours.waiting, ours.running), (0, 1));
+        assert_eq!(
+            entries_of(&mut client, "nomos").unwrap(),
+            Entries::default()
+        );
         client
             .batch_execute("UPDATE jobqueue SET jq_starttime = NULL")
             .unwrap();

@@ -7,6 +7,7 @@
 pub mod backup;
 pub mod check;
 mod context;
+pub mod drill;
 mod error;
 pub mod guard;
 pub mod init;
@@ -17,8 +18,10 @@ pub mod queue;
 pub mod recover;
 pub mod request;
 pub mod restore;
+pub mod schedule;
 mod scratch;
 pub mod settings;
+pub mod status;
 pub mod verify;
 mod workers;
 

@@ -5,6 +5,7 @@
 //! kept in a request's row. Rows are written by programs of other versions and by people too, so
 //! what is read is checked, and a parameter that nobody knows is a mistake.
 
+use super::drill::{self, Percent};
 use super::prune;
 use super::recover::{self, Scope, Sources, Wanted};
 use super::settings::Settings;
@@ -27,6 +28,8 @@ pub enum Work {
     Verify(Verify),
     /// Bring missing files back.
     Recover(Recover),
+    /// Try a restore.
+    Drill(Drill),
     /// Remove files that a policy says not to keep, or bring them back.
     Prune(Prune),
 }
@@ -177,6 +180,37 @@ fn unpacker(instance: &Instance, settings: &Settings) -> Result<Option<Ununpack>
         .map_err(|error| Error::Usage(error.to_string()))
 }
 
+/// What is tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drill {
+    /// The snapshot; the newest without one.
+    pub snapshot: Option<String>,
+    /// Which share of the blobs, in percent; unless it is set here, the settings say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Percent>,
+}
+
+impl Drill {
+    /// The snapshot's name.
+    pub fn wanted(&self) -> &str {
+        self.snapshot.as_deref().unwrap_or("latest")
+    }
+
+    /// How the drill is made on this host.
+    pub fn options(&self, settings: &Settings) -> drill::Options {
+        let place = settings.drill.to.clone();
+        drill::Options {
+            parent: place.unwrap_or_else(|| settings.scratch()),
+            sample: self.sample.or(settings.drill.sample),
+            admin_url: None,
+            threads: settings.threads(),
+            lookers: settings.lookers(),
+            postgres_bin: settings.postgres_bin.clone(),
+        }
+    }
+}
+
 impl Recover {
     /// What an upload's number alone stands for.
     pub fn of_upload(upload: i32) -> Self {
@@ -230,10 +264,11 @@ impl Work {
             "check" => Self::Check(typed(verb, parameters)?),
             "verify" => Self::Verify(typed(verb, parameters)?),
             "recover" => Self::Recover(typed(verb, parameters)?),
+            "drill" => Self::Drill(typed(verb, parameters)?),
             "prune" => Self::Prune(typed(verb, parameters)?),
             _ => {
                 return Err(Error::Usage(format!(
-                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify, recover and prune",
+                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify, recover, drill and prune",
                     env!("CARGO_PKG_VERSION")
                 )));
             }
@@ -295,7 +330,7 @@ impl Work {
                 }
                 &[]
             }
-            Self::Backup(_) => &[],
+            Self::Backup(_) | Self::Drill(_) => &[],
         };
         match uploads.iter().find(|upload| **upload < 1) {
             None => Ok(()),
@@ -312,6 +347,7 @@ impl Work {
             Self::Check(_) => "check",
             Self::Verify(_) => "verify",
             Self::Recover(_) => "recover",
+            Self::Drill(_) => "drill",
             Self::Prune(_) => "prune",
         }
     }
@@ -323,6 +359,7 @@ impl Work {
             Self::Check(check) => serde_json::to_value(check),
             Self::Verify(verify) => serde_json::to_value(verify),
             Self::Recover(recover) => serde_json::to_value(recover),
+            Self::Drill(drill) => serde_json::to_value(drill),
             Self::Prune(prune) => serde_json::to_value(prune),
         }
         .unwrap_or_default()
@@ -341,6 +378,7 @@ mod tests {
         assert_eq!(read("backup"), Work::Backup(Backup::default()));
         assert_eq!(read("check"), Work::Check(Check::default()));
         assert_eq!(read("verify"), Work::Verify(Verify::default()));
+        assert_eq!(read("drill"), Work::Drill(Drill::default()));
     }
 
     #[test]
@@ -362,6 +400,8 @@ mod tests {
             ("check", json!({"deep": "yes"}), "boolean"),
             ("verify", json!({"read_data": 101}), "up to 100"),
             ("verify", json!({"read_data": 0}), "above 0"),
+            ("drill", json!({"sample": 0}), "above 0"),
+            ("drill", json!({"to": "/"}), "unknown field `to`"),
             ("recover", json!({}), "uploads, blobs or missing"),
             (
                 "recover",
@@ -413,6 +453,7 @@ mod tests {
                 Work::Check(Check { deep: flag, uploads: uploads.clone() }),
                 Work::Prune(Prune { policy: snapshot.clone(), uploads: uploads.clone(), dry_run: flag, prove: flag, undo: Vec::new() }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
+                Work::Drill(Drill { snapshot: snapshot.clone(), sample: percent.map(|percent| Percent::new(percent).unwrap()) }),
             ] {
                 let text = work.parameters().to_string();
                 let row: Value = serde_json::from_str(&text).unwrap();

@@ -4,7 +4,9 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::drill;
 use super::prune::policy;
+use super::schedule::Schedule;
 use super::{Error, Result};
 use std::env;
 use std::fs;
@@ -29,6 +31,12 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// What is done again and again, and after how long it is late.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How restores are tried.
+    #[serde(default)]
+    pub drill: drill::Settings,
     /// What pruning may remove.
     #[serde(default)]
     pub prune: policy::Table,

@@ -6,10 +6,14 @@
 
 use crate::fossology::own::Outcome;
 use crate::operations::request::{self, Work};
+use crate::operations::schedule::in_words;
 use crate::operations::settings::Settings;
-use crate::operations::{Context, Error, Instance, Result, backup, check, prune, recover, verify};
+use crate::operations::{
+    Context, Error, Instance, Result, backup, check, drill, prune, recover, verify,
+};
 use crate::vault::{Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
+use jiff::SignedDuration;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -41,6 +45,7 @@ pub fn run(
         Work::Check(parameters) => check(parameters, instance, settings, context),
         Work::Verify(parameters) => verify(parameters, instance, settings, context),
         Work::Recover(parameters) => recover(parameters, instance, settings, context),
+        Work::Drill(parameters) => drill(parameters, instance, settings, context),
         Work::Prune(parameters) => prune(parameters, instance, settings, context),
     }
 }
@@ -247,6 +252,46 @@ fn recover(
             "not_reproducible": report.not_reproducible, "needed": report.needed, "missing": report.missing, "linked": report.linked,
             "unpacked": report.unpacked, "from_vault": report.from_vault, "lost": report.lost,
         }),
+        summary,
+    })
+}
+
+fn drill(
+    parameters: &request::Drill,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    let vault = Vault::open(location(settings)?)?;
+    let options = parameters.options(settings);
+    let report = drill::run(instance, &vault, parameters.wanted(), &options, context)?;
+    let restored = match report.sample {
+        Some(percent) => format!("a sample of {}% of", percent.number()),
+        None => "all of".to_owned(),
+    };
+    let full = report.full.map_or(String::new(), |full| {
+        let took = SignedDuration::from_secs(full.restore_seconds.ceil() as i64);
+        format!("; a restore of everything takes about {}", in_words(took))
+    });
+    let problems = report.problems();
+    let mut summary = format!(
+        "{}snapshot {} ({}): {restored} {} blobs, {}, restored and read again{full}\n",
+        if problems.is_empty() {
+            ""
+        } else {
+            "NOT PROVEN "
+        },
+        report.snapshot,
+        report.mode,
+        HumanCount(report.all.blobs),
+        DecimalBytes(report.all.bytes),
+    );
+    for problem in &problems {
+        let _ = writeln!(summary, "{problem}");
+    }
+    Ok(Done {
+        outcome: outcome(!problems.is_empty()),
+        counts: drill::numbers(&report),
         summary,
     })
 }

@@ -28,7 +28,7 @@ const VERSION: u32 = 1;
 const PROJECT: usize = 5_000;
 
 /// What an instance is like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// Files, gold aside.
     pub files: usize,
@@ -36,6 +36,8 @@ pub struct Parameters {
     pub shrink: usize,
     /// How they were uploaded.
     pub uploads: Uploads,
+    /// A real archive (.tar.xz) whose files are the only upload, instead of generated ones.
+    pub archive: Option<PathBuf>,
 }
 
 /// How files were uploaded.
@@ -48,19 +50,23 @@ pub enum Uploads {
 }
 
 impl Parameters {
-    fn projects(self) -> usize {
+    fn projects(&self) -> usize {
         self.files.div_ceil(self.project())
     }
 
     /// How many files an upload has.
-    fn project(self) -> usize {
+    fn project(&self) -> usize {
         match self.uploads {
             Uploads::Many => PROJECT,
             Uploads::One => self.files,
         }
     }
 
-    fn name(self) -> String {
+    fn name(&self) -> String {
+        if let Some(archive) = &self.archive {
+            let file = archive.file_name().unwrap_or_default().to_string_lossy();
+            return format!("repository-v{VERSION}-{file}");
+        }
         let one = match self.uploads {
             Uploads::Many => "",
             Uploads::One => "-one",
@@ -111,11 +117,18 @@ impl Repository {
         if home.exists() {
             fs::remove_dir_all(&home).map_err(Error::io("removing", &home))?;
         }
-        eprintln!(
-            "making a repository of {} files in {}",
-            parameters.files,
-            home.display()
-        );
+        match &parameters.archive {
+            Some(archive) => eprintln!(
+                "making a repository of {} in {}",
+                archive.display(),
+                home.display()
+            ),
+            None => eprintln!(
+                "making a repository of {} files in {}",
+                parameters.files,
+                home.display()
+            ),
+        }
         let root = home.join("repository");
         make_folder(&root)?;
         // What is made below inherits group and bit, as in FOSSology's repository.
@@ -168,6 +181,9 @@ impl Repository {
     }
 
     fn fill(&self) -> Result<Size> {
+        if let Some(archive) = &self.parameters.archive {
+            return self.unpack(archive);
+        }
         let words = Words::new();
         let next = AtomicUsize::new(0);
         let total = Mutex::new(Size::default());
@@ -239,12 +255,25 @@ impl Repository {
             .into_inner()
             .and_then(Packer::finish)
             .map_err(packing)?;
-        let name = digest(&archive);
-        let gold = self.write(Tree::Gold, &name, &archive)?;
+        self.finish_upload(number, rows, &archive, files, &mut size)?;
+        Ok(size)
+    }
+
+    /// Writes an upload's archive, as gold and, under a second name, among the files, and the rows.
+    pub(super) fn finish_upload(
+        &self,
+        number: usize,
+        mut rows: Rows,
+        archive: &[u8],
+        files: usize,
+        size: &mut Size,
+    ) -> Result<()> {
+        let name = digest(archive);
+        let gold = self.write(Tree::Gold, &name, archive)?;
         let link = self.place(Tree::Files, &name);
         make_parent(&link)?;
         fs::hard_link(&gold, &link).map_err(Error::io("linking", &link))?;
-        rows.gold(&name, &archive, files, self.parameters.uploads);
+        rows.gold(&name, archive, files, self.parameters.uploads);
         size.gold += 1;
         size.gold_bytes += name.size();
         for (table, text) in rows.tables {
@@ -252,10 +281,10 @@ impl Repository {
             make_parent(&path)?;
             fs::write(&path, text).map_err(Error::io("writing", &path))?;
         }
-        Ok(size)
+        Ok(())
     }
 
-    fn note(&self, wanted: Wanted) -> Result<()> {
+    pub(super) fn note(&self, wanted: Wanted) -> Result<()> {
         let path = self.home.join("wanted.json");
         let text = serde_json::to_vec(&wanted).map_err(|error| Error::Json(path.clone(), error))?;
         fs::write(&path, text).map_err(Error::io("writing", &path))
@@ -272,7 +301,7 @@ impl Repository {
         path
     }
 
-    fn write(&self, tree: Tree, name: &PfileName, content: &[u8]) -> Result<PathBuf> {
+    pub(super) fn write(&self, tree: Tree, name: &PfileName, content: &[u8]) -> Result<PathBuf> {
         let path = self.place(tree, name);
         make_parent(&path)?;
         File::options()
@@ -366,7 +395,7 @@ impl Instance {
         let mut random = Random::new(goes as u64 ^ 0xadd);
         let words = Words::new();
         let project = Project::new(&words, &mut random);
-        let parameters = self.repository.parameters;
+        let parameters = &self.repository.parameters;
         let first = parameters.projects() * (parameters.project() + 1) + 1 + before;
         let mut rows = Rows::new(1, 1, first);
         let mut blobs = Vec::new();

@@ -7,6 +7,7 @@
 //! Everything it makes is in its scratch folder, where the repository stays for the next run. When it
 //! dies, its PostgreSQL ends with it, and the next run removes the rest.
 
+mod archive;
 mod error;
 mod instance;
 mod machine;
@@ -28,6 +29,7 @@ use instance::{Instance, Parameters, Repository, Uploads};
 use peers::{Places, Question};
 use results::{Cache, Results};
 use rounds::Bench;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +54,11 @@ struct Options {
     #[arg(long, env = "FO_BACKUP_BENCH_FILES")]
     files: Option<usize>,
 
-    /// Where everything is made; 10 GB have to be free, with --memory 25 GB
+    /// Ask what is asked of a single archive (recover, recover-one) of this real .tar.xz
+    #[arg(long, env = "FO_BACKUP_BENCH_ARCHIVE")]
+    archive: Option<PathBuf>,
+
+    /// Where everything is made; 20 GB have to be free, with --memory 25 GB
     #[arg(long, env = "FO_BACKUP_BENCH_DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench"))]
     scratch: PathBuf,
 
@@ -137,6 +143,7 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
         files: options.files.unwrap_or(files).max(1),
         shrink,
         uploads: Uploads::Many,
+        archive: None,
     };
     let mut questions = Question::ALL.to_vec();
     questions.retain(|question| options.only.is_empty() || options.only.contains(question));
@@ -146,12 +153,19 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
         .partition(|question| question.is_of_an_archive());
     if options.memory || !questions.is_empty() {
         ask(
-            options, scratch, file, results, parameters, questions, rounds,
+            options,
+            scratch,
+            file,
+            results,
+            parameters.clone(),
+            questions,
+            rounds,
         )?;
     }
     if !options.memory && !of_an_archive.is_empty() {
         parameters.files /= 2;
         parameters.uploads = Uploads::One;
+        parameters.archive.clone_from(&options.archive);
         ask(
             options,
             scratch,
@@ -161,6 +175,10 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
             of_an_archive,
             rounds,
         )?;
+    }
+    let home = scratch.join("run");
+    if home.exists() {
+        fs::remove_dir_all(&home).map_err(Error::io("removing", &home))?;
     }
     Ok(())
 }
@@ -175,14 +193,13 @@ fn ask(
     mut questions: Vec<Question>,
     rounds: usize,
 ) -> Result<()> {
+    let uploads = parameters.uploads;
     let repository = Repository::generate(scratch, parameters)?;
     let home = scratch.join("run");
-    if home.exists() {
-        fs::remove_dir_all(&home).map_err(Error::io("removing", &home))?;
-    }
+    rounds::remove_and_rest(&home)?;
     fs::create_dir(&home).map_err(Error::io("making", &home))?;
     let instance = Instance::start(&home, repository)?;
-    let places = match parameters.uploads {
+    let places = match uploads {
         Uploads::Many => Places::new(&home, &instance)?,
         Uploads::One => Places::of_an_archive(&home, &instance)?,
     };
@@ -191,6 +208,8 @@ fn ask(
         places,
         instance,
         versions: &versions,
+        trash: home.join("trash"),
+        thrown: Cell::new(0),
         when: jiff::Timestamp::now()
             .to_string()
             .chars()
@@ -217,6 +236,5 @@ fn ask(
             }
         }
     }
-    drop(bench);
-    fs::remove_dir_all(&home).map_err(Error::io("removing", &home))
+    Ok(())
 }

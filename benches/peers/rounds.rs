@@ -9,8 +9,15 @@ use super::instance::Instance;
 use super::measure::{Run, Sample, drop_caches, size_of};
 use super::peers::{Contender, DUMP, OURS, Places, Question};
 use super::results::{Alone, Cache, Results, Row, Section, VaultParts};
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long ext4 searches for other inodes than those that were just freed, with a look at each: a
+/// minute after their deletion is on the disk. A restore would be measured by what was removed
+/// before it.
+const REST: Duration = Duration::from_secs(65);
 
 /// A run of the benchmark on one instance.
 pub struct Bench<'a> {
@@ -18,6 +25,10 @@ pub struct Bench<'a> {
     pub instance: Instance,
     pub versions: &'a str,
     pub when: String,
+    /// Where things go that are in the way, until nobody is measured.
+    pub trash: PathBuf,
+    /// How many things went there.
+    pub thrown: Cell<usize>,
 }
 
 impl Bench<'_> {
@@ -54,6 +65,7 @@ impl Bench<'_> {
                     _ if section.is_none() => continue,
                     _ => {}
                 }
+                remove_and_rest(&self.trash)?;
                 let mut unwanted = Vec::new();
                 let rows = section.map_or(&mut unwanted, |section| &mut section.rows);
                 let mut contenders = self.places.contenders(question);
@@ -106,7 +118,7 @@ impl Bench<'_> {
     /// Prepares a command, runs it, and cleans up behind it.
     fn measure(&self, question: Question, contender: &Contender, caches: Before) -> Result<Sample> {
         for place in &contender.wipe {
-            wipe(place)?;
+            self.throw_away(place)?;
         }
         for run in &contender.prepare {
             run.prepare(&self.places.log("prepare"))?;
@@ -133,10 +145,21 @@ impl Bench<'_> {
         );
         if contender.passing {
             for place in &contender.wipe {
-                wipe(place)?;
+                self.throw_away(place)?;
             }
         }
         Ok(sample)
+    }
+
+    /// Takes something out of the way without removing it.
+    fn throw_away(&self, place: &Path) -> Result<()> {
+        if !place.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.trash).map_err(Error::io("making", &self.trash))?;
+        let number = self.thrown.replace(self.thrown.get() + 1);
+        fs::rename(place, self.trash.join(number.to_string()))
+            .map_err(Error::io("moving away", place))
     }
 
     /// Brings all of the repository into the page cache, as far as it fits.
@@ -199,6 +222,17 @@ impl Before {
     }
 }
 
+/// Removes a folder, if it is there, and waits until nobody is slowed down by that.
+pub fn remove_and_rest(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(folder).map_err(Error::io("removing", folder))?;
+    nix::unistd::sync();
+    std::thread::sleep(REST);
+    Ok(())
+}
+
 /// The name of a row where only we are measured.
 pub fn alone(question: Question, name: &str) -> String {
     format!("{question:?}: {name}")
@@ -214,15 +248,4 @@ fn keep(rows: &mut Vec<Row>, name: &str, sample: Sample) {
         name: name.to_owned(),
         samples: vec![sample],
     });
-}
-
-fn wipe(place: &Path) -> Result<()> {
-    let gone = if place.is_dir() {
-        fs::remove_dir_all(place)
-    } else if place.exists() {
-        fs::remove_file(place)
-    } else {
-        Ok(())
-    };
-    gone.map_err(Error::io("removing", place))
 }

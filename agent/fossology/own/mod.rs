@@ -7,6 +7,7 @@
 //! however it dies: one lets a single operation work at a time, the other tells a run that goes on
 //! from one that died and left its row saying `running`. Making the tables is one transaction.
 
+pub mod history;
 mod lock;
 pub mod parts;
 pub mod pruning;
@@ -15,8 +16,10 @@ mod run;
 mod states;
 
 pub use lock::{Files, hold_files, prune_alone, release_files, try_lock, try_lock_shared, unlock};
-pub use run::{Asked, Outcome, Run};
-pub use states::{BlobState, blobs_in_state, clear_state, enter_not_reproducible, pruned_by_vault};
+pub use run::{Asked, Outcome, Restored, Run, enter_restore};
+pub use states::{
+    BlobState, blobs_in_state, clear_state, count_in_state, enter_not_reproducible, pruned_by_vault,
+};
 
 use super::database::{Error, Result};
 use postgres::error::SqlState;
@@ -24,11 +27,12 @@ use postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 4] = [
+const VERSIONS: [&str; 5] = [
     include_str!("../../../sql/001_backup.sql"),
     include_str!("../../../sql/002_requests.sql"),
     include_str!("../../../sql/003_parts.sql"),
     include_str!("../../../sql/004_prune.sql"),
+    include_str!("../../../sql/005_pages.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.

@@ -8,7 +8,17 @@ use postgres::Client;
 use serde_json::Value;
 
 /// The first part of a run's lock, the second one being its id: the letters `forn`.
-const RUN: i32 = 0x666f_726e;
+pub(super) const RUN: i32 = 0x666f_726e;
+
+/// Whether somebody holds the lock of a row of `backup_run`; [`RUN`] is its first parameter.
+pub(super) const ALIVE: &str = "EXISTS (
+    SELECT 1 FROM pg_locks
+     WHERE locktype = 'advisory' AND granted AND objsubid = 2
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND classid::bigint = $1 AND objid::bigint = backup_run.id)";
+
+/// What is said of a run that died.
+pub(super) const DIED: &str = "ended without a word (or is the backup this database came from)";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,18 +145,58 @@ impl Run {
     pub fn fail_dead(client: &mut Client) -> Result<u64> {
         client
             .execute(
-                "UPDATE backup_run SET state = 'failed',
-                        message = 'ended without a word (or is the backup this database came from)'
-                  WHERE state = 'running' AND NOT EXISTS (
-                      SELECT 1 FROM pg_locks
-                       WHERE locktype = 'advisory' AND granted AND objsubid = 2
-                         AND database = (SELECT oid FROM pg_database
-                                          WHERE datname = current_database())
-                         AND classid::bigint = $1 AND objid::bigint = backup_run.id)",
-                &[&i64::from(RUN)],
+                &format!(
+                    "UPDATE backup_run SET state = 'failed', message = $2
+                      WHERE state = 'running' AND NOT {ALIVE}"
+                ),
+                &[&i64::from(RUN), &DIED],
             )
             .map_err(Error::sql("looking for dead runs"))
     }
+}
+
+/// How a database came out of a vault.
+#[derive(Debug, Clone, Copy)]
+pub struct Restored<'a> {
+    /// The snapshot's id.
+    pub snapshot: &'a str,
+    /// What of the repository the snapshot holds.
+    pub mode: &'a str,
+    /// On which host it was restored.
+    pub host: &'a str,
+    /// Whether all of the snapshot came.
+    pub outcome: Outcome,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Counts.
+    pub counts: &'a Value,
+}
+
+/// Enters in a restored database where it comes from. A row of the same snapshot's restore can only
+/// be of one that was interrupted after it: no dump holds its own restore.
+///
+/// # Errors
+/// When the statement fails.
+pub fn enter_restore(client: &mut Client, asked: &Asked, restored: &Restored<'_>) -> Result<()> {
+    client
+        .execute(
+            "WITH interrupted AS (
+                 DELETE FROM backup_run WHERE verb = 'restore' AND snapshot = $1)
+             INSERT INTO backup_run (verb, mode, started, ended, host, who, state, snapshot, counts)
+             VALUES ('restore', $2, clock_timestamp() - make_interval(secs => $3), clock_timestamp(),
+                     $4, $5, $6, $1, $7)",
+            &[
+                &restored.snapshot,
+                &restored.mode,
+                &restored.seconds,
+                &restored.host,
+                &asked.who,
+                &restored.outcome.as_str(),
+                restored.counts,
+            ],
+        )
+        .map(drop)
+        .map_err(Error::sql("entering the restore in the history"))
 }
 
 #[cfg(test)]
@@ -224,5 +274,36 @@ mod tests {
             )
         );
         assert_eq!(Run::fail_dead(&mut client).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_restore_that_is_interrupted_and_goes_on_is_entered_once() {
+        let mut client = cluster().fossology("SQL_ASCII").connect("test").unwrap();
+        ensure_schema(&mut client).unwrap();
+        let counts = json!({"not_in_snapshot": 7});
+        let mut restored = Restored {
+            snapshot: "20260101T000000Z-abc",
+            mode: "gold",
+            host: "here",
+            outcome: Outcome::Incomplete,
+            seconds: 90.0,
+            counts: &counts,
+        };
+        enter_restore(&mut client, &Asked::here(), &restored).unwrap();
+        restored.outcome = Outcome::Done;
+        enter_restore(&mut client, &Asked::here(), &restored).unwrap();
+        let row = client
+            .query_one(
+                "SELECT count(*), min(mode), min(state), min(snapshot),
+                        min(extract(epoch FROM ended - started))::integer,
+                        min(counts->>'not_in_snapshot')
+                   FROM backup_run WHERE verb = 'restore'",
+                &[],
+            )
+            .unwrap();
+        assert_eq!(row.get::<_, i64>(0), 1);
+        let words: (&str, &str, &str) = (row.get(1), row.get(2), row.get(3));
+        assert_eq!(words, ("gold", "done", "20260101T000000Z-abc"));
+        assert_eq!((row.get::<_, i32>(4), row.get::<_, &str>(5)), (90, "7"));
     }
 }

@@ -125,6 +125,20 @@ pub fn clear_state(
         .map_err(Error::sql("clearing the state of blobs"))
 }
 
+/// How many blobs are in this state. Our tables must be there.
+///
+/// # Errors
+/// When the statement fails.
+pub fn count_in_state(client: &mut impl GenericClient, state: BlobState) -> Result<u64> {
+    let row = client
+        .query_one(
+            "SELECT count(*) FROM backup_blob_state WHERE kind = $1",
+            &[&state.as_str()],
+        )
+        .map_err(Error::sql("counting the states of blobs"))?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
+}
+
 fn keys(pfiles: &[u32]) -> Vec<i32> {
     let keys = pfiles.iter().map(|key| i32::try_from(*key));
     keys.filter_map(std::result::Result::ok).collect()
@@ -158,6 +172,7 @@ mod tests {
             )
             .unwrap();
         assert_eq!(read(&mut client, BlobState::Pruned), [1, 3]);
+        assert_eq!(count_in_state(&mut client, BlobState::Pruned).unwrap(), 2);
         assert_eq!(read(&mut client, BlobState::NotReproducible), [2]);
     }
 

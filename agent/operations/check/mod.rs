@@ -32,6 +32,7 @@ use crate::vault::{IndexFile, Vault};
 use content::Opener;
 use explain::Explainer;
 use merge::{Places, Rank, Want};
+use roaring::RoaringBitmap;
 use roots::Roots;
 use shards::{InOrder, in_order};
 use std::io;
@@ -66,9 +67,29 @@ pub fn run(
     let roots = Roots::open(&instance.config.layout)?;
     let mut client = instance.connect("check")?;
     let record = record::begin(instance, &mut client, options)?;
-    let result = examine(instance, roots, vault, options, context);
+    let result = examine(instance, roots, vault, options, None, context);
     record::end(record, &mut client, options, &result);
     result
+}
+
+/// Reads the blobs that have these keys and compares them with their names; others are not missed.
+/// Nothing is left in the database.
+///
+/// # Errors
+/// As for [`run`].
+pub(super) fn of_blobs(
+    instance: &Instance,
+    keys: &RoaringBitmap,
+    threads: usize,
+    context: Context<'_>,
+) -> Result<Report> {
+    let options = Options {
+        deep: true,
+        uploads: Vec::new(),
+        threads,
+    };
+    let roots = Roots::open(&instance.config.layout)?;
+    examine(instance, roots, None, &options, Some(keys), context)
 }
 
 fn examine(
@@ -76,6 +97,7 @@ fn examine(
     mut roots: Roots,
     vault: Option<&Vault>,
     options: &Options,
+    only: Option<&RoaringBitmap>,
     context: Context<'_>,
 ) -> Result<Report> {
     let began = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -99,6 +121,7 @@ fn examine(
         deep: options.deep,
         group: group.map(|group| group.gid.as_raw()),
         began,
+        only,
         context,
     };
     let mut explainer = Explainer::new(&roots, &mut client, &indexes)?;
@@ -285,6 +308,13 @@ impl<'m, 'w, 'e> Merger<'m, 'w, 'e> {
     }
 
     fn take(&mut self, needed: Needed) -> Result<()> {
+        if self
+            .walker
+            .only
+            .is_some_and(|only| !only.contains(needed.pfile))
+        {
+            return Ok(());
+        }
         let Ok(name) = needed.name else {
             self.explainer.findings.add(Finding {
                 pfile: Some(needed.pfile),

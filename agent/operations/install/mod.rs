@@ -12,9 +12,10 @@ mod files;
 mod schedule;
 mod uninstall;
 
-pub use schedule::Schedule;
+pub use schedule::{Planned, Waker, planned};
 pub use uninstall::{Removed, drop_history, remove};
 
+use super::schedule::Schedule;
 use super::{Error, Instance, Result};
 use crate::fossology::config::Config;
 use crate::fossology::module::{self, AGENT, Version};
@@ -42,8 +43,19 @@ pub struct Options {
     pub program: PathBuf,
     /// The folder with the pages' files.
     pub pages: Option<PathBuf>,
-    /// What makes a backup every night, and as whom.
-    pub schedule: Option<(Schedule, String)>,
+    /// Who wakes the tasks of the schedule, if anybody.
+    pub waking: Option<Waking>,
+}
+
+/// How the tasks of the schedule are begun.
+#[derive(Clone, Debug)]
+pub struct Waking {
+    /// Who wakes them.
+    pub waker: Waker,
+    /// As whom.
+    pub user: String,
+    /// The schedule.
+    pub schedule: Schedule,
 }
 
 /// What was installed.
@@ -55,7 +67,7 @@ pub struct Installed {
     pub link: PathBuf,
     /// How many files of the pages there are.
     pub pages: usize,
-    /// What makes a backup every night.
+    /// What wakes the tasks of the schedule.
     pub schedule: Vec<PathBuf>,
 }
 
@@ -146,8 +158,8 @@ pub fn run(place: &Place, options: &Options) -> Result<Installed> {
         conf.as_bytes(),
         owner,
     )?;
-    let schedule = match &options.schedule {
-        Some((schedule, user)) => schedule.install(place, user)?,
+    let schedule = match &options.waking {
+        Some(waking) => schedule::install(place, waking.waker, &waking.user, &waking.schedule)?,
         None => Vec::new(),
     };
     // From here on FOSSology knows the module, and all of it is there.
@@ -189,7 +201,7 @@ mod tests {
         let options = Options {
             program,
             pages: None,
-            schedule: None,
+            waking: None,
         };
         (folder, place, options)
     }
@@ -273,9 +285,19 @@ mod tests {
     #[test]
     fn removing_leaves_nothing_and_may_be_done_twice() {
         let (folder, place, mut options) = package();
-        options.schedule = Some((Schedule::Timer, "fossy".into()));
-        assert_eq!(run(&place, &options).unwrap().schedule.len(), 2);
-        options.schedule = Some((Schedule::Cron, "fossy".into()));
+        let waking = |waker| {
+            Some(Waking {
+                waker,
+                user: "fossy".into(),
+                schedule: Schedule::default(),
+            })
+        };
+        options.waking = waking(Waker::Timer);
+        let units = run(&place, &options).unwrap().schedule.len();
+        assert_eq!(units, 2 * Schedule::default().tasks().len());
+        let removed = remove(&place).unwrap().removed;
+        assert_eq!(removed.len(), 2 + units);
+        options.waking = waking(Waker::Cron);
         run(&place, &options).unwrap();
         let cron = folder.path().join("root/etc/cron.d/fossology-backup");
         let text = fs::read_to_string(cron).unwrap();
@@ -284,7 +306,7 @@ mod tests {
             "{text}"
         );
         let removed = remove(&place).unwrap();
-        assert_eq!(removed.removed.len(), 5);
+        assert_eq!(removed.removed.len(), 3);
         assert_eq!(remove(&place).unwrap().removed, Vec::<PathBuf>::new());
         let left: Vec<_> = walkdir::WalkDir::new(folder.path().join("root"))
             .into_iter()

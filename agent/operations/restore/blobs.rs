@@ -197,11 +197,13 @@ pub(in crate::operations) fn these(
     Ok(selection)
 }
 
-/// The blobs that a restored database needs.
-pub(super) fn needed_by(
+/// The blobs that a restored database needs: of those that the packs have, the ones that `choose`
+/// wants, which gets key, name and trees of each in the order of names.
+pub(in crate::operations) fn needed_by(
     database: &Database,
     vault: &Vault,
     snapshot: &Snapshot,
+    choose: &mut dyn FnMut(u32, &PfileName, TreeSet) -> bool,
 ) -> Result<Selection> {
     let mut client = database.connect("fo_backup restore")?;
     let mut moment = Moment::begin(&mut client)?;
@@ -224,7 +226,9 @@ pub(super) fn needed_by(
         };
         match merge.seek(&name) {
             Ok(Some((pack, number, record))) if record.name == name => {
-                selection.want(pack, number, &name, needed.trees);
+                if choose(needed.pfile, &name, needed.trees) {
+                    selection.want(pack, number, &name, needed.trees);
+                }
             }
             Ok(_) => selection.not_in_snapshot += 1,
             Err(error) => {

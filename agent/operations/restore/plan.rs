@@ -100,7 +100,11 @@ fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Resul
 }
 
 /// Refuses when a file system has not the room for so many bytes.
-fn expect_room(folder: &Path, what: &'static str, bytes: u64) -> Result<()> {
+pub(in crate::operations) fn expect_room(
+    folder: &Path,
+    what: &'static str,
+    bytes: u64,
+) -> Result<()> {
     let free = free(folder)?;
     if free < bytes.saturating_add(RESERVE) {
         return Err(Error::NoRoom {
@@ -115,7 +119,7 @@ fn expect_room(folder: &Path, what: &'static str, bytes: u64) -> Result<()> {
 
 /// Refuses when the repository's file system has not the room for what is selected. What is there
 /// already, as after an interruption, needs none.
-pub(super) fn expect_space(layout: &Layout, selection: &Selection) -> Result<()> {
+pub(in crate::operations) fn expect_space(layout: &Layout, selection: &Selection) -> Result<()> {
     let free = free(layout.path())?;
     // A file takes whole blocks, and at FOSSology's usual depth a folder of its own.
     let most = selection.bytes + selection.blobs * 8192;
