@@ -311,6 +311,21 @@ fn a_gold_only_snapshot_brings_gold_and_what_cannot_be_unpacked_again() {
     }
     let gold = found.iter().filter(|path| path.contains("/gold/")).count();
     assert_eq!(gold as u64, snapshot["counts"]["gold"].as_u64().unwrap());
+
+    // The database says where it comes from, so that pages can say why files are missing.
+    let row = client
+        .query_one(
+            "SELECT mode, state, snapshot, counts->>'not_in_snapshot' FROM backup_run
+              WHERE verb = 'restore'",
+            &[],
+        )
+        .unwrap();
+    let words: (&str, &str, &str, &str) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    let (id, without) = (&snapshot["snapshot"], &report["not_in_snapshot"]);
+    assert_eq!(
+        words,
+        ("gold", "done", id.as_str().unwrap(), &*without.to_string())
+    );
 }
 
 #[test]

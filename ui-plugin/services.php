@@ -11,3 +11,6 @@
  */
 $loader = $GLOBALS['container']->get('twig.loader');
 $loader->addPath(__DIR__ . '/template', 'backup');
+// FOSSology keeps compiled templates and never looks again whether they are still right, so those of
+// the version before would be shown after an update of this module.
+$GLOBALS['container']->get('twig.environment')->enableAutoReload();

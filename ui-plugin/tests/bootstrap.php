@@ -22,7 +22,7 @@ set_error_handler(function ($kind, $message, $file, $line) {
 require_once 'Symfony/Component/HttpFoundation/autoload.php';
 require_once 'Twig/autoload.php';
 require_once __DIR__ . '/standin/fossology.php';
-foreach (array('Cluster', 'Process', 'Site', 'Browser', 'History') as $support) {
+foreach (array('Cluster', 'Process', 'Site', 'Browser', 'History', 'Instance') as $support) {
   require_once __DIR__ . "/support/$support.php";
 }
 require_once dirname(__DIR__) . '/inc/autoload.php';

@@ -17,7 +17,7 @@ mod run;
 mod states;
 
 pub use lock::{Files, hold_files, prune_alone, release_files, try_lock, try_lock_shared, unlock};
-pub use run::{Asked, Outcome, Run};
+pub use run::{Asked, Outcome, Restored, Run, enter_restore};
 pub use states::{
     BlobState, blobs_in_state, clear_state, count_in_state, enter_not_reproducible, pruned_by_vault,
 };
@@ -33,7 +33,7 @@ const VERSIONS: [&str; 5] = [
     include_str!("../../../sql/002_requests.sql"),
     include_str!("../../../sql/003_parts.sql"),
     include_str!("../../../sql/004_prune.sql"),
-    include_str!("../../../sql/007_pages.sql"),
+    include_str!("../../../sql/005_pages.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.

@@ -155,6 +155,50 @@ impl Run {
     }
 }
 
+/// How a database came out of a vault.
+#[derive(Debug, Clone, Copy)]
+pub struct Restored<'a> {
+    /// The snapshot's id.
+    pub snapshot: &'a str,
+    /// What of the repository the snapshot holds.
+    pub mode: &'a str,
+    /// On which host it was restored.
+    pub host: &'a str,
+    /// Whether all of the snapshot came.
+    pub outcome: Outcome,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Counts.
+    pub counts: &'a Value,
+}
+
+/// Enters in a restored database where it comes from. A row of the same snapshot's restore can only
+/// be of one that was interrupted after it: no dump holds its own restore.
+///
+/// # Errors
+/// When the statement fails.
+pub fn enter_restore(client: &mut Client, asked: &Asked, restored: &Restored<'_>) -> Result<()> {
+    client
+        .execute(
+            "WITH interrupted AS (
+                 DELETE FROM backup_run WHERE verb = 'restore' AND snapshot = $1)
+             INSERT INTO backup_run (verb, mode, started, ended, host, who, state, snapshot, counts)
+             VALUES ('restore', $2, clock_timestamp() - make_interval(secs => $3), clock_timestamp(),
+                     $4, $5, $6, $1, $7)",
+            &[
+                &restored.snapshot,
+                &restored.mode,
+                &restored.seconds,
+                &restored.host,
+                &asked.who,
+                &restored.outcome.as_str(),
+                restored.counts,
+            ],
+        )
+        .map(drop)
+        .map_err(Error::sql("entering the restore in the history"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::ensure_schema;
@@ -230,5 +274,36 @@ mod tests {
             )
         );
         assert_eq!(Run::fail_dead(&mut client).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_restore_that_is_interrupted_and_goes_on_is_entered_once() {
+        let mut client = cluster().fossology("SQL_ASCII").connect("test").unwrap();
+        ensure_schema(&mut client).unwrap();
+        let counts = json!({"not_in_snapshot": 7});
+        let mut restored = Restored {
+            snapshot: "20260101T000000Z-abc",
+            mode: "gold",
+            host: "here",
+            outcome: Outcome::Incomplete,
+            seconds: 90.0,
+            counts: &counts,
+        };
+        enter_restore(&mut client, &Asked::here(), &restored).unwrap();
+        restored.outcome = Outcome::Done;
+        enter_restore(&mut client, &Asked::here(), &restored).unwrap();
+        let row = client
+            .query_one(
+                "SELECT count(*), min(mode), min(state), min(snapshot),
+                        min(extract(epoch FROM ended - started))::integer,
+                        min(counts->>'not_in_snapshot')
+                   FROM backup_run WHERE verb = 'restore'",
+                &[],
+            )
+            .unwrap();
+        assert_eq!(row.get::<_, i64>(0), 1);
+        let words: (&str, &str, &str) = (row.get(1), row.get(2), row.get(3));
+        assert_eq!(words, ("gold", "done", "20260101T000000Z-abc"));
+        assert_eq!((row.get::<_, i32>(4), row.get::<_, &str>(5)), (90, "7"));
     }
 }

@@ -9,7 +9,9 @@
 //! 3. the blobs that this database needs go into the repository, each compared with its name
 //!    before it gets its own; a good one that is there already is left alone;
 //! 4. the other directories follow, and everything is synced to disk;
-//! 5. last, old and new database change names in one transaction.
+//! 5. the new database's history gets a row that says where it comes from, so that FOSSology's
+//!    pages can say why files are missing;
+//! 6. last, old and new database change names in one transaction.
 //!
 //! Killed anywhere, FOSSology still has its old database, and the same command again takes the
 //! complete new database and the blobs that are there, and goes on. One damaged pack or blob never
@@ -20,6 +22,7 @@ pub(super) mod database;
 pub(super) mod directories;
 mod life;
 pub(super) mod plan;
+mod record;
 pub(super) mod writer;
 
 use super::{Context, Instance, Result};
@@ -172,6 +175,8 @@ pub fn run(
     lease.check()?;
 
     if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
+        report.seconds.total = began.elapsed().as_secs_f64();
+        record::enter(instance, &target.staging(), &report);
         let began = Instant::now();
         report.database = Some(target.switch(staged)?);
         report.seconds.switch = began.elapsed().as_secs_f64();

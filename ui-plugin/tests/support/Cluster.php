@@ -22,7 +22,7 @@ class Cluster
     set -e
     "$1/initdb" -D "$2/data" -U postgres -E UTF8 --locale=C -N >"$2/initdb.log" 2>&1
     "$1/pg_ctl" -D "$2/data" -s -w -l "$2/server.log" \
-      -o "-k '$2' -c listen_addresses= -c fsync=off -c max_connections=30" start >/dev/null
+      -o "-k '$2' -c listen_addresses= -c fsync=off -c max_connections=200" start >/dev/null
     echo ready
     cat >/dev/null
     "$1/pg_ctl" -D "$2/data" -s -m immediate stop

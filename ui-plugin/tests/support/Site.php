@@ -21,7 +21,8 @@ class Site
   public $manager;
   /** @var string Its log, with PHP's errors */
   public $log;
-  private $folder;
+  /** @var string Its configuration, and the repository */
+  public $folder;
   private $server;
 
   public function __construct()
