@@ -91,8 +91,7 @@ class MissingFilePanel
       'title' => sprintf(_("The content of %s is not here now"), $file['file']),
       'what' => $story->what(),
       'ways' => $story->ways(),
-      'time' => MissingFileStory::time($this->dao->getUploadBytes($file['upload']),
-        $this->dao->getRate()),
+      'time' => $mayRecover && !$open ? $this->time($file['upload']) : null,
       'recovery' => $recovery === null ? null : $this->recoveryVars($recovery, $file, $back),
       'open' => $open,
       'mayRecover' => $mayRecover && !$open,
@@ -106,6 +105,12 @@ class MissingFilePanel
       'back' => self::localQuery($back),
       'tokenField' => CsrfToken::FIELD,
       'token' => $token->value());
+  }
+
+  private function time($uploadId)
+  {
+    $rate = $this->dao->getRate();
+    return MissingFileStory::time($rate === null ? null : $this->dao->getUploadBytes($uploadId), $rate);
   }
 
   private static function missingSince(array $known)
