@@ -72,6 +72,22 @@ class ShownTest extends TestCase
     }
   }
 
+  public function testWhatIsPrunedIsNotCountedAsThere()
+  {
+    $run = function ($started) {
+      return array('mode' => 'full', 'started' => $started, 'seconds' => 1,
+        'counts' => array('gold_bytes' => 100, 'files_bytes' => 1000, 'stored_bytes' => 10));
+    };
+    $charts = Charts::of(array($run(10), $run(20), $run(30)), 5,
+      array(array('started' => 15, 'bytes' => 400), array('started' => 29, 'bytes' => 300)));
+    $this->assertSame(array(array('35 B'), array('25 B'), array('15 B')),
+      array_column($charts[0]['rows'], 'cells'));
+    $cells = array_column($charts[2]['rows'], 'cells');
+    $this->assertSame(array('600 B', '100 B', '300 B'), $cells[0], 'the newest');
+    $this->assertSame(array('500 B', '100 B', '400 B'), $cells[1]);
+    $this->assertSame(array('900 B', '100 B', '0 B'), $cells[2]);
+  }
+
   public function testTheNextBackupIsReadFromWhatWasInstalled()
   {
     $root = sys_get_temp_dir() . '/fo_backup_ui_root_' . bin2hex(random_bytes(6));
