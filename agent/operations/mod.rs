@@ -10,6 +10,7 @@ mod context;
 pub mod drill;
 mod error;
 pub mod guard;
+mod history;
 pub mod init;
 pub mod install;
 mod instance;
@@ -23,6 +24,7 @@ mod scratch;
 pub mod settings;
 pub mod status;
 pub mod verify;
+pub mod way;
 mod workers;
 
 pub use context::{Context, Progress, Quiet, Stop};

@@ -65,6 +65,9 @@ pub struct Check {
     pub deep: bool,
     /// Only what these uploads need; all without one.
     pub uploads: Vec<i32>,
+    /// Whether what only takes space fails the job, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// What is verified.
@@ -462,7 +465,7 @@ mod tests {
             let mode = if gold { Mode::Gold } else { Mode::Full };
             for work in [
                 Work::Backup(Backup { mode, logs: flag }),
-                Work::Check(Check { deep: flag, uploads: uploads.clone() }),
+                Work::Check(Check { deep: flag, uploads: uploads.clone(), strict: gold }),
                 Work::Prune(Prune { policy: snapshot.clone(), uploads: uploads.clone(), dry_run: flag, prove: flag, undo: Vec::new() }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
                 Work::Drill(Drill { snapshot: snapshot.clone(), sample: percent.map(|percent| Percent::new(percent).unwrap()) }),

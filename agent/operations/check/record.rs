@@ -9,7 +9,7 @@ use super::report::{Finding, Report};
 use crate::fossology::database::Error;
 use crate::fossology::findings::{FindingRow, replace_findings};
 use crate::fossology::own::{self, Outcome, Run};
-use crate::operations::{Instance, Result};
+use crate::operations::{Instance, Result, history};
 use postgres::Client;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Option<Run>> {
     let mode = if options.deep { "deep" } else { "plain" };
     let run = own::ensure_schema(client).and_then(|()| {
-        Run::fail_dead(client)?;
+        own::settle(client)?;
         instance.start_run(client, "check", Some(mode))
     });
     match run {
@@ -41,7 +41,7 @@ pub fn end(run: Option<Run>, client: &mut Client, options: &Options, result: &Re
     let noted = match result {
         Ok(report) => {
             let rows = report.findings.iter().flat_map(rows);
-            let outcome = if report.has_problems() {
+            let outcome = if report.has_problems(options.strict) {
                 Outcome::Incomplete
             } else {
                 Outcome::Done
@@ -53,10 +53,7 @@ pub fn end(run: Option<Run>, client: &mut Client, options: &Options, result: &Re
             replace_findings(client, &options.uploads, rows)
                 .and_then(|()| run.finish(client, outcome, None, &counts, None))
         }
-        Err(error) => {
-            let message = error.to_string();
-            run.finish(client, Outcome::Failed, None, &json!({}), Some(&message))
-        }
+        Err(error) => history::not_done(run, client, None, error),
     };
     if let Err(error) = noted {
         log::warn!("what the check found could not be written into the database: {error}");

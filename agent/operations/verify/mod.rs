@@ -19,7 +19,7 @@ mod uploads;
 
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
-use super::{Context, Error, Instance, Result};
+use super::{Context, Error, Instance, Result, history};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::vault::{LeaseKind, Vault};
 use inventory::Inventory;
@@ -62,7 +62,8 @@ pub fn run(
     let record = instance
         .zip(database.as_mut())
         .and_then(|(instance, client)| start_record(instance, client));
-    let result = verify(vault, database.as_mut(), options, context).and_then(|report| {
+    let carried = instance.and_then(|instance| data::Carried::of(&instance.asked));
+    let result = verify(vault, database.as_mut(), options, carried, context).and_then(|report| {
         lease.check()?;
         Ok(report)
     });
@@ -76,6 +77,7 @@ fn verify(
     vault: &Vault,
     mut database: Option<&mut Client>,
     options: &Options,
+    carried: Option<data::Carried>,
     context: Context<'_>,
 ) -> Result<Report> {
     let mut report = Report::default();
@@ -84,7 +86,15 @@ fn verify(
     let chunks = inventory.look_at_chunks(&mut report);
     let mut lengths = None;
     if let Some(percent) = options.read {
-        data::read_packs(vault, &mut packs, percent, options, context, &mut report)?;
+        data::read_packs(
+            vault,
+            &mut packs,
+            percent,
+            options,
+            carried,
+            context,
+            &mut report,
+        )?;
         lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
         if let Some(client) = database.as_deref_mut() {
             note_read(client, &packs)?;
@@ -133,7 +143,7 @@ fn connect(vault: &Vault, instance: &Instance) -> Option<Client> {
 }
 
 fn start_record(instance: &Instance, client: &mut Client) -> Option<Run> {
-    Run::fail_dead(client)
+    own::settle(client)
         .and_then(|_| instance.start_run(client, "verify", None))
         .inspect_err(|error| log::warn!("the run could not be written into the history: {error}"))
         .ok()
@@ -155,11 +165,7 @@ fn finish_record(record: Run, client: &mut Client, options: &Options, result: &R
             });
             record.finish(client, outcome, snapshot, &counts, None)
         }
-        Err(error) => {
-            let message = error.to_string();
-            let counts = serde_json::json!({});
-            record.finish(client, Outcome::Failed, snapshot, &counts, Some(&message))
-        }
+        Err(error) => history::not_done(record, client, snapshot, error),
     };
     if let Err(error) = noted {
         log::warn!("the run could not be written into the history: {error}");
