@@ -11,6 +11,7 @@ use super::{Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::unpack::fallback::Ununpack;
 use crate::vault::Mode;
+use crate::vault::retention::is_tag;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,6 +38,9 @@ pub struct Backup {
     /// Whether job logs are taken too; unless it is set here, the settings say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub logs: bool,
+    /// Words by which the snapshot is to be known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 impl Default for Backup {
@@ -44,6 +48,7 @@ impl Default for Backup {
         Self {
             mode: Mode::Full,
             logs: false,
+            tags: Vec::new(),
         }
     }
 }
@@ -192,7 +197,14 @@ impl Work {
                 }
                 &[]
             }
-            Self::Backup(_) => &[],
+            Self::Backup(backup) => {
+                if let Some(tag) = backup.tags.iter().find(|tag| !is_tag(tag)) {
+                    return Err(Error::Usage(format!(
+                        "'{tag}' is no tag: one word of letters, digits and ._-:@+/, at most 64"
+                    )));
+                }
+                &[]
+            }
         };
         match uploads.iter().find(|upload| **upload < 1) {
             None => Ok(()),
@@ -244,6 +256,7 @@ mod tests {
             ("backup", json!({"mode": "half"}), "unknown variant `half`"),
             ("backup", json!({"deep": true}), "unknown field `deep`"),
             ("backup", json!([1]), "backup"),
+            ("backup", json!({"tags": ["two words"]}), "is no tag"),
             (
                 "check",
                 json!({"uploads": [3, 0]}),
@@ -286,7 +299,7 @@ mod tests {
             let percent = halves.map(|halves| f64::from(halves) / 2.0);
             let mode = if gold { Mode::Gold } else { Mode::Full };
             for work in [
-                Work::Backup(Backup { mode, logs: flag }),
+                Work::Backup(Backup { mode, logs: flag, tags: snapshot.iter().cloned().collect() }),
                 Work::Check(Check { deep: flag, uploads: uploads.clone() }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
             ] {

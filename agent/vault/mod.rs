@@ -18,6 +18,7 @@ mod members;
 mod pack;
 mod rebuild;
 mod restore_md;
+pub mod retention;
 mod seal;
 mod snapshot;
 mod storage;

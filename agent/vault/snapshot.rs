@@ -4,7 +4,7 @@
 //! A snapshot: one moment of an instance, as the list of what belongs to it.
 
 use super::seal::is_whole;
-use super::{Error, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
+use super::{Error, IndexFile, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
 use crate::blob::{PfileName, Tree};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -77,6 +77,12 @@ pub struct Snapshot {
     pub catalogue: CatalogueMark,
     /// How much of what.
     pub counts: Counts,
+    /// Words by which people and the rotation know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The ids that it had before: the same snapshot, with other packs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<SnapshotId>,
 }
 
 /// The database of a snapshot.
@@ -103,6 +109,18 @@ pub struct PackRef {
     pub blobs: u64,
     /// Whether it was made for gold or for files.
     pub tree: Tree,
+}
+
+impl PackRef {
+    /// How a snapshot names the pack of this index.
+    pub fn of(index: &IndexFile) -> Self {
+        Self {
+            id: index.pack(),
+            size: index.pack_size(),
+            blobs: index.count(),
+            tree: index.class(),
+        }
+    }
 }
 
 /// A member whose blob was packed when the database called it by another key.

@@ -9,7 +9,7 @@ use super::NAMED_ABSENT;
 use super::listing::Listing;
 use super::part::Part;
 use super::plan::Plan;
-use super::select::{open_indexes, pack_ref};
+use super::select::open_indexes;
 use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue::still_needed;
 use crate::operations::{Error, Result};
@@ -157,6 +157,8 @@ pub(super) fn commit(
         left_out: plan.left_out,
         catalogue: plan.listing.mark,
         counts,
+        tags: plan.tags,
+        replaces: Vec::new(),
     })
 }
 
@@ -289,7 +291,7 @@ fn packs(
             needed |= any.contains(record.pfile) || aliases.contains(&record.name);
         })?;
         if needed {
-            packs.push(pack_ref(&index));
+            packs.push(PackRef::of(&index));
         }
     }
     Ok(packs)
