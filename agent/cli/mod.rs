@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod demo;
+mod expire;
 mod init;
 mod install;
 mod jobs;
@@ -70,6 +71,7 @@ enum Verb {
     Install(install::Args),
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
+    Expire(expire::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
+        Verb::Expire(args) => expire::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -6,7 +6,7 @@
 use super::exit::Exit;
 use super::jobs::guarded;
 use super::session::Session;
-use super::{backup, check, recover, verify};
+use super::{backup, check, expire, recover, verify};
 use crate::fossology::guard::{Before, Entries};
 use crate::operations::queue::{self, Ended, Options, Queued};
 use crate::operations::request::Work;
@@ -37,6 +37,7 @@ enum QueueVerb {
     Check(check::Args),
     Verify(verify::Args),
     Recover(recover::Args),
+    Expire(expire::Args),
 }
 
 #[derive(serde::Serialize)]
@@ -57,6 +58,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         QueueVerb::Check(args) => Work::Check(args.into()),
         QueueVerb::Verify(args) => Work::Verify(args.into()),
         QueueVerb::Recover(args) => Work::Recover(args.into()),
+        QueueVerb::Expire(args) => Work::Expire(args.into()),
     };
     let options = Options {
         user: args.user,

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod check;
 mod context;
 mod error;
+pub mod expire;
 pub mod guard;
 pub mod init;
 pub mod install;

@@ -5,13 +5,14 @@
 //! kept in a request's row. Rows are written by programs of other versions and by people too, so
 //! what is read is checked, and a parameter that nobody knows is a mistake.
 
+use super::expire::{self, Extent};
 use super::recover::{self, Scope, Sources, Wanted};
 use super::settings::Settings;
 use super::{Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::unpack::fallback::Ununpack;
 use crate::vault::Mode;
-use crate::vault::retention::is_tag;
+use crate::vault::retention::{Age, Policies, Policy, is_tag};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub enum Work {
     Verify(Verify),
     /// Bring missing files back.
     Recover(Recover),
+    /// Remove old snapshots, give space back.
+    Expire(Expire),
 }
 
 /// How a snapshot is taken.
@@ -98,6 +101,96 @@ pub struct Recover {
     pub dry_run: bool,
 }
 
+/// Which snapshots go; what is not said here, `[retention]` of the settings says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expire {
+    /// Only of this mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// What stays of each mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Policy>,
+    /// So many that are whole stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_verified: Option<u32>,
+    /// How much of the data is read to tell whether they are, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_data: Option<f64>,
+    /// How long packs and chunks stay that no snapshot names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Age>,
+    /// Packs of which more is dead, in percent, are rewritten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_dead: Option<u8>,
+    /// Whether packs and chunks stay.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub snapshots_only: bool,
+    /// Whether no pack is rewritten.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_rewrite: bool,
+    /// Whether nothing is changed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Expire {
+    /// How it is done on this host.
+    pub fn options(&self, settings: &Settings) -> expire::Options {
+        let retention = &settings.retention;
+        let mut policies = match &self.keep {
+            Some(keep) => Policies {
+                full: Some(keep.clone()),
+                gold: Some(keep.clone()),
+            },
+            None => retention.policies(),
+        };
+        match self.mode {
+            Some(Mode::Full) => policies.gold = None,
+            Some(Mode::Gold) => policies.full = None,
+            None => {}
+        }
+        expire::Options {
+            policies,
+            minimum_verified: self.minimum_verified.unwrap_or(retention.minimum_verified),
+            read: self.read_data,
+            grace: self.grace.unwrap_or(retention.grace),
+            max_dead: self.max_dead.unwrap_or(retention.max_dead),
+            extent: match (self.snapshots_only, self.no_rewrite) {
+                (true, _) => Extent::Snapshots,
+                (_, true) => Extent::Drop,
+                _ => Extent::Rewrite,
+            },
+            dry_run: self.dry_run,
+            level: settings.compression.unwrap_or(1),
+            threads: settings.threads(),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::Usage(what));
+        if let Some(Err(why)) = self.keep.as_ref().map(Policy::check) {
+            return wrong(format!("the policy: {why}"));
+        }
+        if let Some(percent) = self.max_dead.filter(|percent| *percent > 100) {
+            return wrong(format!("max_dead is {percent}; it takes a percentage up to 100"));
+        }
+        if self.snapshots_only && self.no_rewrite {
+            return wrong("snapshots_only rewrites nothing anyhow; leave no_rewrite out".into());
+        }
+        check_percent(self.read_data)
+    }
+}
+
+fn check_percent(percent: Option<f64>) -> Result<()> {
+    match percent.filter(|percent| !(*percent > 0.0 && *percent <= 100.0)) {
+        None => Ok(()),
+        Some(percent) => Err(Error::Usage(format!(
+            "read_data is {percent}; it takes a percentage above 0, up to 100"
+        ))),
+    }
+}
+
 impl Recover {
     /// What an upload's number alone stands for.
     pub fn of_upload(upload: i32) -> Self {
@@ -156,9 +249,10 @@ impl Work {
             "check" => Self::Check(typed(verb, parameters)?),
             "verify" => Self::Verify(typed(verb, parameters)?),
             "recover" => Self::Recover(typed(verb, parameters)?),
+            "expire" => Self::Expire(typed(verb, parameters)?),
             _ => {
                 return Err(Error::Usage(format!(
-                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify and recover",
+                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify, recover and expire",
                     env!("CARGO_PKG_VERSION")
                 )));
             }
@@ -188,13 +282,11 @@ impl Work {
                 recover.uploads.as_slice()
             }
             Self::Verify(verify) => {
-                if let Some(percent) = verify.read_data
-                    && !(percent > 0.0 && percent <= 100.0)
-                {
-                    return Err(Error::Usage(format!(
-                        "read_data is {percent}; it takes a percentage above 0, up to 100"
-                    )));
-                }
+                check_percent(verify.read_data)?;
+                &[]
+            }
+            Self::Expire(expire) => {
+                expire.check()?;
                 &[]
             }
             Self::Backup(backup) => {
@@ -221,6 +313,7 @@ impl Work {
             Self::Check(_) => "check",
             Self::Verify(_) => "verify",
             Self::Recover(_) => "recover",
+            Self::Expire(_) => "expire",
         }
     }
 
@@ -231,6 +324,7 @@ impl Work {
             Self::Check(check) => serde_json::to_value(check),
             Self::Verify(verify) => serde_json::to_value(verify),
             Self::Recover(recover) => serde_json::to_value(recover),
+            Self::Expire(expire) => serde_json::to_value(expire),
         }
         .unwrap_or_default()
     }
@@ -282,6 +376,15 @@ mod tests {
                 "-2 is no upload's number",
             ),
             ("recover", json!({"blobs": ["x"]}), "sha1.md5.size"),
+            ("expire", json!({"keep": {}}), "keeps nothing"),
+            ("expire", json!({"keep": {"keep_first": 1}}), "keep_first"),
+            ("expire", json!({"grace": "long"}), "no length of time"),
+            ("expire", json!({"max_dead": 101}), "up to 100"),
+            (
+                "expire",
+                json!({"snapshots_only": true, "no_rewrite": true}),
+                "leave no_rewrite out",
+            ),
             ("destroy", json!({}), "'destroy' is nothing"),
         ] {
             let error = Work::read(verb, &parameters).unwrap_err().to_string();
@@ -302,6 +405,11 @@ mod tests {
                 Work::Backup(Backup { mode, logs: flag, tags: snapshot.iter().cloned().collect() }),
                 Work::Check(Check { deep: flag, uploads: uploads.clone() }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
+                Work::Expire(Expire {
+                    mode: Some(mode),
+                    keep: Some(Policy { keep_last: 1, keep_tags: snapshot.into_iter().collect(), ..Policy::default() }),
+                    read_data: percent, no_rewrite: flag, ..Expire::default()
+                }),
             ] {
                 let text = work.parameters().to_string();
                 let row: Value = serde_json::from_str(&text).unwrap();

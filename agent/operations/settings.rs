@@ -4,6 +4,7 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::expire::Retention;
 use super::{Error, Result};
 use std::env;
 use std::fs;
@@ -28,6 +29,9 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// Which snapshots stay.
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 impl Settings {

@@ -3,7 +3,7 @@
 
 //! A snapshot: one moment of an instance, as the list of what belongs to it.
 
-use super::seal::is_whole;
+use super::seal::{is_whole, seal};
 use super::{Error, IndexFile, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
 use crate::blob::{PfileName, Tree};
 use jiff::Timestamp;
@@ -252,12 +252,20 @@ pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
     let (id, size) = if wanted == "latest" {
         ids.last().ok_or_else(none)?
     } else {
-        let mut found = ids.iter().filter(|(id, _)| {
+        let fits = |id: &SnapshotId| {
             !wanted.is_empty()
                 && (id.as_str().starts_with(wanted) || id.short().starts_with(wanted))
-        });
-        let first = found.next().ok_or_else(none)?;
-        let others: Vec<&str> = found.map(|(id, _)| id.as_str()).collect();
+        };
+        let mut found = ids.iter().filter(|(id, _)| fits(id));
+        let Some(first) = found.next() else {
+            // It may have another id since its packs were rewritten.
+            let newer = ids.iter().rev().filter_map(|(id, size)| read(storage, &id.key(), *size).ok());
+            let mut newer = newer.filter(|snapshot| snapshot.replaces.iter().any(fits));
+            return newer.next().ok_or_else(none);
+        };
+        // While packs are rewritten a snapshot is there twice: either will do.
+        let others = found.filter(|(id, _)| !id.same_moment(&first.0));
+        let others: Vec<&str> = others.map(|(id, _)| id.as_str()).collect();
         if !others.is_empty() {
             return Err(Error::Ambiguous {
                 wanted: wanted.to_owned(),
@@ -267,6 +275,32 @@ pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
         first
     };
     read(storage, &id.key(), *size)
+}
+
+/// The file of the same snapshot with other packs and another id. Fields that this version does not
+/// know stay as they are.
+pub(super) fn with_packs(
+    storage: &dyn Storage,
+    old: &SnapshotId,
+    new: &SnapshotId,
+    packs: &[PackRef],
+) -> Result<Vec<u8>> {
+    let key = old.key();
+    let size = storage.size(&key)?.ok_or_else(|| Error::Missing {
+        key: key.clone(),
+        location: storage.location(),
+    })?;
+    let damaged = |error: serde_json::Error| Error::damaged(&key, error.to_string());
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&storage.read(&key, 0, size)?).map_err(damaged)?;
+    fields.remove("sha256");
+    fields.insert("id".into(), new.as_str().into());
+    fields.insert("packs".into(), serde_json::to_value(packs).map_err(damaged)?);
+    match fields.entry("replaces").or_insert_with(|| Vec::<String>::new().into()) {
+        serde_json::Value::Array(earlier) => earlier.push(old.as_str().into()),
+        _ => return Err(Error::damaged(&key, "its field 'replaces' is no list")),
+    }
+    Ok(seal(super::to_json(&fields)))
 }
 
 pub(super) fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapshot> {

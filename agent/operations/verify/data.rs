@@ -70,8 +70,9 @@ pub(super) fn read_packs(
     Ok(())
 }
 
-/// The outer error is a request to stop, the inner one is what was seen of the pack.
-fn pack_is_whole(
+/// Whether a pack is what its id says. The outer error is a request to stop, the inner one is what was
+/// seen of the pack.
+pub(in crate::operations) fn pack_is_whole(
     vault: &Vault,
     id: PackId,
     size: u64,
