@@ -7,9 +7,9 @@ use super::backup::{ModeArg, tag};
 use super::exit::Exit;
 use super::output::{bytes, number, seconds, table};
 use super::session::Session;
+use crate::operations::Result;
 use crate::operations::expire::{self, Options, Report};
 use crate::operations::request::{self, Work};
-use crate::operations::Result;
 use crate::vault::retention::{Age, Mark, Policy};
 use std::fmt::Write;
 use std::time::Instant;
@@ -113,8 +113,14 @@ impl Keep {
         let given = numbers.iter().any(Option::is_some)
             || self.keep_within.is_some()
             || !self.keep_tag.is_empty();
-        let [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly] =
-            numbers.map(|number| number.unwrap_or(0));
+        let [
+            keep_last,
+            keep_hourly,
+            keep_daily,
+            keep_weekly,
+            keep_monthly,
+            keep_yearly,
+        ] = numbers.map(|number| number.unwrap_or(0));
         given.then_some(Policy {
             keep_last,
             keep_hourly,
@@ -198,7 +204,11 @@ fn text(report: &Report, options: &Options, spent: f64) -> String {
             + "nothing goes: there is no policy; set [retention.full] or [retention.gold] in fo_backup.toml, or give --keep- options\n";
     }
     let (verb, total) = (
-        if report.dry_run { "would go" } else { "removed" },
+        if report.dry_run {
+            "would go"
+        } else {
+            "removed"
+        },
         report.snapshots.len() as u64,
     );
     let _ = writeln!(
@@ -257,7 +267,11 @@ fn text(report: &Report, options: &Options, spent: f64) -> String {
         let _ = writeln!(text, "NOT WHOLE {snapshot}: 'fo_backup verify' says why");
     }
     for alone in &report.left_alone {
-        let _ = writeln!(text, "DAMAGED pack {}, which stays as it is: {}", alone.pack, alone.why);
+        let _ = writeln!(
+            text,
+            "DAMAGED pack {}, which stays as it is: {}",
+            alone.pack, alone.why
+        );
     }
     text
 }

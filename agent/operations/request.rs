@@ -173,7 +173,9 @@ impl Expire {
             return wrong(format!("the policy: {why}"));
         }
         if let Some(percent) = self.max_dead.filter(|percent| *percent > 100) {
-            return wrong(format!("max_dead is {percent}; it takes a percentage up to 100"));
+            return wrong(format!(
+                "max_dead is {percent}; it takes a percentage up to 100"
+            ));
         }
         if self.snapshots_only && self.no_rewrite {
             return wrong("snapshots_only rewrites nothing anyhow; leave no_rewrite out".into());

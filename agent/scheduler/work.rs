@@ -279,14 +279,22 @@ fn expire(
     if report.has_problems() {
         summary.insert_str(0, "INCOMPLETE ");
     }
-    for mark in report.snapshots.iter().filter(|mark| !mark.keep).take(SHOWN) {
+    for mark in report
+        .snapshots
+        .iter()
+        .filter(|mark| !mark.keep)
+        .take(SHOWN)
+    {
         let _ = writeln!(summary, "removed: {} ({})", mark.snapshot, mark.mode);
     }
     for why in &report.unreadable {
         let _ = writeln!(summary, "cannot be read, so no space was given back: {why}");
     }
     for snapshot in report.not_whole.iter().take(SHOWN) {
-        let _ = writeln!(summary, "not whole: {snapshot}; 'fo_backup verify' says why");
+        let _ = writeln!(
+            summary,
+            "not whole: {snapshot}; 'fo_backup verify' says why"
+        );
     }
     for alone in report.left_alone.iter().take(SHOWN) {
         let _ = writeln!(summary, "pack {} stays as it is: {}", alone.pack, alone.why);

@@ -12,8 +12,8 @@ use super::index::IndexFile;
 use super::pack::decode_frame;
 use super::rebuild::tree_of;
 use super::{
-    Error, FRAME_TARGET, Frame, FrameBuilder, PackId, PackReader, PackRef, PackWriter, Record, Result,
-    Storage,
+    Error, FRAME_TARGET, Frame, FrameBuilder, PackId, PackReader, PackRef, PackWriter, Record,
+    Result, Storage,
 };
 use crate::blob::{Hasher, PfileName, Tree, digest};
 use roaring::RoaringBitmap;
@@ -121,7 +121,10 @@ impl Repacker {
             .collect();
         for record in live {
             let places = places.get(&record.name).ok_or_else(|| {
-                Error::damaged(&pack.key(), format!("{} has no member in its frame", record.name))
+                Error::damaged(
+                    &pack.key(),
+                    format!("{} has no member in its frame", record.name),
+                )
             })?;
             let content = reader.content(record, &decoded)?;
             let buffer = self.builder.begin(record.name, record.pfile, places)?;
@@ -247,7 +250,11 @@ fn members(pack: PackId, frame: &[u8]) -> Result<Vec<Member>> {
                 let member = member.ok_or_else(|| damaged("a link without a member".into()))?;
                 member.places.push((tree, path));
             }
-            other => return Err(damaged(format!("a member of kind {other:?} is not of ours"))),
+            other => {
+                return Err(damaged(format!(
+                    "a member of kind {other:?} is not of ours"
+                )));
+            }
         }
     }
     Ok(members)

@@ -304,7 +304,9 @@ impl FromStr for Age {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("'{text}' is no length of time; write it as 30d, 8w, 2m, 1y or 1y6m (h, d, w, m, y)")
+            format!(
+                "'{text}' is no length of time; write it as 30d, 8w, 2m, 1y or 1y6m (h, d, w, m, y)"
+            )
         };
         let mut age = Self::default();
         let mut rest = text;

@@ -259,7 +259,10 @@ pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
         let mut found = ids.iter().filter(|(id, _)| fits(id));
         let Some(first) = found.next() else {
             // It may have another id since its packs were rewritten.
-            let newer = ids.iter().rev().filter_map(|(id, size)| read(storage, &id.key(), *size).ok());
+            let newer = ids
+                .iter()
+                .rev()
+                .filter_map(|(id, size)| read(storage, &id.key(), *size).ok());
             let mut newer = newer.filter(|snapshot| snapshot.replaces.iter().any(fits));
             return newer.next().ok_or_else(none);
         };
@@ -295,8 +298,14 @@ pub(super) fn with_packs(
         serde_json::from_slice(&storage.read(&key, 0, size)?).map_err(damaged)?;
     fields.remove("sha256");
     fields.insert("id".into(), new.as_str().into());
-    fields.insert("packs".into(), serde_json::to_value(packs).map_err(damaged)?);
-    match fields.entry("replaces").or_insert_with(|| Vec::<String>::new().into()) {
+    fields.insert(
+        "packs".into(),
+        serde_json::to_value(packs).map_err(damaged)?,
+    );
+    match fields
+        .entry("replaces")
+        .or_insert_with(|| Vec::<String>::new().into())
+    {
         serde_json::Value::Array(earlier) => earlier.push(old.as_str().into()),
         _ => return Err(Error::damaged(&key, "its field 'replaces' is no list")),
     }

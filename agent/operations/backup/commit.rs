@@ -14,7 +14,8 @@ use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue::still_needed;
 use crate::operations::{Error, Result};
 use crate::vault::{
-    Absent, Alias, Counts, ExtraPath, FORMAT, Members, Object, PackId, PackInfo, PackRef, Snapshot, Vault,
+    Absent, Alias, Counts, ExtraPath, FORMAT, Members, Object, PackId, PackInfo, PackRef, Snapshot,
+    Vault,
 };
 use postgres::Client;
 use roaring::RoaringBitmap;
@@ -171,7 +172,10 @@ pub(super) fn expect_streams(vault: &Vault, plan: &Plan) -> Result<()> {
         .chain(plan.directories.values());
     for chunk in streams.flat_map(|stream| &stream.chunks) {
         let key = chunk.key();
-        if there.binary_search_by(|object| object.key.cmp(&key)).is_err() {
+        if there
+            .binary_search_by(|object| object.key.cmp(&key))
+            .is_err()
+        {
             return Err(Error::ChunkGone { chunk: *chunk });
         }
     }

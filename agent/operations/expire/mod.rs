@@ -139,12 +139,7 @@ fn connect(vault: &Vault, instance: &Instance) -> Result<Option<Client>> {
     }
 }
 
-fn expire(
-    vault: &Vault,
-    lease: &Lease,
-    options: &Options,
-    context: Context<'_>,
-) -> Result<Report> {
+fn expire(vault: &Vault, lease: &Lease, options: &Options, context: Context<'_>) -> Result<Report> {
     let mut report = Report {
         dry_run: options.dry_run,
         policy: options.policies != Policies::default(),
@@ -279,10 +274,13 @@ fn look_for_whole(
     let is_whole = |id: &SnapshotId| whole.contains(id);
     // What was replaced is no snapshot of its own.
     let replaced = |mark: &Mark| matches!(mark.reasons[..], [Reason::Replaced(_)]);
-    let (old, mut current): (Vec<Mark>, Vec<Mark>) =
-        std::mem::take(&mut report.snapshots).into_iter().partition(replaced);
+    let (old, mut current): (Vec<Mark>, Vec<Mark>) = std::mem::take(&mut report.snapshots)
+        .into_iter()
+        .partition(replaced);
     retention::keep_whole(&mut current, minimum, is_whole);
-    let bad = current.iter().filter(|mark| mark.keep && !is_whole(&mark.snapshot));
+    let bad = current
+        .iter()
+        .filter(|mark| mark.keep && !is_whole(&mark.snapshot));
     report.not_whole = bad.map(|mark| mark.snapshot.clone()).collect();
     current.extend(old);
     current.sort_by(|a, b| a.snapshot.cmp(&b.snapshot));

@@ -80,7 +80,9 @@ pub(super) fn rewrite(
             moved.entry(old).or_default().extend(new);
         }
         for pack in made {
-            report.new_packs.add(pack.size + IndexFile::size_of(pack.blobs));
+            report
+                .new_packs
+                .add(pack.size + IndexFile::size_of(pack.blobs));
         }
     }
     context.progress.end();
@@ -112,12 +114,17 @@ fn name_new_packs(
     for file in snapshots {
         context.stop.check()?;
         let snapshot = vault.read_snapshot(&file)?;
-        let (old, stay): (Vec<&PackRef>, Vec<&PackRef>) =
-            snapshot.packs.iter().partition(|pack| moved.contains_key(&pack.id));
+        let (old, stay): (Vec<&PackRef>, Vec<&PackRef>) = snapshot
+            .packs
+            .iter()
+            .partition(|pack| moved.contains_key(&pack.id));
         if !old.is_empty() {
             let new = old.iter().flat_map(|pack| &moved[&pack.id]);
-            let packs: BTreeMap<PackId, PackRef> =
-                stay.into_iter().chain(new).map(|pack| (pack.id, *pack)).collect();
+            let packs: BTreeMap<PackId, PackRef> = stay
+                .into_iter()
+                .chain(new)
+                .map(|pack| (pack.id, *pack))
+                .collect();
             let packs: Vec<PackRef> = packs.into_values().collect();
             let new = vault.put_with_packs(&snapshot.id, &packs)?;
             removal.snapshot(&snapshot.id)?;

@@ -98,10 +98,18 @@ mod tests {
             ("[retention]\nmax_dead = 101\n", 2, "max_dead = 101"),
             ("[retention]\nkeep_last = 3\n", 2, "keep_last"),
             ("[retention.full]\nkeep_daily = -1\n", 2, "keep_daily"),
-            ("[retention.full]\nkeep_last = 1\nkeep_within = '30'\n", 3, "no length of time"),
+            (
+                "[retention.full]\nkeep_last = 1\nkeep_within = '30'\n",
+                3,
+                "no length of time",
+            ),
             ("\n[retention.gold]\n", 2, "keeps nothing"),
             ("[retention.full]\nkeep_last = 0\n", 1, "keeps nothing"),
-            ("[retention.full]\nkeep_tags = ['a b']\n", 1, "'a b' is no tag"),
+            (
+                "[retention.full]\nkeep_tags = ['a b']\n",
+                1,
+                "'a b' is no tag",
+            ),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(&format!("line {line}")), "{text}: {error}");

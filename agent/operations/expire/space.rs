@@ -83,9 +83,8 @@ impl Plan {
     ) -> Result<Self> {
         let mut plan = Self::default();
         let storage = vault.storage();
-        let is_young = |key: &Key| -> Result<bool> {
-            Ok(storage.put_at(key)?.is_some_and(|put| put > old))
-        };
+        let is_young =
+            |key: &Key| -> Result<bool> { Ok(storage.put_at(key)?.is_some_and(|put| put > old)) };
         // Each pack with the sizes of itself and of its index.
         let mut sizes: BTreeMap<PackId, (Option<u64>, u64)> = BTreeMap::new();
         for object in storage.list("packs/")? {
@@ -186,8 +185,12 @@ impl Plan {
                 dead += weight;
             }
         })?;
-        let share = |part: u64, of: u64| (u128::from(of) * u128::from(part) / u128::from(all.max(1))) as u64;
-        if dead * 100 > u64::from(options.max_dead) * all && options.extent == super::Extent::Rewrite {
+        let share = |part: u64, of: u64| {
+            (u128::from(of) * u128::from(part) / u128::from(all.max(1))) as u64
+        };
+        if dead * 100 > u64::from(options.max_dead) * all
+            && options.extent == super::Extent::Rewrite
+        {
             live.optimize();
             let bytes = reference.size + index_size;
             self.candidates.push(Candidate {

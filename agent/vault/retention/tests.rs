@@ -15,7 +15,11 @@ fn items(lines: &str) -> Vec<Item> {
             "gold" => Mode::Gold,
             _ => Mode::Full,
         };
-        Some(at(time.parse().unwrap(), mode, words.map(str::to_owned).collect()))
+        Some(at(
+            time.parse().unwrap(),
+            mode,
+            words.map(str::to_owned).collect(),
+        ))
     };
     lines.lines().filter_map(item).collect()
 }
@@ -67,7 +71,10 @@ const SOME: &str = "
 
 #[test]
 fn the_last_ones() {
-    insta::assert_snapshot!(shown(&mark(&items(SOME), &full(|policy| policy.keep_last = 3))));
+    insta::assert_snapshot!(shown(&mark(
+        &items(SOME),
+        &full(|policy| policy.keep_last = 3)
+    )));
 }
 
 #[test]
@@ -162,10 +169,18 @@ fn whole_ones_stay_when_those_that_would_stay_are_not() {
 
 #[test]
 fn ages_are_read_as_they_are_written() {
-    for (text, shown) in [("30d", "30d"), ("8w", "56d"), ("1y6m", "1y6m"), ("12h", "12h"), ("0d", "0d")] {
+    for (text, shown) in [
+        ("30d", "30d"),
+        ("8w", "56d"),
+        ("1y6m", "1y6m"),
+        ("12h", "12h"),
+        ("0d", "0d"),
+    ] {
         assert_eq!(text.parse::<Age>().unwrap().to_string(), shown);
     }
-    for wrong in ["", "30", "d", "-1d", "1.5d", "30 d", "1s", "99999d", "9999w", "30D", "１d"] {
+    for wrong in [
+        "", "30", "d", "-1d", "1.5d", "30 d", "1s", "99999d", "9999w", "30D", "１d",
+    ] {
         assert!(wrong.parse::<Age>().is_err(), "{wrong}");
     }
     let month: Age = "1m".parse().unwrap();
@@ -203,7 +218,14 @@ fn some_policy() -> impl Strategy<Value = Policy> {
     let counts = prop::array::uniform6(0..5_u32);
     let within = prop::option::of((0..60_u16).prop_map(|days| format!("{days}d").parse().unwrap()));
     (counts, within, any::<bool>()).prop_map(|(counts, keep_within, tag)| {
-        let [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly] = counts;
+        let [
+            keep_last,
+            keep_hourly,
+            keep_daily,
+            keep_weekly,
+            keep_monthly,
+            keep_yearly,
+        ] = counts;
         Policy {
             keep_last,
             keep_hourly,
@@ -219,7 +241,10 @@ fn some_policy() -> impl Strategy<Value = Policy> {
 
 fn kept(items: &[Item], policies: &Policies) -> BTreeSet<SnapshotId> {
     let marks = mark(items, policies).into_iter();
-    marks.filter(|mark| mark.keep).map(|mark| mark.snapshot).collect()
+    marks
+        .filter(|mark| mark.keep)
+        .map(|mark| mark.snapshot)
+        .collect()
 }
 
 proptest! {
