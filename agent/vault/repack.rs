@@ -259,3 +259,6 @@ fn members(pack: PackId, frame: &[u8]) -> Result<Vec<Member>> {
     }
     Ok(members)
 }
+
+#[cfg(test)]
+mod tests;

@@ -272,9 +272,9 @@ fn look_for_whole(
         .collect();
     let minimum = options.minimum_verified;
     let is_whole = |id: &SnapshotId| whole.contains(id);
-    // What was replaced is no snapshot of its own.
+    // What was replaced is no snapshot of its own, but it may be better.
     let replaced = |mark: &Mark| matches!(mark.reasons[..], [Reason::Replaced(_)]);
-    let (old, mut current): (Vec<Mark>, Vec<Mark>) = std::mem::take(&mut report.snapshots)
+    let (mut old, mut current): (Vec<Mark>, Vec<Mark>) = std::mem::take(&mut report.snapshots)
         .into_iter()
         .partition(replaced);
     retention::keep_whole(&mut current, minimum, is_whole);
@@ -282,6 +282,14 @@ fn look_for_whole(
         .iter()
         .filter(|mark| mark.keep && !is_whole(&mark.snapshot));
     report.not_whole = bad.map(|mark| mark.snapshot.clone()).collect();
+    for mark in &mut old {
+        if let [Reason::Replaced(by)] = &mark.reasons[..]
+            && is_whole(&mark.snapshot)
+            && !is_whole(by)
+        {
+            (mark.keep, mark.reasons) = (true, vec![Reason::Whole]);
+        }
+    }
     current.extend(old);
     current.sort_by(|a, b| a.snapshot.cmp(&b.snapshot));
     report.snapshots = current;
