@@ -8,7 +8,8 @@ use super::session::Session;
 use crate::fossology::config::Config;
 use crate::fossology::queue;
 use crate::fossology::scheduler::{self, Message};
-use crate::operations::install::{self, Installed, Options, Place, Removed, Schedule};
+use crate::operations::install::{self, Installed, Options, Place, Removed, Waker, Waking};
+use crate::operations::settings::Settings;
 use crate::operations::{Error, Instance, Result};
 use std::path::{Path, PathBuf};
 
@@ -38,11 +39,12 @@ pub struct Args {
     #[arg(long)]
     no_database: bool,
 
-    /// Make a backup every night, by /etc/cron.d
+    /// Do what [schedule] of fo_backup.toml says (a backup every night, a check and a verification
+    /// every week), by /etc/cron.d
     #[arg(long, conflicts_with = "timer")]
     cron: bool,
 
-    /// Make a backup every night, by a timer of systemd's
+    /// The same, by timers of systemd's
     #[arg(long)]
     timer: bool,
 }
@@ -85,9 +87,9 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let program =
         std::env::current_exe().map_err(Error::io("looking for", Path::new("this program")))?;
     let live = place.root.is_none();
-    let schedule = match (args.cron, args.timer) {
-        (true, _) => Some(Schedule::Cron),
-        (_, true) => Some(Schedule::Timer),
+    let waker = match (args.cron, args.timer) {
+        (true, _) => Some(Waker::Cron),
+        (_, true) => Some(Waker::Timer),
         _ => None,
     };
     let user = || match Config::load(&place.sysconfdir) {
@@ -97,7 +99,17 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let options = Options {
         pages: args.pages.or_else(|| usual_pages(&program)),
         program,
-        schedule: schedule.map(|schedule| (schedule, user())),
+        waking: waker
+            .map(|waker| {
+                // Settings of this host are none of a package's.
+                let settings = Settings::load(live.then_some(place.sysconfdir.as_path()))?;
+                Ok::<_, Error>(Waking {
+                    waker,
+                    user: user(),
+                    schedule: settings.schedule,
+                })
+            })
+            .transpose()?,
     };
     let did = install::run(&place, &options)?;
     let mut notes = Vec::new();
@@ -121,8 +133,17 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
             reload(&place, &mut notes);
         }
     }
-    if schedule == Some(Schedule::Timer) {
-        notes.push("start the timer: systemctl daemon-reload && systemctl enable --now fossology-backup.timer".into());
+    if waker == Some(Waker::Timer) {
+        let timers: Vec<_> = did
+            .schedule
+            .iter()
+            .filter(|file| file.extension().is_some_and(|end| end == "timer"))
+            .filter_map(|file| file.file_name()?.to_str())
+            .collect();
+        notes.push(format!(
+            "start the timers: systemctl daemon-reload && systemctl enable --now {}",
+            timers.join(" ")
+        ));
     }
     let answer = Answer { did, notes };
     session.output.result("install", &answer, || text(&answer));
@@ -198,7 +219,7 @@ fn text(answer: &Answer<Installed>) -> String {
         did.link.display()
     );
     for file in &did.schedule {
-        text += &format!("{} makes a backup every night\n", file.display());
+        text += &format!("{} is written\n", file.display());
     }
     text + &noted(&answer.notes)
 }

@@ -7,17 +7,21 @@
 mod backup;
 mod check;
 mod demo;
+mod drill;
+mod du;
 mod expire;
 mod init;
 mod install;
 mod jobs;
 mod output;
 mod progress;
+mod prune;
 mod queue;
 mod recover;
 mod restore;
 mod session;
 mod snapshots;
+mod status;
 mod verify;
 
 use crate::operations::settings;
@@ -72,6 +76,10 @@ enum Verb {
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
     Expire(expire::Args),
+    Status(status::Args),
+    Drill(drill::Args),
+    Prune(prune::Args),
+    Du(du::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -108,6 +116,10 @@ pub fn main() -> ExitCode {
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
         Verb::Expire(args) => expire::run(&session, args),
+        Verb::Status(args) => status::run(&session, args),
+        Verb::Drill(args) => drill::run(&session, args),
+        Verb::Prune(args) => prune::run(&session, args),
+        Verb::Du(args) => du::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

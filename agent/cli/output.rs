@@ -16,6 +16,7 @@ pub const SCHEMA: u32 = 1;
 /// How this call prints.
 pub struct Output {
     json: bool,
+    quiet: bool,
     progress: Box<dyn Progress>,
 }
 
@@ -37,12 +38,31 @@ impl Output {
         } else {
             Box::new(Lines::default())
         };
-        Self { json, progress }
+        Self {
+            json,
+            quiet,
+            progress,
+        }
     }
 
     /// Whether results are JSON.
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether nothing is said that nobody has to know.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// A result as the JSON object that `--json` prints.
+    pub fn envelope<T: Serialize>(&self, verb: &str, result: &T) -> String {
+        let envelope = Envelope {
+            schema: SCHEMA,
+            verb,
+            result,
+        };
+        serde_json::to_string_pretty(&envelope).unwrap_or_else(|error| error.to_string()) + "\n"
     }
 
     /// Whom operations tell how far they are.
@@ -55,14 +75,7 @@ impl Output {
         let mut out = std::io::stdout().lock();
         // A reader that went away is no reason to fail: the work is done.
         let _ = if self.json {
-            let envelope = Envelope {
-                schema: SCHEMA,
-                verb,
-                result,
-            };
-            let text =
-                serde_json::to_string_pretty(&envelope).unwrap_or_else(|error| error.to_string());
-            writeln!(out, "{text}")
+            write!(out, "{}", self.envelope(verb, result))
         } else {
             write!(out, "{}", text())
         };

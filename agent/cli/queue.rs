@@ -6,7 +6,7 @@
 use super::exit::Exit;
 use super::jobs::guarded;
 use super::session::Session;
-use super::{backup, check, expire, recover, verify};
+use super::{backup, check, drill, expire, prune, recover, verify};
 use crate::fossology::guard::{Before, Entries};
 use crate::operations::queue::{self, Ended, Options, Queued};
 use crate::operations::request::Work;
@@ -38,6 +38,8 @@ enum QueueVerb {
     Verify(verify::Args),
     Recover(recover::Args),
     Expire(expire::Args),
+    Drill(drill::Args),
+    Prune(prune::Args),
 }
 
 #[derive(serde::Serialize)]
@@ -59,6 +61,8 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         QueueVerb::Verify(args) => Work::Verify(args.into()),
         QueueVerb::Recover(args) => Work::Recover(args.into()),
         QueueVerb::Expire(args) => Work::Expire(args.into()),
+        QueueVerb::Drill(args) => Work::Drill(args.for_queue()?),
+        QueueVerb::Prune(args) => Work::Prune(args.for_queue()?),
     };
     let options = Options {
         user: args.user,

@@ -31,6 +31,10 @@ pub struct Args {
     /// A rehearsal: unpack and compare, put nothing into the repository
     #[arg(long)]
     dry_run: bool,
+
+    /// A rehearsal as if all but uploaded files were gone: what would come back?
+    #[arg(long, conflicts_with = "blobs")]
+    as_if_gone: bool,
 }
 
 #[derive(clap::Args)]
@@ -66,6 +70,7 @@ impl From<Args> for Recover {
             from: args.from,
             retry: args.retry,
             dry_run: args.dry_run,
+            as_if_gone: args.as_if_gone,
         }
     }
 }
@@ -82,9 +87,13 @@ struct Answer<'a> {
 const SHOWN: usize = 20;
 
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    perform(session, &args.into())
+}
+
+/// Recovers what was asked for, by whichever verb.
+pub(super) fn perform(session: &Session<'_>, asked: &Recover) -> Result<Exit> {
     let settings = session.settings()?;
     let instance = session.instance()?;
-    let asked = Recover::from(args);
     let location = session.location(&settings);
     let vault = recover::open_vault(&instance, location, asked.from)?;
     let options = asked.options(&instance, &settings)?;

@@ -112,7 +112,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
 }
 
 /// Refuses a password on the command line, where everybody on the host can read it.
-fn expect_no_password(url: Option<&str>) -> Result<()> {
+pub(super) fn expect_no_password(url: Option<&str>) -> Result<()> {
     let Some(url) = url else {
         return Ok(());
     };

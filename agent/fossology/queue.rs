@@ -5,7 +5,8 @@
 //! Its steps are rows of `jobqueue`, which the scheduler takes as soon as it looks.
 
 use super::database::{Error as DatabaseError, RawText, Result as DatabaseResult};
-use postgres::{Client, GenericClient, Transaction};
+use super::module::AGENT;
+use postgres::{GenericClient, Transaction};
 
 /// Why a job was not queued.
 #[derive(Debug, thiserror::Error)]
@@ -164,26 +165,27 @@ pub fn add_step(
     Ok(entry)
 }
 
-/// How a step stands; none when somebody has removed it.
+/// How the steps of a job that are ours stand, in their order; none when somebody has removed it.
 ///
 /// # Errors
 /// When the statement fails.
-pub fn standing(client: &mut Client, entry: i32) -> DatabaseResult<Option<Standing>> {
-    let row = client
-        .query_opt(
+pub fn standing(client: &mut impl GenericClient, job: i32) -> DatabaseResult<Vec<Standing>> {
+    let rows = client
+        .query(
             "SELECT jq_starttime IS NOT NULL, jq_endtime IS NOT NULL OR jq_end_bits >= 2,
                     jq_end_bits >= 2, coalesce(jq_endtext, ''), coalesce(jq_itemsprocessed, 0)
-               FROM jobqueue WHERE jq_pk = $1",
-            &[&entry],
+               FROM jobqueue WHERE jq_job_fk = $1 AND jq_type = $2 ORDER BY jq_pk",
+            &[&job, &AGENT],
         )
         .map_err(DatabaseError::sql("following the job"))?;
-    Ok(row.map(|row| Standing {
+    let standing = rows.iter().map(|row| Standing {
         started: row.get(0),
         ended: row.get(1),
         failed: row.get(2),
         text: row.get::<_, RawText>(3).lossy().into_owned(),
         items: u64::from(row.get::<_, i32>(4).unsigned_abs()),
-    }))
+    });
+    Ok(standing.collect())
 }
 
 /// How many entries the scheduler runs now, as far as the queue tells.
@@ -202,10 +204,39 @@ pub fn running(client: &mut impl GenericClient) -> DatabaseResult<u64> {
     Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
+/// How many entries of an agent wait and run, as far as the queue tells.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Entries {
+    /// Nobody has begun them.
+    pub waiting: u64,
+    /// An agent was started for them.
+    pub running: u64,
+}
+
+/// The entries of an agent that have not ended.
+///
+/// # Errors
+/// When the statement fails.
+pub fn entries_of(client: &mut impl GenericClient, agent: &str) -> DatabaseResult<Entries> {
+    let row = client
+        .query_one(
+            "SELECT count(*) FILTER (WHERE started IS NOT TRUE), count(*) FILTER (WHERE started)
+               FROM (SELECT jq_starttime < '9999-12-30' AS started FROM jobqueue
+                      WHERE jq_type = $1 AND jq_endtime IS NULL AND jq_end_bits < 2) AS entries",
+            &[&agent],
+        )
+        .map_err(DatabaseError::sql("asking which jobs are queued"))?;
+    Ok(Entries {
+        waiting: row.get::<_, i64>(0).unsigned_abs(),
+        running: row.get::<_, i64>(1).unsigned_abs(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fossology::database::testing::cluster;
+    use postgres::Client;
 
     const USERS: &str = "
         DELETE FROM users;
@@ -249,11 +280,17 @@ mod tests {
             .batch_execute("UPDATE jobqueue SET jq_starttime = now()")
             .unwrap();
         assert_eq!(running(&mut client).unwrap(), 1);
+        let ours = entries_of(&mut client, "backup").unwrap();
+        assert_eq!((ours.waiting, ours.running), (0, 1));
+        assert_eq!(
+            entries_of(&mut client, "nomos").unwrap(),
+            Entries::default()
+        );
         client
             .batch_execute("UPDATE jobqueue SET jq_starttime = NULL")
             .unwrap();
 
-        let at = |client: &mut Client| standing(client, queued.entry).unwrap().unwrap();
+        let at = |client: &mut Client| standing(client, queued.job).unwrap().remove(0);
         assert!(!at(&mut client).started && !at(&mut client).ended);
         client
             .batch_execute(
@@ -265,7 +302,7 @@ mod tests {
         assert!(failed.started && failed.ended && failed.failed);
         assert_eq!((failed.text.as_str(), failed.items), ("Failed", 12));
         client.batch_execute("DELETE FROM jobqueue").unwrap();
-        assert_eq!(standing(&mut client, queued.entry).unwrap(), None);
+        assert!(standing(&mut client, queued.job).unwrap().is_empty());
     }
 
     #[test]

@@ -83,6 +83,13 @@ pub enum Error {
     /// Somebody asked to stop.
     #[error("interrupted; what is complete is kept, and the same command goes on from there")]
     Interrupted,
+    /// It gave way to a job that runs alone, and goes on after it.
+    #[error("gave way to a job that runs alone; the rest is done after it")]
+    GaveWay {
+        /// What the run that goes on has to know of what was done, as the operation writes and
+        /// reads it.
+        carried: serde_json::Value,
+    },
     /// The vault lies where the repository is.
     #[error(
         "the vault {vault} lies inside the repository {}; a backup must not share the fate of what it saves: name another place",

@@ -7,19 +7,25 @@
 pub mod backup;
 pub mod check;
 mod context;
+pub mod drill;
 mod error;
 pub mod expire;
 pub mod guard;
+mod history;
 pub mod init;
 pub mod install;
 mod instance;
+pub mod prune;
 pub mod queue;
 pub mod recover;
 pub mod request;
 pub mod restore;
+pub mod schedule;
 mod scratch;
 pub mod settings;
+pub mod status;
 pub mod verify;
+pub mod way;
 mod workers;
 
 pub use context::{Context, Progress, Quiet, Stop};

@@ -5,17 +5,24 @@
 //! kept in a request's row. Rows are written by programs of other versions and by people too, so
 //! what is read is checked, and a parameter that nobody knows is a mistake.
 
+use super::drill::{self, Percent};
 use super::expire::{self, Extent};
+use super::prune;
 use super::recover::{self, Scope, Sources, Wanted};
 use super::settings::Settings;
 use super::{Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::unpack::fallback::Ununpack;
-use crate::vault::Mode;
 use crate::vault::retention::{Age, Policies, Policy, is_tag};
+use crate::vault::{Mode, Vault};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// All verbs that can be asked for; installed pages show buttons for these.
+pub const VERBS: [&str; 7] = [
+    "backup", "check", "verify", "recover", "drill", "prune", "expire",
+];
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +37,10 @@ pub enum Work {
     Recover(Recover),
     /// Remove old snapshots, give space back.
     Expire(Expire),
+    /// Try a restore.
+    Drill(Drill),
+    /// Remove files that a policy says not to keep, or bring them back.
+    Prune(Prune),
 }
 
 /// How a snapshot is taken.
@@ -64,6 +75,9 @@ pub struct Check {
     pub deep: bool,
     /// Only what these uploads need; all without one.
     pub uploads: Vec<i32>,
+    /// Whether what only takes space fails the job, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// What is verified.
@@ -99,6 +113,118 @@ pub struct Recover {
     /// Whether nothing is written.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Whether all but uploaded files counts as missing; then nothing is written either.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub as_if_gone: bool,
+}
+
+/// What is pruned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prune {
+    /// The policy's name; what the settings say without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Only of these uploads; of all without one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<i32>,
+    /// The uploads of which all comes back that was pruned; then nothing is removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<i32>,
+    /// Whether nothing is removed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Whether a dry run proves what is not proven yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub prove: bool,
+}
+
+impl Prune {
+    /// The recovery that undoes it.
+    pub fn undoing(&self) -> Recover {
+        Recover {
+            uploads: self.undo.clone(),
+            ..Recover::default()
+        }
+    }
+
+    /// How it is done on this host.
+    ///
+    /// # Errors
+    /// When there is no such policy, or the settings name an unpacker that is none.
+    pub fn options(&self, instance: &Instance, settings: &Settings) -> Result<prune::Options> {
+        let policy = settings.prune.policy(self.policy.as_deref());
+        Ok(prune::Options {
+            policy: policy.map_err(Error::Usage)?,
+            uploads: once(&self.uploads),
+            dry_run: self.dry_run,
+            prove: self.prove,
+            ununpack: unpacker(instance, settings)?,
+            threads: settings.threads(),
+            lookers: settings.lookers(),
+        })
+    }
+
+    /// Opens the vault, if the policy's proof may come from it.
+    ///
+    /// # Errors
+    /// When the proof can come from nowhere else, and the vault cannot be opened.
+    pub fn vault(
+        &self,
+        instance: &Instance,
+        location: Result<String>,
+        options: &prune::Options,
+    ) -> Result<Option<Vault>> {
+        let from = match options.policy.proof {
+            prune::policy::Proof::Gold => Sources::Gold,
+            prune::policy::Proof::Either => Sources::Any,
+            prune::policy::Proof::Vault | prune::policy::Proof::Both => Sources::Vault,
+        };
+        recover::open_vault(instance, location, from)
+    }
+}
+
+fn once<T: Ord + Clone>(list: &[T]) -> Vec<T> {
+    let mut list = list.to_vec();
+    list.sort_unstable();
+    list.dedup();
+    list
+}
+
+fn unpacker(instance: &Instance, settings: &Settings) -> Result<Option<Ununpack>> {
+    Ununpack::find(settings.ununpack.as_deref(), &instance.config.sysconfdir)
+        .map_err(|error| Error::Usage(error.to_string()))
+}
+
+/// What is tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drill {
+    /// The snapshot; the newest without one.
+    pub snapshot: Option<String>,
+    /// Which share of the blobs, in percent; unless it is set here, the settings say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Percent>,
+}
+
+impl Drill {
+    /// The snapshot's name.
+    pub fn wanted(&self) -> &str {
+        self.snapshot.as_deref().unwrap_or("latest")
+    }
+
+    /// How the drill is made on this host.
+    pub fn options(&self, settings: &Settings) -> drill::Options {
+        let place = settings.drill.to.clone();
+        drill::Options {
+            parent: place.unwrap_or_else(|| settings.scratch()),
+            sample: self.sample.or(settings.drill.sample),
+            admin_url: None,
+            threads: settings.threads(),
+            lookers: settings.lookers(),
+            postgres_bin: settings.postgres_bin.clone(),
+        }
+    }
 }
 
 /// Which snapshots go; what is not said here, `[retention]` of the settings says.
@@ -207,12 +333,6 @@ impl Recover {
     /// # Errors
     /// When the settings name an unpacker that is none.
     pub fn options(&self, instance: &Instance, settings: &Settings) -> Result<recover::Options> {
-        fn once<T: Ord + Clone>(list: &[T]) -> Vec<T> {
-            let mut list = list.to_vec();
-            list.sort_unstable();
-            list.dedup();
-            list
-        }
         let scope = if self.missing {
             Scope::Missing
         } else if self.uploads.is_empty() {
@@ -220,16 +340,17 @@ impl Recover {
         } else {
             Scope::Uploads(once(&self.uploads))
         };
-        let sysconfdir = &instance.config.sysconfdir;
-        let ununpack = Ununpack::find(settings.ununpack.as_deref(), sysconfdir)
-            .map_err(|error| Error::Usage(error.to_string()))?;
         Ok(recover::Options {
             scope,
-            wanted: Wanted::Missing,
+            wanted: if self.as_if_gone {
+                Wanted::AsIfGone
+            } else {
+                Wanted::Missing
+            },
             dry_run: self.dry_run,
             from: self.from,
             retry: self.retry,
-            ununpack,
+            ununpack: unpacker(instance, settings)?,
             threads: settings.threads(),
             lookers: settings.lookers(),
         })
@@ -252,10 +373,13 @@ impl Work {
             "verify" => Self::Verify(typed(verb, parameters)?),
             "recover" => Self::Recover(typed(verb, parameters)?),
             "expire" => Self::Expire(typed(verb, parameters)?),
+            "drill" => Self::Drill(typed(verb, parameters)?),
+            "prune" => Self::Prune(typed(verb, parameters)?),
             _ => {
                 return Err(Error::Usage(format!(
-                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify, recover and expire",
-                    env!("CARGO_PKG_VERSION")
+                    "'{verb}' is nothing that this version ({}) can be asked for; it knows {}",
+                    env!("CARGO_PKG_VERSION"),
+                    VERBS.join(", ")
                 )));
             }
         };
@@ -281,7 +405,30 @@ impl Work {
                         "a recovery takes uploads, blobs or missing, one of them".into(),
                     ));
                 }
+                if recover.as_if_gone && !recover.blobs.is_empty() {
+                    return Err(Error::Usage(
+                        "a rehearsal as if files were gone takes uploads, not blobs".into(),
+                    ));
+                }
                 recover.uploads.as_slice()
+            }
+            Self::Prune(prune) => {
+                let prunes = prune.policy.is_some() || !prune.uploads.is_empty() || prune.dry_run;
+                if !prune.undo.is_empty() && prunes {
+                    return Err(Error::Usage(
+                        "undo takes uploads of its own and nothing else".into(),
+                    ));
+                }
+                if prune.prove && !prune.dry_run {
+                    return Err(Error::Usage(
+                        "prove belongs to a dry run; pruning proves anyway".into(),
+                    ));
+                }
+                if prune.undo.is_empty() {
+                    prune.uploads.as_slice()
+                } else {
+                    prune.undo.as_slice()
+                }
             }
             Self::Verify(verify) => {
                 check_percent(verify.read_data)?;
@@ -299,6 +446,7 @@ impl Work {
                 }
                 &[]
             }
+            Self::Drill(_) => &[],
         };
         match uploads.iter().find(|upload| **upload < 1) {
             None => Ok(()),
@@ -316,6 +464,8 @@ impl Work {
             Self::Verify(_) => "verify",
             Self::Recover(_) => "recover",
             Self::Expire(_) => "expire",
+            Self::Drill(_) => "drill",
+            Self::Prune(_) => "prune",
         }
     }
 
@@ -327,6 +477,8 @@ impl Work {
             Self::Verify(verify) => serde_json::to_value(verify),
             Self::Recover(recover) => serde_json::to_value(recover),
             Self::Expire(expire) => serde_json::to_value(expire),
+            Self::Drill(drill) => serde_json::to_value(drill),
+            Self::Prune(prune) => serde_json::to_value(prune),
         }
         .unwrap_or_default()
     }
@@ -344,6 +496,15 @@ mod tests {
         assert_eq!(read("backup"), Work::Backup(Backup::default()));
         assert_eq!(read("check"), Work::Check(Check::default()));
         assert_eq!(read("verify"), Work::Verify(Verify::default()));
+        assert_eq!(read("drill"), Work::Drill(Drill::default()));
+    }
+
+    #[test]
+    fn every_verb_is_known() {
+        for verb in VERBS {
+            let error = Work::read(verb, &json!({"no such": 1})).unwrap_err();
+            assert!(!error.to_string().contains("is nothing"), "{error}");
+        }
     }
 
     #[test]
@@ -366,6 +527,8 @@ mod tests {
             ("check", json!({"deep": "yes"}), "boolean"),
             ("verify", json!({"read_data": 101}), "up to 100"),
             ("verify", json!({"read_data": 0}), "above 0"),
+            ("drill", json!({"sample": 0}), "above 0"),
+            ("drill", json!({"to": "/"}), "unknown field `to`"),
             ("recover", json!({}), "uploads, blobs or missing"),
             (
                 "recover",
@@ -387,6 +550,24 @@ mod tests {
                 json!({"snapshots_only": true, "no_rewrite": true}),
                 "leave no_rewrite out",
             ),
+            ("prune", json!({"uploads": [0]}), "0 is no upload's number"),
+            (
+                "prune",
+                json!({"undo": [3, -1]}),
+                "-1 is no upload's number",
+            ),
+            (
+                "prune",
+                json!({"undo": [3], "policy": "cold"}),
+                "nothing else",
+            ),
+            ("prune", json!({"prove": true}), "dry run"),
+            ("prune", json!({"yes": true}), "unknown field `yes`"),
+            (
+                "recover",
+                json!({"blobs": ["da39a3ee5e6b4b0d3255bfef95601890afd80709.d41d8cd98f00b204e9800998ecf8427e.0"], "as_if_gone": true}),
+                "not blobs",
+            ),
             ("destroy", json!({}), "'destroy' is nothing"),
         ] {
             let error = Work::read(verb, &parameters).unwrap_err().to_string();
@@ -405,11 +586,13 @@ mod tests {
             let mode = if gold { Mode::Gold } else { Mode::Full };
             for work in [
                 Work::Backup(Backup { mode, logs: flag, tags: snapshot.iter().cloned().collect() }),
-                Work::Check(Check { deep: flag, uploads: uploads.clone() }),
+                Work::Check(Check { deep: flag, uploads: uploads.clone(), strict: gold }),
+                Work::Prune(Prune { policy: snapshot.clone(), uploads: uploads.clone(), dry_run: flag, prove: flag, undo: Vec::new() }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
+                Work::Drill(Drill { snapshot: snapshot.clone(), sample: percent.map(|percent| Percent::new(percent).unwrap()) }),
                 Work::Expire(Expire {
                     mode: Some(mode),
-                    keep: Some(Policy { keep_last: 1, keep_tags: snapshot.into_iter().collect(), ..Policy::default() }),
+                    keep: Some(Policy { keep_last: 1, keep_tags: snapshot.iter().cloned().collect(), ..Policy::default() }),
                     read_data: percent, no_rewrite: flag, ..Expire::default()
                 }),
             ] {

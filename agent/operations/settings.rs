@@ -4,7 +4,11 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::drill;
 use super::expire::Retention;
+use super::prune::policy;
+use super::schedule::Schedule;
+use super::way::GiveWay;
 use super::{Error, Result};
 use std::env;
 use std::fs;
@@ -32,6 +36,18 @@ pub struct Settings {
     /// Which snapshots stay.
     #[serde(default)]
     pub retention: Retention,
+    /// How runs under the scheduler give way to jobs that run alone.
+    #[serde(default)]
+    pub give_way: GiveWay,
+    /// What is done again and again, and after how long it is late.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How restores are tried.
+    #[serde(default)]
+    pub drill: drill::Settings,
+    /// What pruning may remove.
+    #[serde(default)]
+    pub prune: policy::Table,
 }
 
 impl Settings {
@@ -110,6 +126,7 @@ impl Settings {
                 "threads is {threads}; it takes a number from 1 to 256"
             )));
         }
+        self.give_way.check()?;
         Ok(self)
     }
 
@@ -159,12 +176,25 @@ mod tests {
             error.contains("fo_backup.toml") && error.contains("line 2"),
             "{error}"
         );
+        let error = load("[give_way]\nseconds = 0").unwrap_err().to_string();
+        assert!(error.contains("above 0"), "{error}");
         assert!(
             load("compression = 77")
                 .unwrap_err()
                 .to_string()
                 .contains("1 to 19")
         );
+    }
+
+    #[test]
+    fn a_mistake_in_a_policy_names_its_line_too() {
+        let error =
+            load("vault = \"/b\"\n[[prune.rule]]\naction = \"drop\"\nmin_size = \"1 MG\"\n")
+                .unwrap_err()
+                .to_string();
+        for part in ["fo_backup.toml", "line 4", "min_size", "no size"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -6,10 +6,14 @@
 
 use crate::fossology::own::Outcome;
 use crate::operations::request::{self, Work};
+use crate::operations::schedule::in_words;
 use crate::operations::settings::Settings;
-use crate::operations::{Context, Error, Instance, Result, backup, check, expire, recover, verify};
+use crate::operations::{
+    Context, Error, Instance, Result, backup, check, drill, expire, prune, recover, verify,
+};
 use crate::vault::{Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
+use jiff::SignedDuration;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -42,6 +46,8 @@ pub fn run(
         Work::Verify(parameters) => verify(parameters, instance, settings, context),
         Work::Recover(parameters) => recover(parameters, instance, settings, context),
         Work::Expire(parameters) => expire(parameters, instance, settings, context),
+        Work::Drill(parameters) => drill(parameters, instance, settings, context),
+        Work::Prune(parameters) => prune(parameters, instance, settings, context),
     }
 }
 
@@ -129,6 +135,7 @@ fn check(
         deep: parameters.deep,
         uploads,
         threads: settings.lookers(),
+        strict: parameters.strict,
     };
     let report = check::run(instance, vault.as_ref(), &options, context)?;
     let mut summary = format!(
@@ -146,6 +153,10 @@ fn check(
     } else {
         found.join(", ") + "\n"
     };
+    let problems = report.has_problems(parameters.strict);
+    if !problems && report.severity().is_some() {
+        summary += "nothing of it harms: it only takes space\n";
+    }
     for upload in report.uploads.iter().take(SHOWN) {
         let _ = writeln!(
             summary,
@@ -154,7 +165,7 @@ fn check(
         );
     }
     Ok(Done {
-        outcome: outcome(report.has_problems()),
+        outcome: outcome(problems),
         counts: serde_json::to_value(&report.counts).unwrap_or_default(),
         summary,
     })
@@ -302,6 +313,96 @@ fn expire(
     Ok(Done {
         outcome: outcome(report.has_problems()),
         counts: expire::counts(&report),
+        summary,
+    })
+}
+
+fn drill(
+    parameters: &request::Drill,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    let vault = Vault::open(location(settings)?)?;
+    let options = parameters.options(settings);
+    let report = drill::run(instance, &vault, parameters.wanted(), &options, context)?;
+    let restored = match report.sample {
+        Some(percent) => format!("a sample of {}% of", percent.number()),
+        None => "all of".to_owned(),
+    };
+    let full = report.full.map_or(String::new(), |full| {
+        let took = SignedDuration::from_secs(full.restore_seconds.ceil() as i64);
+        format!("; a restore of everything takes about {}", in_words(took))
+    });
+    let problems = report.problems();
+    let mut summary = format!(
+        "{}snapshot {} ({}): {restored} {} blobs, {}, restored and read again{full}\n",
+        if problems.is_empty() {
+            ""
+        } else {
+            "NOT PROVEN "
+        },
+        report.snapshot,
+        report.mode,
+        HumanCount(report.all.blobs),
+        DecimalBytes(report.all.bytes),
+    );
+    for problem in &problems {
+        let _ = writeln!(summary, "{problem}");
+    }
+    Ok(Done {
+        outcome: outcome(!problems.is_empty()),
+        counts: drill::numbers(&report),
+        summary,
+    })
+}
+
+fn prune(
+    parameters: &request::Prune,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    if !parameters.undo.is_empty() {
+        return recover(&parameters.undoing(), instance, settings, context);
+    }
+    let options = parameters.options(instance, settings)?;
+    let location = location(settings).map(str::to_owned);
+    let vault = parameters.vault(instance, location, &options)?;
+    let report = prune::run(instance, vault.as_ref(), &options, context)?;
+    let mut summary = format!(
+        "policy {}: {} files, {} {}, {} of them proven to come back; removed: {} files, {}\n",
+        report.policy,
+        HumanCount(report.drop.blobs),
+        DecimalBytes(report.drop.bytes),
+        if report.dry_run {
+            "would go"
+        } else {
+            "were to go"
+        },
+        HumanCount(report.proven.blobs),
+        HumanCount(report.removed.blobs),
+        DecimalBytes(report.removed.bytes),
+    );
+    if let Some(why) = &report.postponed {
+        summary.insert_str(0, "INCOMPLETE ");
+        let _ = writeln!(summary, "not all was removed: {why}; ask again to go on");
+    }
+    let hit = report.uploads.iter().filter(|upload| upload.drop.blobs > 0);
+    for upload in hit.take(SHOWN) {
+        let _ = writeln!(
+            summary,
+            "upload {} {}: {} files, {}; comes back {}",
+            upload.upload,
+            upload.filename,
+            HumanCount(upload.drop.blobs),
+            DecimalBytes(upload.drop.bytes),
+            upload.way.map_or("", prune::Way::text),
+        );
+    }
+    Ok(Done {
+        outcome: outcome(report.is_incomplete()),
+        counts: report.counts(),
         summary,
     })
 }

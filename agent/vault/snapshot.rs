@@ -195,6 +195,9 @@ pub struct Counts {
     pub corrupt: u64,
     /// Blobs whose upload was deleted while the backup ran.
     pub deleted: u64,
+    /// Blobs that a policy removed before any backup took them; they come back from gold.
+    #[serde(default)]
+    pub pruned: u64,
 }
 
 impl Snapshot {

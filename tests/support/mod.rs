@@ -8,7 +8,10 @@
 pub mod checked;
 pub mod fixture;
 pub mod hosts;
+pub mod pruned;
+pub mod queue;
 pub mod recovered;
+pub mod restored;
 pub mod scheduler;
 pub mod trouble;
 pub mod world;

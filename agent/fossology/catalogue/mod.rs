@@ -9,6 +9,7 @@
 
 mod moment;
 mod needs;
+mod pruning;
 mod recovery;
 mod rows;
 #[cfg(test)]
@@ -17,6 +18,9 @@ mod uploads;
 
 pub use moment::{Moment, Needed, blobs, still_needed};
 pub use needs::{UploadNeed, uploads_that_need};
+pub use pruning::{
+    Columns, PrunedUpload, TreeRow, busy_uploads, hold_queue, keys_by_any_row, other_uploads,
+};
 pub use recovery::{
     Candidate, Extent, Share, candidates, containers, extent, nearest_containers, paths, shares,
     unpack_arguments,

@@ -42,7 +42,7 @@ impl fmt::Display for OtherSession {
         };
         write!(
             f,
-            "{application} as {} from {}, process {}",
+            "{application}, as {} from {} (PostgreSQL's process {})",
             self.user, self.client, self.pid
         )
     }
@@ -149,6 +149,60 @@ impl Admin {
             )
             .map_err(Error::sql("looking for a database"))?;
         Ok(row.is_some())
+    }
+
+    /// Makes sure that the role may make databases, before anything is done for one.
+    ///
+    /// # Errors
+    /// The same as when making it fails for that.
+    pub fn expect_may_create(&mut self, name: &str) -> Result<()> {
+        let row = self
+            .client
+            .query_one(
+                "SELECT quote_ident(rolname), rolcreatedb OR rolsuper FROM pg_roles
+                  WHERE rolname = current_user",
+                &[],
+            )
+            .map_err(Error::sql("asking what the role may do"))?;
+        if row.get(1) {
+            return Ok(());
+        }
+        Err(Error::NotAllowed {
+            role: row.get(0),
+            what: format!("create the database '{name}'"),
+        })
+    }
+
+    /// The bytes that a database takes.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn size(&mut self, name: &str) -> Result<u64> {
+        let row = self
+            .client
+            .query_one("SELECT pg_database_size($1::text::name)", &[&name])
+            .map_err(Error::sql("asking how large a database is"))?;
+        Ok(row.get::<_, i64>(0).unsigned_abs())
+    }
+
+    /// A number that changes while something is loaded into a database or indexed there.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn activity(&mut self, name: &str) -> Result<i64> {
+        let size = i64::try_from(self.size(name)?).unwrap_or(i64::MAX);
+        if server_major(&mut self.client)? < 12 {
+            return Ok(size);
+        }
+        let row = self
+            .client
+            .query_one(
+                "SELECT coalesce(sum(blocks_done + tuples_done), 0)::bigint
+                   FROM pg_stat_progress_create_index WHERE datname = $1::text",
+                &[&name],
+            )
+            .map_err(Error::sql("asking how far an index is"))?;
+        Ok(size.wrapping_add(row.get(0)))
     }
 
     /// Makes an empty database like the one described, marked, and owned by `owner`.

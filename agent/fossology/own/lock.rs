@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The lock that lets a single operation work at a time; it ends with its session.
+//! The lock that lets a single operation work at a time, and the one that keeps those who remove
+//! files apart from those who read or write them. Each ends with its session.
 
-use super::OPERATION;
+use super::{FILES, OPERATION, PRUNING};
 use crate::fossology::database::{Error, OtherSession, Result};
 use postgres::Client;
 use postgres::error::SqlState;
@@ -16,7 +17,7 @@ use postgres::types::ToSql;
 /// # Errors
 /// When another session has it: the error names that session.
 pub fn try_lock(client: &mut Client) -> Result<()> {
-    take(client, "SELECT pg_advisory_lock($1)")
+    take(client, "SELECT pg_advisory_lock($1)", OPERATION, SHORT)
 }
 
 /// Takes the operation's lock together with others who take it by this: the parts of one backup
@@ -25,8 +26,63 @@ pub fn try_lock(client: &mut Client) -> Result<()> {
 /// # Errors
 /// When another session has it for itself: the error names that session.
 pub fn try_lock_shared(client: &mut Client) -> Result<()> {
-    take(client, "SELECT pg_advisory_lock_shared($1)")
+    take(
+        client,
+        "SELECT pg_advisory_lock_shared($1)",
+        OPERATION,
+        SHORT,
+    )
 }
+
+/// Takes the lock that lets one process prune at a time; it ends with the session.
+///
+/// # Errors
+/// When another session has it: the error names that session.
+pub fn prune_alone(client: &mut Client) -> Result<()> {
+    take(client, "SELECT pg_advisory_lock($1)", PRUNING, SHORT)
+}
+
+/// How somebody works on the repository's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// Reads them, or adds some.
+    Shared,
+    /// Removes some.
+    Alone,
+}
+
+/// Takes the lock on the repository's files, until [`release_files`] or the end of the session.
+/// Who removes files gives it back every second or so, which is waited for; who reads or adds some
+/// may take hours, which is not.
+///
+/// # Errors
+/// When another session has it: the error names that session.
+pub fn hold_files(client: &mut Client, how: Files) -> Result<()> {
+    match how {
+        Files::Shared => take(client, "SELECT pg_advisory_lock_shared($1)", FILES, LONG),
+        Files::Alone => take(client, "SELECT pg_advisory_lock($1)", FILES, SHORT),
+    }
+}
+
+/// Gives the lock on the repository's files back.
+///
+/// # Errors
+/// When the statement fails.
+pub fn release_files(client: &mut Client, how: Files) -> Result<()> {
+    let statement = match how {
+        Files::Shared => "SELECT pg_advisory_unlock_shared($1)",
+        Files::Alone => "SELECT pg_advisory_unlock($1)",
+    };
+    client
+        .execute(statement, &[&FILES])
+        .map(drop)
+        .map_err(Error::sql("giving back the lock on the repository's files"))
+}
+
+/// How long a lock is waited for that its holder gives back soon, if at all.
+const SHORT: &str = "2s";
+/// How long one is waited for that others take and give back all the time.
+const LONG: &str = "60s";
 
 /// Takes a lock by a statement that waits; not for long. Whether it was given.
 pub(super) fn locked_within(
@@ -34,8 +90,17 @@ pub(super) fn locked_within(
     statement: &str,
     values: &[&(dyn ToSql + Sync)],
 ) -> Result<bool, postgres::Error> {
+    within(client, SHORT, statement, values)
+}
+
+fn within(
+    client: &mut Client,
+    patience: &str,
+    statement: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<bool, postgres::Error> {
     let mut step = client.transaction()?;
-    step.batch_execute("SET LOCAL lock_timeout TO '2s'")?;
+    step.batch_execute(&format!("SET LOCAL lock_timeout TO '{patience}'"))?;
     match step.execute(statement, values) {
         Ok(_) => step.commit().map(|()| true),
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
@@ -43,9 +108,21 @@ pub(super) fn locked_within(
     }
 }
 
-fn take(client: &mut Client, statement: &str) -> Result<()> {
+/// The condition of a statement that no session holds a lock of two numbers, `class` and the one
+/// that is called `id` there.
+pub(super) fn unlocked(class: i32, id: &str) -> String {
+    format!(
+        "NOT EXISTS (
+             SELECT 1 FROM pg_locks
+              WHERE locktype = 'advisory' AND granted AND objsubid = 2
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND classid::bigint = {class} AND objid::bigint = {id})"
+    )
+}
+
+fn take(client: &mut Client, statement: &str, lock: i64, patience: &str) -> Result<()> {
     let failed = Error::sql("taking the lock of the operation");
-    if locked_within(client, statement, &[&OPERATION]).map_err(&failed)? {
+    if within(client, patience, statement, &[&lock]).map_err(&failed)? {
         return Ok(());
     }
     // Who has it may end before we look: then nobody is named.
@@ -59,7 +136,7 @@ fn take(client: &mut Client, statement: &str) -> Result<()> {
                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 AND (l.classid::bigint << 32) | l.objid::bigint = $1
               ORDER BY l.pid LIMIT 1",
-            &[&OPERATION],
+            &[&lock],
         )
         .map_err(&failed)?;
     Err(Error::Locked(holder.map(|row| OtherSession {
@@ -100,6 +177,25 @@ mod tests {
         try_lock(&mut whole).unwrap();
         let error = try_lock_shared(&mut connect("fo_backup part")).unwrap_err();
         assert!(error.to_string().contains("fo_backup backup"), "{error}");
+    }
+
+    #[test]
+    fn who_removes_files_waits_for_all_who_use_them() {
+        let database = cluster().fossology("UTF8");
+        let connect = |name: &str| database.connect(name).unwrap();
+        let (mut reader, mut writer) = (connect("fo_backup backup"), connect("fo_backup recover"));
+        let mut remover = connect("fo_backup prune");
+        hold_files(&mut reader, Files::Shared).unwrap();
+        hold_files(&mut writer, Files::Shared).unwrap();
+        release_files(&mut reader, Files::Shared).unwrap();
+        let error = hold_files(&mut remover, Files::Alone).unwrap_err();
+        assert!(error.to_string().contains("fo_backup recover"), "{error}");
+        // It is another lock than the operation's.
+        try_lock(&mut remover).unwrap();
+        drop(writer);
+        hold_files(&mut remover, Files::Alone).unwrap();
+        release_files(&mut remover, Files::Alone).unwrap();
+        hold_files(&mut reader, Files::Shared).unwrap();
     }
 
     #[test]

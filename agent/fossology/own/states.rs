@@ -18,7 +18,7 @@ pub enum BlobState {
 }
 
 impl BlobState {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             BlobState::Pruned => "pruned",
             BlobState::NotReproducible => "not_reproducible",
@@ -51,6 +51,31 @@ pub fn blobs_in_state(
     }
     Ok(())
 }
+
+/// Hands over the keys (`pfile_pk`) of pruned blobs that only a vault was seen to have: unpacking
+/// was not seen to give them. Without our tables, or with older ones, there are none.
+///
+/// # Errors
+/// When a statement fails.
+pub fn pruned_by_vault(client: &mut impl GenericClient, mut each: impl FnMut(i32)) -> Result<()> {
+    if schema_version(client)?.is_none_or(|version| version < PROOFS) {
+        return Ok(());
+    }
+    let failed = Error::sql("reading the state of blobs");
+    let mut rows = client
+        .query_raw(
+            "SELECT pfile_pk FROM backup_blob_state WHERE kind = 'pruned' AND proof = 'vault'",
+            [""; 0],
+        )
+        .map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        each(row.get(0));
+    }
+    Ok(())
+}
+
+/// The version of our tables that has proofs.
+const PROOFS: u32 = 4;
 
 /// Enters that unpacking again does not give these blobs, and why. What was pruned is that no
 /// longer: it can only come back from a vault. Keys without a row in `pfile` are passed over.
@@ -100,6 +125,20 @@ pub fn clear_state(
         .map_err(Error::sql("clearing the state of blobs"))
 }
 
+/// How many blobs are in this state. Our tables must be there.
+///
+/// # Errors
+/// When the statement fails.
+pub fn count_in_state(client: &mut impl GenericClient, state: BlobState) -> Result<u64> {
+    let row = client
+        .query_one(
+            "SELECT count(*) FROM backup_blob_state WHERE kind = $1",
+            &[&state.as_str()],
+        )
+        .map_err(Error::sql("counting the states of blobs"))?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
+}
+
 fn keys(pfiles: &[u32]) -> Vec<i32> {
     let keys = pfiles.iter().map(|key| i32::try_from(*key));
     keys.filter_map(std::result::Result::ok).collect()
@@ -133,6 +172,7 @@ mod tests {
             )
             .unwrap();
         assert_eq!(read(&mut client, BlobState::Pruned), [1, 3]);
+        assert_eq!(count_in_state(&mut client, BlobState::Pruned).unwrap(), 2);
         assert_eq!(read(&mut client, BlobState::NotReproducible), [2]);
     }
 

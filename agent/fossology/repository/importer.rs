@@ -15,9 +15,8 @@ use super::trees::{BlobPath, Trees};
 use crate::blob::{Hasher, PfileName, TreeSet};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, linkat, syncfs, unlinkat};
-use std::collections::HashSet;
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
@@ -110,22 +109,7 @@ impl Importer {
     /// # Errors
     /// When a file system could not write what it had taken.
     pub fn sync(&self) -> Result<()> {
-        let mut synced = HashSet::new();
-        for number in self.trees.opened() {
-            let path = &self.trees.root(number).path;
-            self.sync_root(number, &mut synced)
-                .map_err(|e| Error::write(path.clone(), e))?;
-        }
-        Ok(())
-    }
-
-    fn sync_root(&self, root: usize, synced: &mut HashSet<u64>) -> io::Result<()> {
-        let folder = self.trees.descriptor(root)?;
-        if synced.insert(fstat(folder)?.st_dev) {
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            syncfs(openat(folder, ".", flags, Mode::empty())?)?;
-        }
-        Ok(())
+        self.trees.sync()
     }
 
     fn start(

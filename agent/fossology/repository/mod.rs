@@ -8,6 +8,7 @@ mod importer;
 mod layout;
 mod partial;
 mod reader;
+mod remover;
 mod roots;
 #[cfg(test)]
 mod tests;
@@ -18,4 +19,5 @@ pub use importer::{Begun, Imported, Importer};
 pub use layout::{Layout, Range, Root};
 pub use partial::PartialBlob;
 pub use reader::{Found, ReadError, Reader};
+pub use remover::Remover;
 pub use roots::roots_on_disk;

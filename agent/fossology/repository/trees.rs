@@ -8,7 +8,9 @@ use super::super::{Error, Result};
 use super::{Layout, Root};
 use crate::blob::{HostName, PfileName, Tree};
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::syncfs;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -81,6 +83,30 @@ impl Trees {
     /// The numbers of the roots that were opened.
     pub fn opened(&self) -> impl Iterator<Item = usize> {
         (0..self.roots.len()).filter(|&number| self.roots[number].get().is_some())
+    }
+
+    /// Makes what was changed below the roots that were opened durable: one sync for each file
+    /// system.
+    ///
+    /// # Errors
+    /// When a file system could not write what it had taken.
+    pub fn sync(&self) -> Result<()> {
+        let mut synced = HashSet::new();
+        for number in self.opened() {
+            let path = &self.root(number).path;
+            self.sync_root(number, &mut synced)
+                .map_err(|e| Error::write(path.clone(), e))?;
+        }
+        Ok(())
+    }
+
+    fn sync_root(&self, root: usize, synced: &mut HashSet<u64>) -> io::Result<()> {
+        let folder = self.descriptor(root)?;
+        if synced.insert(fstat(folder)?.st_dev) {
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            syncfs(openat(folder, ".", flags, Mode::empty())?)?;
+        }
+        Ok(())
     }
 
     /// A root's folder relative to the repository's.

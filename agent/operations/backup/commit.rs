@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::select::open_indexes;
 use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue::still_needed;
+use crate::fossology::own::{self, BlobState};
 use crate::operations::{Error, Result};
 use crate::vault::{
     Absent, Alias, Counts, ExtraPath, FORMAT, Members, Object, PackId, PackInfo, PackRef, Snapshot,
@@ -333,18 +334,28 @@ fn explain(
             count: unseen.len(),
         });
     }
+    // Asked after everybody has looked: who prunes enters it before the file goes.
+    let mut pruned = RoaringBitmap::new();
+    own::blobs_in_state(client, BlobState::Pruned, |pfile| {
+        pruned.extend(u32::try_from(pfile));
+    })?;
+    pruned &= &whole.missing & &needed;
     let counts = Counts {
-        missing: (&whole.missing & &needed).len(),
+        missing: (&whole.missing & &needed).len() - pruned.len(),
         corrupt: (&whole.corrupt & &needed).len(),
         deleted: left_over.len() - needed.len(),
+        pruned: pruned.len(),
         ..Counts::default()
     };
-    let named = whole.named.into_values().map(|mut absent| {
-        if !needed.contains(absent.pfile) {
-            absent.kind = "deleted".into();
-            absent.why = "its upload was deleted while the backup ran".into();
-        }
-        absent
-    });
+    let named = whole.named.into_values();
+    let named = named
+        .filter(|absent| !pruned.contains(absent.pfile))
+        .map(|mut absent| {
+            if !needed.contains(absent.pfile) {
+                absent.kind = "deleted".into();
+                absent.why = "its upload was deleted while the backup ran".into();
+            }
+            absent
+        });
     Ok((named.take(NAMED_ABSENT).collect(), counts))
 }

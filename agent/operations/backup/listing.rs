@@ -10,6 +10,7 @@
 
 use crate::blob::Tree;
 use crate::fossology::catalogue::Moment;
+use crate::fossology::own;
 use crate::operations::Result;
 use crate::vault::{
     Alias, CatalogueMark, Members, Mode, PackInfo, PackRef, Snapshot, SnapshotId, Vault, bitmap,
@@ -99,6 +100,10 @@ fn needed(moment: &mut Moment<'_>, mode: Mode) -> Result<(Members, [u64; 2])> {
         moment.not_reproducible(|pfile| {
             wanted.insert(pfile);
         })?;
+        // What was pruned because a vault has it must not go when its snapshot does.
+        own::pruned_by_vault(moment.transaction(), |pfile| {
+            wanted.extend(u32::try_from(pfile));
+        })?;
     }
     moment.keys(Tree::Files, |pfile, size| {
         if mode == Mode::Full || wanted.contains(pfile) {
@@ -129,7 +134,11 @@ fn previous(vault: &Vault, mode: Mode) -> Result<Option<Snapshot>> {
 /// The table must be the same one and its sequence must not have gone back. Should both hold after
 /// a return to an older state all the same (new uploads took the sequence past the old mark), then
 /// the highest keys belong to other blobs now.
-fn trusted(snapshot: &Snapshot, packs: &[PackInfo], moment: &mut Moment<'_>) -> Result<bool> {
+pub(in crate::operations) fn trusted(
+    snapshot: &Snapshot,
+    packs: &[PackInfo],
+    moment: &mut Moment<'_>,
+) -> Result<bool> {
     let (table, sequence) = moment.identity()?;
     let mark = &snapshot.catalogue;
     if mark.table != table || mark.sequence > sequence {

@@ -15,6 +15,7 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+use roaring::RoaringBitmap;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -38,6 +39,8 @@ pub struct Walker<'a> {
     pub group: Option<u32>,
     /// When the check began, in nanoseconds since 1970.
     pub began: i64,
+    /// Which blobs have to be there, by their keys; without it all that the database needs.
+    pub only: Option<&'a RoaringBitmap>,
     /// Whom to tell, and whether to stop.
     pub context: Context<'a>,
 }

@@ -21,7 +21,7 @@ mod space;
 pub use report::{LeftAlone, Renamed, Report, Tally};
 pub use settings::Retention;
 
-use super::{Context, Error, Instance, Result, verify};
+use super::{Context, Error, Instance, Result, history, verify};
 use crate::fossology::own::{Outcome, parts};
 use crate::vault::retention::{self, Age, Item, Mark, Policies, Reason};
 use crate::vault::{self, Lease, LeaseKind, Object, Removal, SnapshotId, Vault};
@@ -104,12 +104,18 @@ pub fn run(
         .and_then(|(instance, client)| verify::start_record(instance, client, "expire"));
     let result = expire(vault, &lease, options, context);
     if let (Some(record), Some(client)) = (record, database.as_mut()) {
-        let (outcome, counts, message) = match &result {
-            Ok(report) if report.has_problems() => (Outcome::Incomplete, counts(report), None),
-            Ok(report) => (Outcome::Done, counts(report), None),
-            Err(error) => (Outcome::Failed, json!({}), Some(error.to_string())),
+        let noted = match &result {
+            Ok(report) => {
+                let outcome = if report.has_problems() {
+                    Outcome::Incomplete
+                } else {
+                    Outcome::Done
+                };
+                record.finish(client, outcome, None, &counts(report), None)
+            }
+            Err(error) => history::not_done(record, client, None, error),
         };
-        if let Err(error) = record.finish(client, outcome, None, &counts, message.as_deref()) {
+        if let Err(error) = noted {
             log::warn!("the run could not be written into the history: {error}");
         }
     }
@@ -264,7 +270,7 @@ fn look_for_whole(
         repair_indexes: false,
         threads: options.threads,
     };
-    let seen = verify::verify(vault, None, &look, context)?.snapshots;
+    let seen = verify::look(vault, &look, context)?.snapshots;
     let whole: BTreeSet<SnapshotId> = seen
         .into_iter()
         .filter(|verified| verified.whole)

@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The module in a FOSSology: MODDIR/backup with program, conf, VERSION and pages, and the link
-//! to it in mods-enabled, by which scheduler and pages find it. Each file is replaced whole, under
-//! its own name, so an agent that runs keeps the program that it was started with.
+//! The module in a FOSSology: MODDIR/backup with program, conf, VERSION, pages and the list of verbs
+//! that these may ask for, and the link to it in mods-enabled, by which scheduler and pages find it.
+//! Each file is replaced whole, under its own name, so an agent that runs keeps the program that it
+//! was started with.
 //!
 //! The link comes last, and is the first that goes. Killed before it, nobody knows the module;
 //! the same command again finishes the work.
@@ -12,10 +13,11 @@ mod files;
 mod schedule;
 mod uninstall;
 
-pub use schedule::Schedule;
+pub use schedule::{Planned, Waker, planned};
 pub use uninstall::{Removed, drop_history, remove};
 
-use super::{Error, Instance, Result};
+use super::schedule::Schedule;
+use super::{Error, Instance, Result, request};
 use crate::fossology::config::Config;
 use crate::fossology::module::{self, AGENT, Version};
 use crate::fossology::own;
@@ -42,8 +44,19 @@ pub struct Options {
     pub program: PathBuf,
     /// The folder with the pages' files.
     pub pages: Option<PathBuf>,
-    /// What makes a backup every night, and as whom.
-    pub schedule: Option<(Schedule, String)>,
+    /// Who wakes the tasks of the schedule, if anybody.
+    pub waking: Option<Waking>,
+}
+
+/// How the tasks of the schedule are begun.
+#[derive(Clone, Debug)]
+pub struct Waking {
+    /// Who wakes them.
+    pub waker: Waker,
+    /// As whom.
+    pub user: String,
+    /// The schedule.
+    pub schedule: Schedule,
 }
 
 /// What was installed.
@@ -55,7 +68,7 @@ pub struct Installed {
     pub link: PathBuf,
     /// How many files of the pages there are.
     pub pages: usize,
-    /// What makes a backup every night.
+    /// What wakes the tasks of the schedule.
     pub schedule: Vec<PathBuf>,
 }
 
@@ -140,14 +153,16 @@ pub fn run(place: &Place, options: &Options) -> Result<Installed> {
     };
     let version = Version::own().file();
     files::write(&module.join("VERSION"), version.as_bytes(), owner)?;
+    let verbs = serde_json::json!(request::VERBS).to_string();
+    files::write(&module.join("verbs.json"), verbs.as_bytes(), owner)?;
     let conf = module::conf();
     files::write(
         &module.join(format!("{AGENT}.conf")),
         conf.as_bytes(),
         owner,
     )?;
-    let schedule = match &options.schedule {
-        Some((schedule, user)) => schedule.install(place, user)?,
+    let schedule = match &options.waking {
+        Some(waking) => schedule::install(place, waking.waker, &waking.user, &waking.schedule)?,
         None => Vec::new(),
     };
     // From here on FOSSology knows the module, and all of it is there.
@@ -189,7 +204,7 @@ mod tests {
         let options = Options {
             program,
             pages: None,
-            schedule: None,
+            waking: None,
         };
         (folder, place, options)
     }
@@ -212,6 +227,9 @@ mod tests {
             assert!(conf.contains(key), "{conf}");
         }
         assert_eq!(Version::load(&module.join("VERSION")), Some(Version::own()));
+        let verbs = fs::read(module.join("verbs.json")).unwrap();
+        let verbs: Vec<String> = serde_json::from_slice(&verbs).unwrap();
+        assert_eq!(verbs, request::VERBS);
     }
 
     #[test]
@@ -273,9 +291,19 @@ mod tests {
     #[test]
     fn removing_leaves_nothing_and_may_be_done_twice() {
         let (folder, place, mut options) = package();
-        options.schedule = Some((Schedule::Timer, "fossy".into()));
-        assert_eq!(run(&place, &options).unwrap().schedule.len(), 2);
-        options.schedule = Some((Schedule::Cron, "fossy".into()));
+        let waking = |waker| {
+            Some(Waking {
+                waker,
+                user: "fossy".into(),
+                schedule: Schedule::default(),
+            })
+        };
+        options.waking = waking(Waker::Timer);
+        let units = run(&place, &options).unwrap().schedule.len();
+        assert_eq!(units, 2 * Schedule::default().tasks().len());
+        let removed = remove(&place).unwrap().removed;
+        assert_eq!(removed.len(), 2 + units);
+        options.waking = waking(Waker::Cron);
         run(&place, &options).unwrap();
         let cron = folder.path().join("root/etc/cron.d/fossology-backup");
         let text = fs::read_to_string(cron).unwrap();
@@ -284,7 +312,7 @@ mod tests {
             "{text}"
         );
         let removed = remove(&place).unwrap();
-        assert_eq!(removed.removed.len(), 5);
+        assert_eq!(removed.removed.len(), 3);
         assert_eq!(remove(&place).unwrap().removed, Vec::<PathBuf>::new());
         let left: Vec<_> = walkdir::WalkDir::new(folder.path().join("root"))
             .into_iter()

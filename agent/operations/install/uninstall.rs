@@ -9,8 +9,7 @@ use crate::fossology::own;
 use crate::operations::Instance;
 use serde::Serialize;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What was removed.
 #[derive(Debug, Serialize)]
@@ -19,7 +18,7 @@ pub struct Removed {
     pub removed: Vec<PathBuf>,
 }
 
-/// Removes the module and what wakes it at night.
+/// Removes the module and what wakes it.
 ///
 /// # Errors
 /// When something could not be removed, or is not ours.
@@ -39,16 +38,11 @@ pub fn remove(place: &Place) -> Result<Removed> {
         )));
     }
     let mut removed = Vec::new();
-    let mut files: Vec<PathBuf> = schedule::FILES
-        .iter()
-        .map(|file| place.real(Path::new(file)))
-        .collect();
-    files.insert(0, link);
-    for file in files {
-        match fs::remove_file(&file) {
-            Ok(()) => removed.push(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io("removing", &file)(error)),
+    let schedule = schedule::all_files();
+    let schedule = schedule.iter().map(|file| place.real(file));
+    for file in std::iter::once(link).chain(schedule) {
+        if schedule::remove(&file)? {
+            removed.push(file);
         }
     }
     if module.exists() {

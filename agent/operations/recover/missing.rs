@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 const PART: usize = 2048;
 
 /// How much of something there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Amount {
     /// How many blobs.
     pub blobs: u64,
@@ -28,13 +28,13 @@ pub struct Amount {
 
 impl Amount {
     /// One blob more.
-    pub(super) fn add(&mut self, size: u64) {
+    pub(in crate::operations) fn add(&mut self, size: u64) {
         self.blobs += 1;
         self.bytes += size;
     }
 
     /// So many more.
-    pub(super) fn join(&mut self, other: Self) {
+    pub(in crate::operations) fn join(&mut self, other: Self) {
         self.blobs += other.blobs;
         self.bytes += other.bytes;
     }
@@ -282,7 +282,7 @@ fn each_blob(
 }
 
 /// An error of the repository's reader as one of an operation.
-pub(super) fn cannot_look(error: ReadError) -> Error {
+pub(in crate::operations) fn cannot_look(error: ReadError) -> Error {
     let (path, source) = match error {
         ReadError::Io { path, source } => (path, source),
         ReadError::Missing { path } => (path, io::ErrorKind::NotFound.into()),

@@ -111,6 +111,16 @@ impl<'a> Recovery<'a> {
         Ok(self.scratch.insert(made))
     }
 
+    /// For the places where it may give way.
+    pub fn expect_way(&self) -> Result<()> {
+        if self.context.stop.gives_way() {
+            return Err(Error::GaveWay {
+                carried: serde_json::Value::Null,
+            });
+        }
+        Ok(())
+    }
+
     /// What is back.
     pub fn back(&self) -> RoaringBitmap {
         &self.unpacked | &self.otherwise
@@ -284,7 +294,7 @@ fn link_one(
 }
 
 /// Whether a file has this name's content; what cannot be read has not.
-pub(super) fn has_name(file: &File, name: &PfileName) -> bool {
+pub(in crate::operations) fn has_name(file: &File, name: &PfileName) -> bool {
     let mut hasher = Hasher::new();
     let mut piece = vec![0; PIECE];
     let mut at = 0;

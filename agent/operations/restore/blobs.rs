@@ -8,6 +8,7 @@
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::Moment;
 use crate::fossology::database::Database;
+use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
     self, IndexFile, IndexMerge, PackId, PackInfo, Record, Snapshot, Vault, rebuild_index,
@@ -35,6 +36,8 @@ pub(in crate::operations) struct Selection {
     pub bytes: u64,
     /// How many are needed that none of the packs has.
     pub not_in_snapshot: u64,
+    /// How many are left out because they are pruned.
+    pub pruned: u64,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
@@ -88,6 +91,7 @@ impl Selection {
             blobs: 0,
             bytes: 0,
             not_in_snapshot: 0,
+            pruned: 0,
         };
         for (pack, size) in packs {
             match open_index(vault, pack, size) {
@@ -193,26 +197,38 @@ pub(in crate::operations) fn these(
     Ok(selection)
 }
 
-/// The blobs that a restored database needs.
-pub(super) fn needed_by(
+/// The blobs that a restored database needs: of those that the packs have, the ones that `choose`
+/// wants, which gets key, name and trees of each in the order of names.
+pub(in crate::operations) fn needed_by(
     database: &Database,
     vault: &Vault,
     snapshot: &Snapshot,
+    choose: &mut dyn FnMut(u32, &PfileName, TreeSet) -> bool,
 ) -> Result<Selection> {
     let mut client = database.connect("fo_backup restore")?;
     let mut moment = Moment::begin(&mut client)?;
     let mut selection = Selection::of_snapshot(vault, snapshot);
     let indexes = selection.indexes();
     let mut merge = IndexMerge::new(&indexes)?;
+    let mut pruned = RoaringBitmap::new();
+    own::blobs_in_state(moment.transaction(), BlobState::Pruned, |key| {
+        pruned.extend(u32::try_from(key));
+    })?;
     let mut failed = None;
     moment.sorted(|needed| {
+        if pruned.contains(needed.pfile) && !needed.trees.contains(Tree::Gold) {
+            selection.pruned += 1;
+            return Ok(());
+        }
         let Ok(name) = needed.name else {
             selection.not_in_snapshot += 1;
             return Ok(());
         };
         match merge.seek(&name) {
             Ok(Some((pack, number, record))) if record.name == name => {
-                selection.want(pack, number, &name, needed.trees);
+                if choose(needed.pfile, &name, needed.trees) {
+                    selection.want(pack, number, &name, needed.trees);
+                }
             }
             Ok(_) => selection.not_in_snapshot += 1,
             Err(error) => {

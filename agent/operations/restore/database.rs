@@ -6,11 +6,14 @@
 //! that is complete is used.
 
 use super::Options;
+use super::life::Loading;
 use crate::blob::Tree;
 use crate::fossology::catalogue::Moment;
-use crate::fossology::database::{Admin, Database, DatabaseProperties, Tools, assert_fossology};
+use crate::fossology::database::{
+    Admin, Database, DatabaseProperties, Error as Sql, Tools, assert_fossology,
+};
 use crate::fossology::jobs::{self, Parked, Relocated};
-use crate::fossology::own::{self, Run};
+use crate::fossology::own::{self, Outcome};
 use crate::fossology::repository::Layout;
 use crate::operations::{Context, Error, Instance, Result, Scratch};
 use crate::vault::{ChunkStore, Members, Snapshot, Stream, Vault};
@@ -36,7 +39,7 @@ pub struct RestoredDatabase {
 }
 
 /// Where the database goes.
-pub(super) struct Target {
+pub(in crate::operations) struct Target {
     admin: Admin,
     tools: Tools,
     base: Database,
@@ -48,8 +51,23 @@ pub(super) struct Target {
 }
 
 /// A database that is complete and waits for the switch.
-pub(super) struct Staged {
+pub(in crate::operations) struct Staged {
     result: RestoredDatabase,
+}
+
+impl Staged {
+    /// What became of it, without a switch.
+    pub fn into_result(self) -> RestoredDatabase {
+        self.result
+    }
+}
+
+/// How the mark of a drill's database begins.
+const DRILL: &str = "fo_backup: drill of snapshot ";
+
+/// The name of the database in which an instance's restore is tried.
+pub(in crate::operations) fn drill_name(database: &str) -> String {
+    beside(database, "_drill")
 }
 
 impl Target {
@@ -102,6 +120,53 @@ impl Target {
         })
     }
 
+    /// A database for a drill: it never gets another name. Whoever calls this holds the lock of
+    /// restores into it.
+    pub fn for_drill(
+        instance: &Instance,
+        admin: Admin,
+        tools: Tools,
+        name: &str,
+        snapshot: &Snapshot,
+    ) -> Self {
+        let id = snapshot.id.as_str();
+        Self {
+            admin,
+            tools,
+            base: instance.database.clone(),
+            name: name.to_owned(),
+            staging: name.to_owned(),
+            old: None,
+            loading: format!("{DRILL}{id}, loading"),
+            complete: format!("{DRILL}{id}, complete"),
+        }
+    }
+
+    /// Drops the database of a drill, whichever snapshot it is of; `false` when there is none.
+    /// One that no drill made is left alone, unless nothing was put into it.
+    pub fn drop_drill(&mut self) -> Result<bool> {
+        if !self.admin.exists(&self.staging)? {
+            return Ok(false);
+        }
+        let marker = self.admin.marker(&self.staging)?;
+        let ours = marker.filter(|marker| marker.starts_with(DRILL));
+        let dropped = self
+            .admin
+            .drop_staging(&self.staging, ours.as_deref().unwrap_or(DRILL));
+        match dropped {
+            Ok(()) => Ok(true),
+            Err(Sql::NotStaging(name)) => Err(Error::Usage(format!(
+                "a drill needs the name '{name}' for its database, and the one that has it was not made by a drill: it is left alone; give it another name"
+            ))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Bytes of the database that is being made.
+    pub fn size(&mut self) -> Result<u64> {
+        Ok(self.admin.size(&self.staging)?)
+    }
+
     /// What would be made.
     pub fn outlook(&self) -> RestoredDatabase {
         RestoredDatabase {
@@ -138,7 +203,7 @@ fn beside(name: &str, suffix: &str) -> String {
 
 /// Loads the dump into the new database and makes it ready; takes the complete one that an
 /// interrupted restore has left.
-pub(super) fn stage(
+pub(in crate::operations) fn stage(
     target: &mut Target,
     vault: &Vault,
     snapshot: &Snapshot,
@@ -168,17 +233,21 @@ pub(super) fn stage(
     let mut client = target.staging().connect("fo_backup restore")?;
     verify(&mut client, snapshot)?;
     own::ensure_schema(&mut client)?;
-    Run::fail_dead(&mut client)?;
-    own::requests::fail_dead(&mut client)?;
+    let outcome = if snapshot.is_incomplete() {
+        Outcome::Incomplete
+    } else {
+        Outcome::Done
+    };
+    let counts = serde_json::to_value(snapshot.counts).unwrap_or_default();
+    own::finish_own_backup(&mut client, snapshot.id.as_str(), outcome, &counts)?;
+    own::settle(&mut client)?;
     let (parked, moved) = make_ready(&mut client, snapshot, layout)?;
     result.parked_queued = parked.queued;
     result.parked_running = parked.running;
     result.paths_moved = moved.reports + moved.logs;
     client
         .batch_execute("ANALYZE")
-        .map_err(crate::fossology::database::Error::sql(
-            "collecting statistics",
-        ))?;
+        .map_err(Sql::sql("collecting statistics"))?;
     drop(client);
     target
         .admin
@@ -240,8 +309,12 @@ fn load(
             .admin
             .create(&target.staging, &owner, &properties, &target.loading)?;
     context.progress.begin("loading the database", 0, 0);
-    let stop = || context.stop.requested();
     let database = target.staging();
+    let life = Loading::new(&mut target.admin, &target.staging, context.progress);
+    let stop = || {
+        life.look();
+        context.stop.requested()
+    };
     let restored = target.tools.restore(
         &database,
         &owner,
@@ -313,7 +386,6 @@ fn make_ready(
     snapshot: &Snapshot,
     layout: &Layout,
 ) -> Result<(Parked, Relocated)> {
-    use crate::fossology::database::Error as Sql;
     let mut step = client
         .transaction()
         .map_err(Sql::sql("beginning a transaction"))?;

@@ -6,7 +6,6 @@
 //! size is left alone. What a killed restore has left beside is removed by the next one, and no
 //! backup takes it.
 
-use super::Report;
 use crate::fossology::repository::Owner;
 use crate::operations::{Error, Instance, Result, scratch};
 use crate::vault::{self, Snapshot, Stream, Vault};
@@ -16,15 +15,24 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, lchown};
 use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
 
+/// What came of the other directories.
+#[derive(Default)]
+pub(in crate::operations) struct Others {
+    /// Files that were written.
+    pub files: u64,
+    /// Files that could not be written, each with the reason.
+    pub failures: Vec<String>,
+}
+
 /// Brings back `report`, `fossdash` and what else the snapshot has.
-pub(super) fn restore(
+pub(in crate::operations) fn restore(
     vault: &Vault,
     snapshot: &Snapshot,
     repository: &Path,
     instance: &Instance,
-    report: &mut Report,
-) -> Result<()> {
+) -> Result<Others> {
     let owner = instance.owner()?;
+    let mut others = Others::default();
     for (name, stream) in &snapshot.directories {
         let what = format!("the directory {name}");
         for entry in walkdir::WalkDir::new(repository.join(name))
@@ -40,12 +48,12 @@ pub(super) fn restore(
             stream,
             repository,
             owner,
-            &mut report.other_failures,
+            &mut others.failures,
         );
         match written {
-            Ok(files) => report.other_files += files,
+            Ok(files) => others.files += files,
             Err(Error::Vault(error)) if error.is_damage() => {
-                report.other_failures.push(format!("{what}: {error}"));
+                others.failures.push(format!("{what}: {error}"));
             }
             Err(error) => return Err(error),
         }
@@ -53,7 +61,7 @@ pub(super) fn restore(
     // One sync for all of it, as for the blobs.
     let folder = File::open(repository).map_err(Error::io("opening", repository))?;
     nix::unistd::syncfs(folder).map_err(|error| Error::io("syncing", repository)(error.into()))?;
-    Ok(())
+    Ok(others)
 }
 
 /// Writes the configuration files into a folder of their own.

@@ -9,16 +9,20 @@
 //! 3. the blobs that this database needs go into the repository, each compared with its name
 //!    before it gets its own; a good one that is there already is left alone;
 //! 4. the other directories follow, and everything is synced to disk;
-//! 5. last, old and new database change names in one transaction.
+//! 5. the new database's history gets a row that says where it comes from, so that FOSSology's
+//!    pages can say why files are missing;
+//! 6. last, old and new database change names in one transaction.
 //!
 //! Killed anywhere, FOSSology still has its old database, and the same command again takes the
 //! complete new database and the blobs that are there, and goes on. One damaged pack or blob never
 //! stops the rest: it is named at the end.
 
 pub(super) mod blobs;
-mod database;
-mod directories;
-mod plan;
+pub(super) mod database;
+pub(super) mod directories;
+mod life;
+pub(super) mod plan;
+mod record;
 pub(super) mod writer;
 
 use super::{Context, Instance, Result};
@@ -29,6 +33,7 @@ use std::time::Instant;
 
 pub use blobs::Damage;
 pub use database::RestoredDatabase;
+pub(super) use plan::free;
 pub use writer::Written;
 
 /// What is restored, and where to.
@@ -72,6 +77,9 @@ pub struct Report {
     /// Blobs that the database needs and the snapshot never had: what it was incomplete by, and
     /// for a gold-only snapshot what has to be unpacked again.
     pub not_in_snapshot: u64,
+    /// Blobs that are pruned by what the restored database says: they stay away, whether or not the
+    /// snapshot has them.
+    pub pruned: u64,
     /// Blobs that the snapshot names and that cannot be read from the vault.
     pub damaged: Vec<Damage>,
     /// Files of the other directories that were written.
@@ -139,11 +147,15 @@ pub fn run(
 
     if !options.no_repository {
         let began = Instant::now();
+        let _files = plan::hold_files(instance, &layout, options)?;
         let selection = match &plan.database {
-            Some(target) => blobs::needed_by(&target.staging(), vault, &snapshot)?,
+            Some(target) => {
+                blobs::needed_by(&target.staging(), vault, &snapshot, &mut |_, _, _| true)?
+            }
             None => blobs::members_of(vault, &snapshot)?,
         };
         report.not_in_snapshot = selection.not_in_snapshot;
+        report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
         let (written, damaged) = writer::write(
             vault,
@@ -156,12 +168,16 @@ pub fn run(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
-        directories::restore(vault, &snapshot, layout.path(), instance, &mut report)?;
+        let others = directories::restore(vault, &snapshot, layout.path(), instance)?;
+        report.other_files = others.files;
+        report.other_failures = others.failures;
         report.seconds.repository = began.elapsed().as_secs_f64();
     }
     lease.check()?;
 
     if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
+        report.seconds.total = began.elapsed().as_secs_f64();
+        record::enter(instance, &target.staging(), &report);
         let began = Instant::now();
         report.database = Some(target.switch(staged)?);
         report.seconds.switch = began.elapsed().as_secs_f64();
@@ -180,6 +196,7 @@ impl Report {
             repository: (!options.no_repository).then(|| layout.path().to_owned()),
             blobs: None,
             not_in_snapshot: 0,
+            pruned: 0,
             damaged: Vec::new(),
             other_files: 0,
             other_failures: Vec::new(),

@@ -7,10 +7,12 @@ use super::Options;
 use super::blobs::Selection;
 use super::database::Target;
 use crate::fossology::database::{Admin, Tools};
+use crate::fossology::own::{self, Files};
 use crate::fossology::repository::{Layout, Reader};
 use crate::fossology::scheduler;
 use crate::operations::{Error, Instance, Result};
 use crate::vault::{Snapshot, Vault};
+use postgres::Client;
 use std::path::Path;
 
 /// What will be done.
@@ -63,6 +65,24 @@ pub(super) fn make(
     Ok(Plan { database })
 }
 
+/// Keeps away whoever removes files, as long as this lives, where the database that they go by
+/// stays. One that is to be replaced must have nobody connected to it: then nobody prunes either.
+pub(super) fn hold_files(
+    instance: &Instance,
+    layout: &Layout,
+    options: &Options,
+) -> Result<Option<Client>> {
+    if !options.no_database || layout.path() != instance.config.layout.path() {
+        return Ok(None);
+    }
+    // A repository may come back before its database does.
+    let Ok(mut client) = instance.connect("restore") else {
+        return Ok(None);
+    };
+    own::hold_files(&mut client, Files::Shared)?;
+    Ok(Some(client))
+}
+
 fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
     super::super::instance::expect_outside(layout.path(), &vault.location())?;
     let path = layout.path();
@@ -80,7 +100,11 @@ fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Resul
 }
 
 /// Refuses when a file system has not the room for so many bytes.
-fn expect_room(folder: &Path, what: &'static str, bytes: u64) -> Result<()> {
+pub(in crate::operations) fn expect_room(
+    folder: &Path,
+    what: &'static str,
+    bytes: u64,
+) -> Result<()> {
     let free = free(folder)?;
     if free < bytes.saturating_add(RESERVE) {
         return Err(Error::NoRoom {
@@ -95,7 +119,7 @@ fn expect_room(folder: &Path, what: &'static str, bytes: u64) -> Result<()> {
 
 /// Refuses when the repository's file system has not the room for what is selected. What is there
 /// already, as after an interruption, needs none.
-pub(super) fn expect_space(layout: &Layout, selection: &Selection) -> Result<()> {
+pub(in crate::operations) fn expect_space(layout: &Layout, selection: &Selection) -> Result<()> {
     let free = free(layout.path())?;
     // A file takes whole blocks, and at FOSSology's usual depth a folder of its own.
     let most = selection.bytes + selection.blobs * 8192;
@@ -112,7 +136,8 @@ pub(super) fn expect_space(layout: &Layout, selection: &Selection) -> Result<()>
     expect_room(layout.path(), "the blobs", needed)
 }
 
-fn free(folder: &Path) -> Result<u64> {
+/// How many bytes are free in a folder's file system.
+pub(in crate::operations) fn free(folder: &Path) -> Result<u64> {
     let found = nix::sys::statvfs::statvfs(folder)
         .map_err(|error| Error::io("looking for room in", folder)(error.into()))?;
     Ok(found.blocks_available() * found.fragment_size())

@@ -20,7 +20,7 @@ mod uploads;
 pub(super) use data::pack_is_whole;
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
-use super::{Context, Error, Instance, Result};
+use super::{Context, Error, Instance, Result, history};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::vault::{LeaseKind, Vault};
 use inventory::Inventory;
@@ -69,7 +69,8 @@ pub fn run(
     let record = instance
         .zip(database.as_mut())
         .and_then(|(instance, client)| start_record(instance, client, "verify"));
-    let result = verify(vault, database.as_mut(), options, context).and_then(|report| {
+    let carried = instance.and_then(|instance| data::Carried::of(&instance.asked));
+    let result = verify(vault, database.as_mut(), options, carried, context).and_then(|report| {
         lease.check()?;
         Ok(report)
     });
@@ -79,11 +80,19 @@ pub fn run(
     result
 }
 
-/// Looks at the vault; the caller holds a lease.
-pub(super) fn verify(
+/// Looks whether all snapshots of a vault are whole, for an operation that holds a lease.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn look(vault: &Vault, options: &Options, context: Context<'_>) -> Result<Report> {
+    verify(vault, None, options, None, context)
+}
+
+fn verify(
     vault: &Vault,
     mut database: Option<&mut Client>,
     options: &Options,
+    carried: Option<data::Carried>,
     context: Context<'_>,
 ) -> Result<Report> {
     let mut report = Report::default();
@@ -92,8 +101,19 @@ pub(super) fn verify(
     let chunks = inventory.look_at_chunks(&mut report);
     let mut lengths = None;
     if let Some(percent) = options.read {
-        data::read_packs(vault, &mut packs, percent, options, context, &mut report)?;
+        data::read_packs(
+            vault,
+            &mut packs,
+            percent,
+            options,
+            carried,
+            context,
+            &mut report,
+        )?;
         lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
+        if let Some(client) = database.as_deref_mut() {
+            note_read(client, &packs)?;
+        }
     }
     packs.name_hits(vault, database.as_deref_mut(), context, &mut report)?;
     members::compare(
@@ -111,6 +131,18 @@ pub(super) fn verify(
     Ok(report)
 }
 
+/// Writes down which packs were read and are whole: pruning takes that for a proof that what they
+/// hold can come back.
+fn note_read(client: &mut Client, packs: &Packs) -> Result<()> {
+    let of = |wanted: bool| -> Vec<[u8; 32]> {
+        let read = packs.read().filter(|(_, whole)| *whole == wanted);
+        read.map(|(id, _)| *id.bytes()).collect()
+    };
+    own::pruning::enter_verified_packs(client, &of(true))?;
+    own::pruning::forget_packs(client, &of(false))?;
+    Ok(())
+}
+
 /// Connects to the database of the vault's own instance, when that is possible.
 pub(super) fn connect(vault: &Vault, instance: &Instance, verb: &str) -> Result<Client> {
     let mut client = instance.connect(verb)?;
@@ -121,7 +153,7 @@ pub(super) fn connect(vault: &Vault, instance: &Instance, verb: &str) -> Result<
 
 /// Enters the run in the history, when that is possible.
 pub(super) fn start_record(instance: &Instance, client: &mut Client, verb: &str) -> Option<Run> {
-    Run::fail_dead(client)
+    own::settle(client)
         .and_then(|_| instance.start_run(client, verb, None))
         .inspect_err(|error| log::warn!("the run could not be written into the history: {error}"))
         .ok()
@@ -143,11 +175,7 @@ fn finish_record(record: Run, client: &mut Client, options: &Options, result: &R
             });
             record.finish(client, outcome, snapshot, &counts, None)
         }
-        Err(error) => {
-            let message = error.to_string();
-            let counts = serde_json::json!({});
-            record.finish(client, Outcome::Failed, snapshot, &counts, Some(&message))
-        }
+        Err(error) => history::not_done(record, client, snapshot, error),
     };
     if let Err(error) = noted {
         log::warn!("the run could not be written into the history: {error}");

@@ -28,6 +28,8 @@ pub(super) struct Pack {
     pub damage: Option<usize>,
     /// Whether the pack itself is there.
     pub there: bool,
+    /// Whether all of it was read.
+    pub read: bool,
 }
 
 /// What a first look at a pack showed.
@@ -85,6 +87,12 @@ impl Packs {
             packs.push(pack);
         }
         Ok(Self(packs))
+    }
+
+    /// The packs that were read, and whether each was found whole.
+    pub fn read(&self) -> impl Iterator<Item = (PackId, bool)> {
+        let read = self.0.iter().filter(|pack| pack.read);
+        read.map(|pack| (pack.reference.id, pack.damage.is_none()))
     }
 
     /// The pack with this id.
@@ -215,6 +223,7 @@ fn look(vault: &Vault, inventory: &Inventory, reference: &PackRef, repair: bool)
             contents,
             damage: None,
             there: size.is_some(),
+            read: false,
         },
         found,
     })
