@@ -6,19 +6,23 @@
 //! what is read is checked, and a parameter that nobody knows is a mistake.
 
 use super::drill::{self, Percent};
+use super::expire::{self, Extent};
 use super::prune;
 use super::recover::{self, Scope, Sources, Wanted};
 use super::settings::Settings;
 use super::{Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::unpack::fallback::Ununpack;
+use crate::vault::retention::{Age, Policies, Policy, is_tag};
 use crate::vault::{Mode, Vault};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// All verbs that can be asked for; installed pages show buttons for these.
-pub const VERBS: [&str; 6] = ["backup", "check", "verify", "recover", "drill", "prune"];
+pub const VERBS: [&str; 7] = [
+    "backup", "check", "verify", "recover", "drill", "prune", "expire",
+];
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +35,8 @@ pub enum Work {
     Verify(Verify),
     /// Bring missing files back.
     Recover(Recover),
+    /// Remove old snapshots, give space back.
+    Expire(Expire),
     /// Try a restore.
     Drill(Drill),
     /// Remove files that a policy says not to keep, or bring them back.
@@ -46,6 +52,9 @@ pub struct Backup {
     /// Whether job logs are taken too; unless it is set here, the settings say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub logs: bool,
+    /// Words by which the snapshot is to be known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 impl Default for Backup {
@@ -53,6 +62,7 @@ impl Default for Backup {
         Self {
             mode: Mode::Full,
             logs: false,
+            tags: Vec::new(),
         }
     }
 }
@@ -217,6 +227,98 @@ impl Drill {
     }
 }
 
+/// Which snapshots go; what is not said here, `[retention]` of the settings says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expire {
+    /// Only of this mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// What stays of each mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Policy>,
+    /// So many that are whole stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_verified: Option<u32>,
+    /// How much of the data is read to tell whether they are, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_data: Option<f64>,
+    /// How long packs and chunks stay that no snapshot names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Age>,
+    /// Packs of which more is dead, in percent, are rewritten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_dead: Option<u8>,
+    /// Whether packs and chunks stay.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub snapshots_only: bool,
+    /// Whether no pack is rewritten.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_rewrite: bool,
+    /// Whether nothing is changed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Expire {
+    /// How it is done on this host.
+    pub fn options(&self, settings: &Settings) -> expire::Options {
+        let retention = &settings.retention;
+        let mut policies = match &self.keep {
+            Some(keep) => Policies {
+                full: Some(keep.clone()),
+                gold: Some(keep.clone()),
+            },
+            None => retention.policies(),
+        };
+        match self.mode {
+            Some(Mode::Full) => policies.gold = None,
+            Some(Mode::Gold) => policies.full = None,
+            None => {}
+        }
+        expire::Options {
+            policies,
+            minimum_verified: self.minimum_verified.unwrap_or(retention.minimum_verified),
+            read: self.read_data,
+            grace: self.grace.unwrap_or(retention.grace),
+            max_dead: self.max_dead.unwrap_or(retention.max_dead),
+            extent: match (self.snapshots_only, self.no_rewrite) {
+                (true, _) => Extent::Snapshots,
+                (_, true) => Extent::Drop,
+                _ => Extent::Rewrite,
+            },
+            dry_run: self.dry_run,
+            level: settings.compression.unwrap_or(1),
+            threads: settings.threads(),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::Usage(what));
+        if let Some(Err(why)) = self.keep.as_ref().map(Policy::check) {
+            return wrong(format!("the policy: {why}"));
+        }
+        if let Some(percent) = self.max_dead.filter(|percent| *percent > 100) {
+            return wrong(format!(
+                "max_dead is {percent}; it takes a percentage up to 100"
+            ));
+        }
+        if self.snapshots_only && self.no_rewrite {
+            return wrong("snapshots_only rewrites nothing anyhow; leave no_rewrite out".into());
+        }
+        check_percent(self.read_data)
+    }
+}
+
+fn check_percent(percent: Option<f64>) -> Result<()> {
+    match percent.filter(|percent| !(*percent > 0.0 && *percent <= 100.0)) {
+        None => Ok(()),
+        Some(percent) => Err(Error::Usage(format!(
+            "read_data is {percent}; it takes a percentage above 0, up to 100"
+        ))),
+    }
+}
+
 impl Recover {
     /// What an upload's number alone stands for.
     pub fn of_upload(upload: i32) -> Self {
@@ -270,6 +372,7 @@ impl Work {
             "check" => Self::Check(typed(verb, parameters)?),
             "verify" => Self::Verify(typed(verb, parameters)?),
             "recover" => Self::Recover(typed(verb, parameters)?),
+            "expire" => Self::Expire(typed(verb, parameters)?),
             "drill" => Self::Drill(typed(verb, parameters)?),
             "prune" => Self::Prune(typed(verb, parameters)?),
             _ => {
@@ -328,16 +431,22 @@ impl Work {
                 }
             }
             Self::Verify(verify) => {
-                if let Some(percent) = verify.read_data
-                    && !(percent > 0.0 && percent <= 100.0)
-                {
+                check_percent(verify.read_data)?;
+                &[]
+            }
+            Self::Expire(expire) => {
+                expire.check()?;
+                &[]
+            }
+            Self::Backup(backup) => {
+                if let Some(tag) = backup.tags.iter().find(|tag| !is_tag(tag)) {
                     return Err(Error::Usage(format!(
-                        "read_data is {percent}; it takes a percentage above 0, up to 100"
+                        "'{tag}' is no tag: one word of letters, digits and ._-:@+/, at most 64"
                     )));
                 }
                 &[]
             }
-            Self::Backup(_) | Self::Drill(_) => &[],
+            Self::Drill(_) => &[],
         };
         match uploads.iter().find(|upload| **upload < 1) {
             None => Ok(()),
@@ -354,6 +463,7 @@ impl Work {
             Self::Check(_) => "check",
             Self::Verify(_) => "verify",
             Self::Recover(_) => "recover",
+            Self::Expire(_) => "expire",
             Self::Drill(_) => "drill",
             Self::Prune(_) => "prune",
         }
@@ -366,6 +476,7 @@ impl Work {
             Self::Check(check) => serde_json::to_value(check),
             Self::Verify(verify) => serde_json::to_value(verify),
             Self::Recover(recover) => serde_json::to_value(recover),
+            Self::Expire(expire) => serde_json::to_value(expire),
             Self::Drill(drill) => serde_json::to_value(drill),
             Self::Prune(prune) => serde_json::to_value(prune),
         }
@@ -402,6 +513,7 @@ mod tests {
             ("backup", json!({"mode": "half"}), "unknown variant `half`"),
             ("backup", json!({"deep": true}), "unknown field `deep`"),
             ("backup", json!([1]), "backup"),
+            ("backup", json!({"tags": ["two words"]}), "is no tag"),
             (
                 "check",
                 json!({"uploads": [3, 0]}),
@@ -429,6 +541,15 @@ mod tests {
                 "-2 is no upload's number",
             ),
             ("recover", json!({"blobs": ["x"]}), "sha1.md5.size"),
+            ("expire", json!({"keep": {}}), "keeps nothing"),
+            ("expire", json!({"keep": {"keep_first": 1}}), "keep_first"),
+            ("expire", json!({"grace": "long"}), "no length of time"),
+            ("expire", json!({"max_dead": 101}), "up to 100"),
+            (
+                "expire",
+                json!({"snapshots_only": true, "no_rewrite": true}),
+                "leave no_rewrite out",
+            ),
             ("prune", json!({"uploads": [0]}), "0 is no upload's number"),
             (
                 "prune",
@@ -464,11 +585,16 @@ mod tests {
             let percent = halves.map(|halves| f64::from(halves) / 2.0);
             let mode = if gold { Mode::Gold } else { Mode::Full };
             for work in [
-                Work::Backup(Backup { mode, logs: flag }),
+                Work::Backup(Backup { mode, logs: flag, tags: snapshot.iter().cloned().collect() }),
                 Work::Check(Check { deep: flag, uploads: uploads.clone(), strict: gold }),
                 Work::Prune(Prune { policy: snapshot.clone(), uploads: uploads.clone(), dry_run: flag, prove: flag, undo: Vec::new() }),
                 Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
                 Work::Drill(Drill { snapshot: snapshot.clone(), sample: percent.map(|percent| Percent::new(percent).unwrap()) }),
+                Work::Expire(Expire {
+                    mode: Some(mode),
+                    keep: Some(Policy { keep_last: 1, keep_tags: snapshot.iter().cloned().collect(), ..Policy::default() }),
+                    read_data: percent, no_rewrite: flag, ..Expire::default()
+                }),
             ] {
                 let text = work.parameters().to_string();
                 let row: Value = serde_json::from_str(&text).unwrap();

@@ -9,7 +9,7 @@
 use super::{Error, Key, Result, Storage};
 use crate::process::Process;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -185,6 +185,28 @@ impl Lease {
         }
         self.shared.put(false)
     }
+
+    /// What the lease allows.
+    pub(super) fn kind(&self) -> LeaseKind {
+        let state = self.shared.state.lock();
+        state.unwrap_or_else(|error| error.into_inner()).body.kind
+    }
+
+    /// The time by the storage's clock, a minute ago at most: when the lease was renewed. This
+    /// host's time where there is no object of the lease.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub fn storage_time(&self) -> Result<Timestamp> {
+        // Held, so that no renewal removes the object meanwhile.
+        let state = self.shared.state.lock();
+        let state = state.unwrap_or_else(|error| error.into_inner());
+        let put = match &state.key {
+            Some(key) => self.shared.storage.put_at(key)?,
+            None => None,
+        };
+        Ok(put.unwrap_or_else(Timestamp::now))
+    }
 }
 
 impl Drop for Lease {
@@ -276,25 +298,22 @@ fn conflict(
     run: Option<&str>,
     own: Option<Uuid>,
 ) -> Result<Option<Body>> {
-    let mut newest: HashMap<Uuid, (u64, Key)> = HashMap::new();
+    // The objects of each lease by their numbers.
+    let mut leases: HashMap<Uuid, BTreeMap<u64, Key>> = HashMap::new();
     for object in storage.list("locks/")? {
-        let Some((lease, number)) = parse(&object.key) else {
-            continue;
-        };
-        let entry = newest.entry(lease).or_insert((number, object.key.clone()));
-        if number > entry.0 {
-            *entry = (number, object.key);
+        if let Some((lease, number)) = parse(&object.key) {
+            leases.entry(lease).or_default().insert(number, object.key);
         }
     }
     let now = Timestamp::now();
-    for (lease, (_, key)) in newest {
-        if Some(lease) == own {
+    for (lease, keys) in leases {
+        let Some((_, key)) = keys.last_key_value().filter(|_| Some(lease) != own) else {
             continue;
-        }
-        let Some(size) = storage.size(&key)? else {
+        };
+        let Some(size) = storage.size(key)? else {
             continue; // released meanwhile
         };
-        let body: Body = match storage.read(&key, 0, size) {
+        let body: Body = match storage.read(key, 0, size) {
             Err(Error::Missing { .. }) => continue,
             Err(error) => return Err(error),
             Ok(text) => match serde_json::from_slice(&text) {
@@ -302,7 +321,7 @@ fn conflict(
                 // Leases are put whole, so this is none of ours.
                 Err(error) => {
                     return Err(Error::damaged(
-                        &key,
+                        key,
                         format!("no valid lease ({error}); remove it"),
                     ));
                 }
@@ -313,7 +332,14 @@ fn conflict(
             && (kind, body.kind) == (LeaseKind::Append, LeaseKind::Append);
         let ended = body.released || body.until < now || body.owner.is_dead();
         if ended {
-            let _ = storage.delete(&key);
+            for key in keys.values() {
+                let removed = storage.delete(key);
+                // Its owner may only sleep, and learns from this that objects may be gone: who
+                // will remove some has to tell.
+                if kind == LeaseKind::Exclusive {
+                    removed?;
+                }
+            }
         } else if kind.conflicts(body.kind) && !together {
             return Ok(Some(body));
         }
@@ -459,6 +485,23 @@ mod tests {
         drop(other);
         let error = paused.check().unwrap_err();
         assert!(matches!(error, Error::LeaseLost { .. }), "{error}");
+    }
+
+    #[test]
+    fn whoever_removes_objects_tells_a_sleeping_run_of_it() {
+        let (_dir, storage) = storage();
+        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+        run_out(&storage, &paused);
+        // Where removal was forbidden to it, its older renewals are still there.
+        let state = paused.shared.state.lock().unwrap();
+        let old = format!("locks/{}-0.json", state.body.lease.simple());
+        storage
+            .put(&Key::from_text(old), &crate::vault::to_json(&state.body))
+            .unwrap();
+        drop(state);
+        drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap());
+        assert_eq!(storage.list("locks/").unwrap(), []);
+        assert!(matches!(paused.check(), Err(Error::LeaseLost { .. })));
     }
 
     #[test]
