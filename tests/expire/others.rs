@@ -5,7 +5,7 @@
 
 use crate::history::{History, copy, objects, said};
 use crate::support::hosts;
-use crate::support::scheduler::{end_entry, run_queued, start_next};
+use crate::support::queue::{end_entry, run_queued, start_next};
 use crate::support::trouble::{
     Running, ending, files, give, held_backup, hold, unprivileged, until_held,
 };

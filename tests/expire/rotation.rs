@@ -4,11 +4,10 @@
 //! What goes, what stays, and what comes back.
 
 use crate::history::{History, bytes, data_bytes, objects, reasons};
-use crate::support::scheduler::Queue;
+use crate::support::queue::Queue;
 use crate::support::trouble::ending;
 use crate::support::world::World;
 use fossology_backup::demo::sample::Options;
-use std::fs;
 
 #[test]
 fn what_no_rule_keeps_goes_and_what_stays_comes_back() {
