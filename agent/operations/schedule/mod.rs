@@ -73,6 +73,16 @@ pub const TASKS: &[Task] = &[
         Weekday::Sunday,
         15,
     ),
+    // Nobody else can work on the vault meanwhile. Without rules it removes nothing.
+    task(
+        "expire",
+        "queue expire",
+        "asks FOSSology's scheduler to remove old snapshots",
+        Some(Period::Weekly),
+        (20, 45),
+        Weekday::Saturday,
+        25,
+    ),
     // What it removes is for people to decide.
     task(
         "prune",
@@ -220,13 +230,14 @@ mod tests {
                 "backup *-*-* 02:15",
                 "check Sat *-*-* 06:45",
                 "verify Sun *-*-* 09:45",
-                "drill Sun *-*-* 12:45"
+                "drill Sun *-*-* 12:45",
+                "expire Sat *-*-* 20:45"
             ]
         );
         assert_eq!(
             written(
                 "backup = { every = \"daily\", at = \"23:00\" }\ncheck = \"never\"
-                 verify = \"30 days\"\ndrill = \"never\"\nmetrics = \"/x.prom\"\nprune = \"weekly\""
+                 verify = \"30 days\"\ndrill = \"never\"\nexpire = \"never\"\nmetrics = \"/x.prom\"\nprune = \"weekly\""
             ),
             [
                 "backup *-*-* 23:00",
