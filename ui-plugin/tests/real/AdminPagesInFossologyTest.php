@@ -143,7 +143,8 @@ class AdminPagesInFossologyTest extends TestCase
       $this->assertSame(array(), self::$browser->all('a[href*="mod=backup"]'), "the menu of $user");
       foreach (array('backup', 'backup_status', 'backup_findings', 'backup_prune') as $page) {
         $this->open("mod=$page");
-        $this->assertStringContainsString('Module unavailable', self::$browser->text('body'), "$page as $user");
+        $this->assertStringContainsString('Module unavailable', self::$browser->text('body'),
+          "$page as $user");
       }
       $this->picture("5-$user");
     }

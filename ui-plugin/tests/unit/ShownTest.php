@@ -56,6 +56,17 @@ class ShownTest extends TestCase
     $this->assertSame('a to b: one from 10 to 20, two from 5 to 0.', $chart['summary']);
   }
 
+  public function testASinglePointIsSeen()
+  {
+    $chart = Chart::make('x', 'X', array('a'), array(
+      array('name' => 'one', 'kind' => 'line', 'colour' => '#111', 'values' => array(10)),
+      array('name' => 'two', 'kind' => 'bar', 'colour' => '#222', 'values' => array(10))), 'strval');
+    $this->assertCount(1, $chart['dots']);
+    $this->assertSame(array(), $chart['lines']);
+    $this->assertLessThan(100, $chart['bars'][0]['width']);
+    $this->assertSame('', $chart['last'], 'its label stands there once');
+  }
+
   public function testAnAxisOfTimeEndsAtWholeMinutes()
   {
     $chart = Chart::make('x', 'X', array('a'), array(
