@@ -303,6 +303,7 @@ class AdminPagesTest extends TestCase
     $this->plan('gold-only', 'gold-only');
     $this->open('?mod=backup_prune');
     $this->assertSame(array(), self::$browser->all('#typed'));
+    $this->assertStringContainsString('7 files, 520 B', self::$browser->text('#prune-uploads'));
     self::$browser->click('#prune-uploads button');
     self::$browser->wait('#dmessage', 'job ');
     $this->assertSame('{"undo": [1]}',

@@ -101,7 +101,7 @@ class AdminPagesInFossologyTest extends TestCase
     $this->assertNotEmpty(self::$browser->all('a[href*="mod=backup"]'), 'the menu has it');
     $this->open('mod=backup');
     self::$browser->click('#backup-now');
-    self::$browser->wait('#dmessage', 'job ');
+    self::$browser->wait('#dmessage', 'Request ');
     $this->picture('1-asked');
     $this->waitForTheEnd();
     $this->picture('2-backed-up');
@@ -109,7 +109,7 @@ class AdminPagesInFossologyTest extends TestCase
       self::$browser->text('#backup-list tbody tr .badge'));
 
     self::$browser->click('#check-now');
-    self::$browser->wait('#dmessage', 'job ');
+    self::$browser->wait('#dmessage', 'Request ');
     $this->waitForTheEnd();
     $this->open('mod=backup_findings');
     self::$browser->wait('.backup-page', 'Last check of everything: just now');
@@ -125,7 +125,7 @@ class AdminPagesInFossologyTest extends TestCase
     $this->open('mod=backup_prune');
     self::$browser->type('#policy', 'gold-only');
     self::$browser->click('#prune-rehearse');
-    self::$browser->wait('#dmessage', 'job ');
+    self::$browser->wait('#dmessage', 'Request ');
     $this->waitForTheEnd();
     $this->open('mod=backup_prune');
     self::$browser->wait('h5', 'What would go: policy gold-only');
