@@ -21,6 +21,7 @@ mod restore;
 mod session;
 mod snapshots;
 mod status;
+mod tidy;
 mod verify;
 
 use crate::operations::settings;

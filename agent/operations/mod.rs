@@ -22,6 +22,7 @@ pub mod schedule;
 mod scratch;
 pub mod settings;
 pub mod status;
+pub mod tidy;
 pub mod verify;
 mod workers;
 
