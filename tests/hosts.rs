@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use support::hosts::{assert_restorable, parts_left, queue, rows, snapshots, world};
-use support::scheduler::{Queue, end_entry, run_queued, start_next};
+use support::queue::{Queue, end_entry, run_queued, start_next};
 use support::trouble::files;
 use support::world::World;
 

@@ -13,7 +13,8 @@ use fossology_backup::demo::sample::Options;
 use nix::sys::signal::Signal;
 use std::fs;
 use support::hosts::{assert_restorable, packs, parts_left, queue, rows, snapshots, world};
-use support::scheduler::{Entry, Job, end_entry, run_queued, start_next};
+use support::queue::{Entry, end_entry, run_queued, start_next};
+use support::scheduler::Job;
 use support::trouble::{ending, files, hold, until_held, wait_for};
 use support::world::World;
 
@@ -173,7 +174,7 @@ fn two_parts_work_at_once_and_nobody_else() {
         let waiting: i64 = admin
             .query_one(
                 "SELECT count(*) FROM pg_stat_activity
-                  WHERE application_name = 'fo_backup backup names' AND wait_event_type = 'Lock'",
+                  WHERE application_name LIKE 'fo_backup backup names,%' AND wait_event_type = 'Lock'",
                 &[],
             )
             .unwrap()
@@ -275,4 +276,51 @@ fn a_pack_that_goes_away_between_the_parts_and_the_end_is_noticed() {
     queue(&world);
     assert!(run_queued(&world).iter().all(|(_, ended)| ended.completed));
     assert_restorable(&world);
+}
+
+#[test]
+fn a_row_that_is_started_anew_when_all_is_done_ends_as_the_whole() {
+    let world = world();
+    let request = queue(&world);
+    for (_, ended) in run_queued(&world) {
+        ended.expect(0);
+    }
+    let mut client = world.sample().connect().unwrap();
+    let query = "SELECT jq_job_fk FROM jobqueue WHERE jq_cmd_args = $1";
+    for (_, word, _) in rows(&world) {
+        let row = client.query_one(query, &[&word]).unwrap();
+        let job = Job {
+            id: row.get(0),
+            arguments: &word,
+            ..Default::default()
+        };
+        world.run_job(job).expect(0).says("done before (done)");
+    }
+    assert_eq!(world.request(request).0, "done");
+    assert_eq!(snapshots(&world).len(), 1);
+}
+
+#[test]
+fn whose_job_was_ended_in_fossology_is_no_running_request() {
+    let world = world();
+    let (first, second) = (queue(&world), queue(&world));
+    for _ in 0..3 {
+        let (part, entry) = start_next(&world).unwrap();
+        end_entry(&world, &entry, &part.serve().expect(0));
+        world.call(&["check"]);
+        assert_eq!(world.request(first).0, "running");
+    }
+    assert_eq!(world.request(second).0, "queued");
+    // As its list of jobs does it: what has not ended has failed.
+    let mut client = world.sample().connect().unwrap();
+    let end = "UPDATE jobqueue SET jq_endtime = now(), jq_end_bits = 2, jq_endtext = 'Killed'
+                WHERE jq_type = 'backup' AND jq_endtime IS NULL";
+    client.execute(end, &[]).unwrap();
+    world.call(&["check"]);
+    for request in [first, second] {
+        let (state, message) = world.request(request);
+        assert_eq!(state, "failed");
+        assert!(message.contains("its job was ended"), "{message}");
+    }
+    world.backup("full");
 }

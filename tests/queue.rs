@@ -10,7 +10,8 @@ mod support;
 
 use fossology_backup::demo::sample::Options;
 use std::fs;
-use support::scheduler::{Job, Queue, held_job};
+use support::queue::Queue;
+use support::scheduler::{Job, held_job};
 use support::world::World;
 
 /// An instance that knows the agent, and its vault.
@@ -64,7 +65,8 @@ fn people_queue_a_job_and_follow_it() {
             answer["message"].as_str().unwrap().contains("(gold)"),
             "{answer}"
         );
-        let text = world.call(&["queue", "--wait", "check"]).expect(3).stdout;
+        let strict = ["queue", "--wait", "check", "--strict"];
+        let text = world.call(&strict).expect(3).stdout;
         assert!(
             text.contains("incomplete") && text.contains("orphan"),
             "{text}"
@@ -75,7 +77,7 @@ fn people_queue_a_job_and_follow_it() {
             .iter()
             .map(|ended| ended.code)
             .collect();
-        assert_eq!(codes, [Some(3), Some(0), Some(0), Some(3)]);
+        assert_eq!(codes, [Some(0), Some(0), Some(0), Some(3)]);
     });
     let mut client = world.sample().connect().unwrap();
     let row = client

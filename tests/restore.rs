@@ -7,74 +7,17 @@
 
 mod support;
 
-use fossology_backup::blob::{PfileName, TreeSet};
+use fossology_backup::blob::PfileName;
 use fossology_backup::demo::sample::{HostRange, Options};
-use fossology_backup::demo::{Role, TableDigest, dump_rows, snapshot_tree};
+use fossology_backup::demo::{Role, snapshot_tree};
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use support::fixture;
+use support::queue::{clear, run_queued};
+use support::restored::{blobs, lose_everything, lose_repository, queue, rows};
 use support::world::World;
-
-/// Every row of FOSSology's own tables, but for the queue, which a restore parks.
-fn rows(client: &mut postgres::Client) -> BTreeMap<String, TableDigest> {
-    let mut rows = dump_rows(client).unwrap();
-    rows.retain(|table, _| !table.starts_with("backup_") && table != "jobqueue");
-    rows
-}
-
-/// The queue, but for what a restore or a resumption may leave behind.
-fn queue(client: &mut postgres::Client) -> Vec<String> {
-    let query = "SELECT format('%s %s %s %s %s', jq_pk, jq_type, jq_starttime IS NULL, jq_endtime, jq_end_bits)
-                   FROM jobqueue ORDER BY jq_pk";
-    client
-        .query(query, &[])
-        .unwrap()
-        .iter()
-        .map(|row| row.get(0))
-        .collect()
-}
-
-/// Where every needed blob lies, with mode, size and content.
-fn blobs(world: &World) -> BTreeMap<PathBuf, (u32, u64, String)> {
-    blobs_in(world, world.sample().repository())
-}
-
-fn blobs_in(world: &World, repository: &Path) -> BTreeMap<PathBuf, (u32, u64, String)> {
-    let needed: BTreeMap<PfileName, TreeSet> = world
-        .sample()
-        .needed_blobs()
-        .into_iter()
-        .map(|blob| (blob.name, blob.trees))
-        .collect();
-    let mut found = BTreeMap::new();
-    for (path, state) in snapshot_tree(repository).unwrap() {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.parse().ok());
-        if name.is_some_and(|name: PfileName| needed.contains_key(&name)) {
-            found.insert(path, (state.mode, state.size, state.sha1));
-        }
-    }
-    found
-}
-
-fn lose_everything(world: &World) {
-    let mut admin = world.cluster.connect(Role::Superuser, "postgres").unwrap();
-    admin
-        .batch_execute(&format!("DROP DATABASE {}", world.sample().database()))
-        .unwrap();
-    lose_repository(world);
-}
-
-fn lose_repository(world: &World) {
-    for entry in fs::read_dir(world.sample().repository()).unwrap() {
-        fs::remove_dir_all(entry.unwrap().path()).unwrap();
-    }
-}
 
 #[test]
 fn everything_lost_comes_back() {
@@ -359,112 +302,6 @@ fn a_nested_archive_that_was_uploaded_later_is_restored_to_both_trees() {
 }
 
 #[test]
-fn a_dry_run_changes_nothing() {
-    let world = World::with_vault();
-    world.backup("full");
-    lose_repository(&world);
-    world.call(&["restore", "latest", "--dry-run"]).expect(0);
-    assert_eq!(
-        fs::read_dir(world.sample().repository()).unwrap().count(),
-        0
-    );
-    let mut admin = world.cluster.connect(Role::Superuser, "postgres").unwrap();
-    let names = "SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_restore\\_%' OR datname LIKE '%\\_before\\_%'";
-    assert_eq!(admin.query_one(names, &[]).unwrap().get::<_, i64>(0), 0);
-}
-
-#[test]
-fn what_forbids_a_restore_is_said_with_the_way_out() {
-    let world = World::with_vault();
-    world.backup("full");
-
-    let client = world.sample().connect().unwrap();
-    world
-        .call(&["restore", "latest"])
-        .expect(1)
-        .says("others are connected");
-    drop(client);
-
-    let conf = world.sample().sysconfdir().join("fossology.conf");
-    let text = fs::read_to_string(&conf).unwrap();
-    let port: u16 = text
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("port")?
-                .trim_start_matches([' ', '='])
-                .trim()
-                .parse()
-                .ok()
-        })
-        .unwrap();
-    let scheduler = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    world
-        .call(&["restore", "latest"])
-        .expect(1)
-        .says("scheduler runs");
-    drop(scheduler);
-
-    let mut admin = world.cluster.connect(Role::Superuser, "postgres").unwrap();
-    admin.batch_execute("ALTER ROLE fossy NOCREATEDB").unwrap();
-    world
-        .call(&["restore", "latest"])
-        .expect(1)
-        .says("CREATEDB")
-        .says("--admin-url");
-    let mut command = world.command(&["restore", "latest", "--no-repository"]);
-    command.env(
-        "FO_BACKUP_ADMIN_URL",
-        world.cluster.url(Role::Superuser, "postgres"),
-    );
-    assert_eq!(command.output().unwrap().status.code(), Some(0));
-
-    let url = world.cluster.url(Role::Superuser, "postgres");
-    let refused = world
-        .call(&["restore", "latest", "--admin-url", &url])
-        .expect(2);
-    refused.says("FO_BACKUP_ADMIN_URL");
-    assert!(
-        !refused
-            .stderr
-            .contains(world.cluster.password(Role::Superuser))
-    );
-
-    world
-        .call(&["restore", "nonsense"])
-        .expect(2)
-        .says("no snapshot 'nonsense'");
-    world
-        .call(&["restore", "latest", "--no-database", "--no-repository"])
-        .expect(2);
-}
-
-#[test]
-fn on_an_empty_machine_the_configuration_comes_first() {
-    let world = World::with_vault();
-    world.backup("full");
-    let folder = world.path("configuration");
-    let nowhere = world.path("nowhere");
-    let folder_text = folder.to_str().unwrap();
-    let arguments = [
-        "restore",
-        "latest",
-        "--config-to",
-        folder_text,
-        "--no-database",
-        "--no-repository",
-    ];
-    world.call_for(&nowhere, &arguments).expect(0);
-    for name in ["fossology.conf", "Db.conf"] {
-        let saved = fs::read(folder.join(name)).unwrap();
-        assert_eq!(
-            saved,
-            fs::read(world.sample().sysconfdir().join(name)).unwrap()
-        );
-    }
-    assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
-}
-
-#[test]
 fn one_damaged_pack_never_stops_the_rest() {
     let world = World::with(Options {
         extra_files: 200,
@@ -595,4 +432,37 @@ fn a_real_instance_comes_back() {
             path.display()
         );
     }
+}
+
+#[test]
+fn the_backup_that_made_the_snapshot_is_shown_as_done() {
+    let world = World::with_vault();
+    world.enable_agent();
+    clear(&world);
+    let request = support::hosts::queue(&world);
+    for (_, ended) in run_queued(&world) {
+        ended.expect(0);
+    }
+    let rows = support::hosts::rows(&world).len();
+    lose_everything(&world);
+    let report = world
+        .call(&["--json", "restore", "latest"])
+        .expect(0)
+        .json();
+    assert_eq!(report["database"]["parked_running"], 0, "{report}");
+    let (state, message) = world.request(request);
+    assert_eq!(state, "done");
+    assert!(
+        message.contains("which this database came from"),
+        "{message}"
+    );
+    let mut client = world.sample().connect().unwrap();
+    let query = "SELECT (SELECT count(*) FROM jobqueue WHERE jq_type = 'backup' AND jq_end_bits = 1
+                           AND jq_endtext = 'Completed'),
+                        (SELECT count(*) FROM backup_run
+                          WHERE verb = 'backup' AND state = 'done' AND snapshot IS NOT NULL),
+                        (SELECT count(*) FROM backup_part)";
+    let row = client.query_one(query, &[]).unwrap();
+    let counts: (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    assert_eq!(counts, (rows as i64, 1, 0));
 }

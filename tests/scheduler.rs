@@ -109,8 +109,12 @@ fn requests_are_carried_out_and_their_rows_tell_how() {
         ..Job::default()
     });
     ended.expect(0).says("all of it is whole");
-    // A check finds what the sample has from the start, which is no success.
+    // A check finds what the sample has from the start, which harms nobody.
     let id = world.ask("check", r#"{"deep": true}"#);
+    let ended = carry_out(&world, id).expect(0);
+    ended.says("orphan").says("only takes space");
+    assert_eq!(world.request(id).0, "done");
+    let id = world.ask("check", r#"{"strict": true}"#);
     carry_out(&world, id).expect(3).says("orphan");
     assert_eq!(world.request(id).0, "incomplete");
     let id = world.ask("backup", r#"{"mode": "gold"}"#);
@@ -215,18 +219,54 @@ fn what_cannot_be_done_fails_and_says_why() {
 fn one_request_is_carried_out_by_one_agent() {
     let world = world();
     let id = world.ask("backup", "{}");
+    let arguments = format!("--request={id}");
+    let job = |id| Job {
+        id,
+        arguments: &arguments,
+        ..Job::default()
+    };
     let (agent, held) = held_job(&world, id);
-    carry_out(&world, id)
+    world
+        .run_job(job(58))
         .expect(11)
         .says("is being carried out already");
     assert_eq!(world.request(id).0, "running");
     // Neither does another request work beside it.
     let other = world.ask("backup", "{}");
     carry_out(&world, other).expect(11);
+    // A scheduler that was started anew starts the same job once more: that waits, and ends as the
+    // first one does.
+    let mut again = world.start_agent(job(57));
+    again.give_job();
+    again.until_says("whose end is waited for");
+    again.until_beats(2);
     drop(held);
     agent.serve().expect(0);
+    again.serve().expect(0).says("done before");
     assert_eq!(world.request(id).0, "done");
     assert_eq!(world.snapshots(), 1);
+}
+
+#[test]
+fn a_job_that_is_started_anew_goes_on_when_its_first_agent_has_no_scheduler_any_more() {
+    let world = world();
+    let id = world.ask("backup", "{}");
+    let arguments = format!("--request={id}");
+    let (mut first, held) = held_job(&world, id);
+    let mut second = world.start_agent(Job {
+        id: 57,
+        arguments: &arguments,
+        ..Job::default()
+    });
+    second.give_job();
+    second.until_says("whose end is waited for");
+    first.go_away();
+    first.until_gone();
+    drop(held);
+    assert_eq!(first.wait().exit, 130);
+    second.serve().expect(0).says("snapshot");
+    assert_eq!(world.request(id).0, "done");
+    assert_eq!((world.snapshots(), leases(&world)), (1, 0));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds, table};
 use super::session::Session;
-use crate::operations::check::{self, Kind, Recovery, Report};
+use crate::operations::check::{self, Kind, Recovery, Report, Severity};
 use crate::operations::{Instance, Result, request};
 use crate::vault::Vault;
 use std::time::Instant;
@@ -21,6 +21,10 @@ pub struct Args {
     /// Check only what this upload needs; may be given several times
     #[arg(long = "upload", value_name = "N")]
     uploads: Vec<i32>,
+
+    /// End with 3 for what only takes space, too (orphans and debris)
+    #[arg(long)]
+    strict: bool,
 }
 
 impl From<Args> for request::Check {
@@ -28,6 +32,7 @@ impl From<Args> for request::Check {
         Self {
             deep: args.deep,
             uploads: args.uploads,
+            strict: args.strict,
         }
     }
 }
@@ -36,6 +41,8 @@ impl From<Args> for request::Check {
 struct Answer<'a> {
     seconds: f64,
     ok: bool,
+    /// How bad the worst finding is.
+    severity: Option<Severity>,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -54,19 +61,21 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         deep: args.deep,
         uploads,
         threads: settings.lookers(),
+        strict: args.strict,
     };
     let began = Instant::now();
     let report = check::run(&instance, vault.as_ref(), &options, session.context())?;
     let spent = began.elapsed().as_secs_f64();
     let answer = Answer {
         seconds: spent,
-        ok: !report.has_problems(),
+        ok: !report.has_problems(options.strict),
+        severity: report.severity(),
         report: &report,
     };
     session
         .output
         .result("check", &answer, || text(&report, spent));
-    Ok(if report.has_problems() {
+    Ok(if report.has_problems(options.strict) {
         Exit::Incomplete
     } else {
         Exit::Done

@@ -50,6 +50,9 @@ impl Step {
             self.all_bytes.load(Ordering::Relaxed),
         );
         let spent = since.elapsed().as_secs_f64();
+        if items == 0 && done == 0 && all == 0 && all_bytes == 0 {
+            return name.to_owned();
+        }
         let mut text = format!("{name}: {}", number(items));
         if all > 0 {
             text += &format!(" of {}", number(all));

@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod config;
 pub mod database;
 mod error;
+pub mod exclusive;
 pub mod findings;
 pub mod guard;
 pub mod jobs;

@@ -5,7 +5,8 @@
 //! Its steps are rows of `jobqueue`, which the scheduler takes as soon as it looks.
 
 use super::database::{Error as DatabaseError, RawText, Result as DatabaseResult};
-use postgres::{Client, GenericClient, Transaction};
+use super::module::AGENT;
+use postgres::{GenericClient, Transaction};
 
 /// Why a job was not queued.
 #[derive(Debug, thiserror::Error)]
@@ -164,26 +165,27 @@ pub fn add_step(
     Ok(entry)
 }
 
-/// How a step stands; none when somebody has removed it.
+/// How the steps of a job that are ours stand, in their order; none when somebody has removed it.
 ///
 /// # Errors
 /// When the statement fails.
-pub fn standing(client: &mut Client, entry: i32) -> DatabaseResult<Option<Standing>> {
-    let row = client
-        .query_opt(
+pub fn standing(client: &mut impl GenericClient, job: i32) -> DatabaseResult<Vec<Standing>> {
+    let rows = client
+        .query(
             "SELECT jq_starttime IS NOT NULL, jq_endtime IS NOT NULL OR jq_end_bits >= 2,
                     jq_end_bits >= 2, coalesce(jq_endtext, ''), coalesce(jq_itemsprocessed, 0)
-               FROM jobqueue WHERE jq_pk = $1",
-            &[&entry],
+               FROM jobqueue WHERE jq_job_fk = $1 AND jq_type = $2 ORDER BY jq_pk",
+            &[&job, &AGENT],
         )
         .map_err(DatabaseError::sql("following the job"))?;
-    Ok(row.map(|row| Standing {
+    let standing = rows.iter().map(|row| Standing {
         started: row.get(0),
         ended: row.get(1),
         failed: row.get(2),
         text: row.get::<_, RawText>(3).lossy().into_owned(),
         items: u64::from(row.get::<_, i32>(4).unsigned_abs()),
-    }))
+    });
+    Ok(standing.collect())
 }
 
 /// How many entries the scheduler runs now, as far as the queue tells.
@@ -234,6 +236,7 @@ pub fn entries_of(client: &mut impl GenericClient, agent: &str) -> DatabaseResul
 mod tests {
     use super::*;
     use crate::fossology::database::testing::cluster;
+    use postgres::Client;
 
     const USERS: &str = "
         DELETE FROM users;
@@ -287,7 +290,7 @@ mod tests {
             .batch_execute("UPDATE jobqueue SET jq_starttime = NULL")
             .unwrap();
 
-        let at = |client: &mut Client| standing(client, queued.entry).unwrap().unwrap();
+        let at = |client: &mut Client| standing(client, queued.job).unwrap().remove(0);
         assert!(!at(&mut client).started && !at(&mut client).ended);
         client
             .batch_execute(
@@ -299,7 +302,7 @@ mod tests {
         assert!(failed.started && failed.ended && failed.failed);
         assert_eq!((failed.text.as_str(), failed.items), ("Failed", 12));
         client.batch_execute("DELETE FROM jobqueue").unwrap();
-        assert_eq!(standing(&mut client, queued.entry).unwrap(), None);
+        assert!(standing(&mut client, queued.job).unwrap().is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! should stop.
 
 use super::{Error, Result};
+use crate::fossology::database::Database;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Told how far an operation is. Calls come from many threads.
@@ -20,6 +21,9 @@ pub trait Progress: Sync {
 
     /// Something that people should see at once.
     fn note(&self, text: &str);
+
+    /// What follows is done for a request, whose row may be told as well.
+    fn carries_out(&self, _database: &Database, _request: i32) {}
 }
 
 /// Tells nobody.
@@ -33,24 +37,40 @@ impl Progress for Quiet {
 }
 
 /// A request to stop, set by a signal. What is atomic is finished, the rest is left to the next
-/// run.
+/// run. Beside it, a request to give way, which has more time.
 #[derive(Default)]
-pub struct Stop(AtomicBool);
+pub struct Stop {
+    asked: AtomicBool,
+    way: AtomicBool,
+}
 
 impl Stop {
     /// Nobody has asked yet.
     pub const fn new() -> Self {
-        Self(AtomicBool::new(false))
+        Self {
+            asked: AtomicBool::new(false),
+            way: AtomicBool::new(false),
+        }
     }
 
     /// Asks to stop. Safe to call from a signal handler.
     pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     /// Whether somebody has asked.
     pub fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Asks to leave where nothing is lost by it: the rest is done in another process later.
+    pub fn give_way(&self) {
+        self.way.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked for that.
+    pub fn gives_way(&self) -> bool {
+        self.way.load(Ordering::Relaxed)
     }
 
     /// For the places where an operation may end.

@@ -55,6 +55,14 @@ pub enum Error {
         /// The pack.
         pack: vault::PackId,
     },
+    /// A chunk has gone since it was stored.
+    #[error(
+        "chunk {chunk} of the dump or of another stream is not in the vault any more, so there is no snapshot (did somebody clean the vault up?); run the backup again"
+    )]
+    ChunkGone {
+        /// The chunk.
+        chunk: vault::ChunkId,
+    },
     /// Blobs are not where they have to be.
     #[error(
         "{count} blobs are not in the packs that should hold them, so there is no snapshot; 'fo_backup verify' looks at the vault, and the next backup packs them again"
@@ -75,6 +83,13 @@ pub enum Error {
     /// Somebody asked to stop.
     #[error("interrupted; what is complete is kept, and the same command goes on from there")]
     Interrupted,
+    /// It gave way to a job that runs alone, and goes on after it.
+    #[error("gave way to a job that runs alone; the rest is done after it")]
+    GaveWay {
+        /// What the run that goes on has to know of what was done, as the operation writes and
+        /// reads it.
+        carried: serde_json::Value,
+    },
     /// The vault lies where the repository is.
     #[error(
         "the vault {vault} lies inside the repository {}; a backup must not share the fate of what it saves: name another place",

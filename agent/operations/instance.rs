@@ -43,7 +43,9 @@ impl Instance {
     /// # Errors
     /// When it cannot be reached or is something else.
     pub fn connect(&self, verb: &str) -> Result<Client> {
-        let mut client = self.database.connect(&format!("fo_backup {verb}"))?;
+        // The server knows the number of its own process only; people look for ours.
+        let name = format!("fo_backup {verb}, process {}", std::process::id());
+        let mut client = self.database.connect(&name)?;
         assert_fossology(&mut client)?;
         Ok(client)
     }

@@ -9,7 +9,9 @@ pub mod check;
 mod context;
 pub mod drill;
 mod error;
+pub mod expire;
 pub mod guard;
+mod history;
 pub mod init;
 pub mod install;
 mod instance;
@@ -24,6 +26,7 @@ pub mod settings;
 pub mod status;
 pub mod tidy;
 pub mod verify;
+pub mod way;
 mod workers;
 
 pub use context::{Context, Progress, Quiet, Stop};

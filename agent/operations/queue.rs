@@ -175,24 +175,27 @@ pub fn follow(
     context.progress.begin("waiting for the scheduler", 0, 0);
     let steps = loop {
         context.stop.check()?;
-        let mut steps = Vec::with_capacity(queued.entries.len());
-        for entry in &queued.entries {
-            let Some(step) = queue::standing(&mut client, *entry)? else {
-                return Err(Error::Usage(format!(
-                    "job {} was removed from the queue by somebody",
-                    queued.job
-                )));
-            };
-            steps.push(step);
+        // More of them come when one gives way.
+        let steps = queue::standing(&mut client, queued.job)?;
+        if steps.is_empty() {
+            return Err(Error::Usage(format!(
+                "job {} was removed from the queue by somebody",
+                queued.job
+            )));
         }
         if steps.iter().any(|step| step.started) {
             if seen.is_none() {
                 context.progress.end();
                 context.progress.begin(verb, 0, 0);
             }
-            let items = steps.iter().map(|step| step.items).sum();
+            let items: u64 = steps.iter().map(|step| step.items).sum();
             let before = seen.replace(items).unwrap_or(0);
-            context.progress.advance(items.saturating_sub(before), 0);
+            // The scheduler writes the number down every now and then only.
+            if items > before {
+                context.progress.advance(items - before, 0);
+            }
+        } else {
+            context.progress.advance(0, 0);
         }
         // Not every release of FOSSology ends what waits for a step that failed.
         let failed = steps.iter().any(|step| step.failed);
@@ -208,8 +211,9 @@ pub fn follow(
     let failed = steps.iter().find(|step| step.failed);
     let text = failed.or(steps.last()).map(|step| step.text.clone());
     context.progress.end();
+    // What was killed, or ended in FOSSology's list of jobs, could not say so itself.
+    own::settle(&mut client)?;
     let request = requests::standing(&mut client, queued.request)?;
-    // What was killed by the scheduler could not say so itself.
     let (state, message) = match request {
         Some(request) if failed.is_none() || request.state == "incomplete" => {
             (request.state, request.message)

@@ -5,8 +5,10 @@
 //! verb. A mistake names the file and the line, or the variable.
 
 use super::drill;
+use super::expire::Retention;
 use super::prune::policy;
 use super::schedule::Schedule;
+use super::way::GiveWay;
 use super::{Error, Result};
 use std::env;
 use std::fs;
@@ -31,6 +33,12 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// Which snapshots stay.
+    #[serde(default)]
+    pub retention: Retention,
+    /// How runs under the scheduler give way to jobs that run alone.
+    #[serde(default)]
+    pub give_way: GiveWay,
     /// What is done again and again, and after how long it is late.
     #[serde(default)]
     pub schedule: Schedule,
@@ -118,6 +126,7 @@ impl Settings {
                 "threads is {threads}; it takes a number from 1 to 256"
             )));
         }
+        self.give_way.check()?;
         Ok(self)
     }
 
@@ -167,6 +176,8 @@ mod tests {
             error.contains("fo_backup.toml") && error.contains("line 2"),
             "{error}"
         );
+        let error = load("[give_way]\nseconds = 0").unwrap_err().to_string();
+        assert!(error.contains("above 0"), "{error}");
         assert!(
             load("compression = 77")
                 .unwrap_err()

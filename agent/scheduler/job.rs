@@ -3,11 +3,12 @@
 
 //! One job: its request is taken, done, and its row told how it went. Killed at any instant, the
 //! row says `running` while nobody holds its lock; the same job, started anew, takes it up again
-//! and goes on from what the operation has kept.
+//! and goes on from what the operation has kept. How it gives way is told in [`super::turn`].
 
 use super::arguments::Arguments;
 use super::heart::Pulse;
 use super::part;
+use super::turn::Turn;
 use super::work::{self, Done};
 use crate::exit::Exit;
 use crate::fossology::config::Config;
@@ -20,15 +21,15 @@ use crate::operations::request::{Recover, Work};
 use crate::operations::settings::Settings;
 use crate::operations::{Context, Error, Instance, Result, Stop};
 use crate::process::host_name;
-use postgres::Client;
+use postgres::{Client, Transaction};
 use serde_json::json;
 
 /// How a job ended.
 pub struct Ended {
     /// What the scheduler is told.
     pub exit: Exit,
-    /// What the mail says.
-    pub mail: String,
+    /// What the mail says; none when the end is still to come.
+    pub mail: Option<String>,
 }
 
 /// Does the job that the scheduler's words and its line of data name.
@@ -52,6 +53,13 @@ pub fn carry_out(arguments: &Arguments, data: &str, pulse: &Pulse, stop: &Stop) 
             let first = done.summary.lines().next().unwrap_or_default().to_owned();
             (exit, first)
         }
+        Err(error @ Error::GaveWay { .. }) => {
+            log::info!("{error}");
+            return Ended {
+                exit: Exit::Done,
+                mail: None,
+            };
+        }
         Err(error) => {
             log::error!("{error}");
             (Exit::of(&error), format!("failed: {error}"))
@@ -59,7 +67,7 @@ pub fn carry_out(arguments: &Arguments, data: &str, pulse: &Pulse, stop: &Stop) 
     };
     Ended {
         exit,
-        mail: format!("{verb}: {first}"),
+        mail: Some(format!("{verb}: {first}")),
     }
 }
 
@@ -75,43 +83,103 @@ fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, 
         let mut client = instance.connect(module::AGENT)?;
         own::ensure_schema(&mut client)?;
         module::register(&mut client, &version(arguments))?;
-        parts::fail_dead(&mut client)?;
+        own::settle(&mut client)?;
+        let data = data.trim();
+        let turn = Turn::find(&mut client, arguments.job, &asked.argument(), data)?;
         let id = match asked {
             Named::Request(id) => id,
             Named::Part(id) => {
-                let part = parts::take(&mut client, id, arguments.job, &host_name())?;
+                let part = match taken(&mut client, arguments.job, context, |client| {
+                    Ok(parts::take(client, id, arguments.job, &host_name())?)
+                }) {
+                    // The rows of parts go with the end of the whole.
+                    Err(error @ Error::Part(parts::Error::Unknown(_))) => {
+                        let ended = requests::ended(&mut client, arguments.job)?;
+                        let ended = ended.ok_or(error)?;
+                        return Ok(as_it_ended(&ended.state, ended.message));
+                    }
+                    part => part?,
+                };
                 verb = format!("{}, {}", part.verb, part.name());
-                return part::carry_out(&part, arguments.job, instance, client, context);
+                return part::carry_out(&part, arguments.job, instance, client, &turn, context);
             }
             Named::Upload(upload) => enter(&mut client, arguments, upload)?,
         };
-        let request = match requests::take(&mut client, id, arguments.job, &host_name()) {
+        let request = match taken(&mut client, arguments.job, context, |client| {
+            Ok(requests::take(client, id, arguments.job, &host_name())?)
+        }) {
             // A scheduler that died in the meantime starts its job anew: it ends as it did.
-            Err(requests::Error::Done {
+            Err(Error::Request(requests::Error::Done {
                 state,
                 job: Some(job),
                 message,
                 ..
-            }) if job == arguments.job => return Ok(as_it_ended(&state, message)),
-            taken => taken?,
+            })) if job == arguments.job => return Ok(as_it_ended(&state, message)),
+            request => request?,
         };
-        requests::fail_dead(&mut client)?;
         verb.clone_from(&request.verb);
         log::info!("request {id}: {} {}", request.verb, request.parameters);
+        context.progress.carries_out(&instance.database, id);
         instance.asked = Asked {
             who: request.who.clone(),
             request: Some(id),
             job: Some(arguments.job),
+            carried: request.carried.clone(),
         };
-        let result = Work::read(&request.verb, &request.parameters).and_then(|work| {
+        let mut result = Work::read(&request.verb, &request.parameters).and_then(|work| {
             let settings = Settings::load(Some(&sysconfdir))?;
-            work::run(&work, &instance, &settings, context)
+            turn.work(&instance, &settings.give_way, context.stop, || {
+                work::run(&work, &instance, &settings, context)
+            })
         });
+        if let Err(Error::GaveWay { carried }) = &result {
+            let argument = Named::Request(id).argument();
+            let tell =
+                |step: &mut Transaction<'_>, next| Ok(request.give_way(step, next, carried)?);
+            match turn.give_away(&instance.config, &mut client, &argument, tell) {
+                Ok(()) => {
+                    request.leave(&mut client)?;
+                    return result;
+                }
+                Err(error) => result = Err(error),
+            }
+        }
         finish(&request, &instance, client, &result);
         result
     };
     let result = whole();
     (verb, result)
+}
+
+/// Takes a request or a part. When the scheduler died and was started anew, the agent that it started
+/// before for the same job may still be at it: that one ends when its heart finds nobody who listens,
+/// or when it is done, and is waited for.
+fn taken<T>(
+    client: &mut Client,
+    job: i32,
+    context: Context<'_>,
+    mut take: impl FnMut(&mut Client) -> Result<T>,
+) -> Result<T> {
+    let mut told = false;
+    loop {
+        match take(client) {
+            Err(
+                ref error @ (Error::Request(requests::Error::Running {
+                    job: Some(other), ..
+                })
+                | Error::Part(parts::Error::Running {
+                    job: Some(other), ..
+                })),
+            ) if other == job => {
+                if !told {
+                    log::info!("{error}: by an agent of this same job, whose end is waited for");
+                }
+                told = true;
+                context.stop.check()?;
+            }
+            taken => return taken,
+        }
+    }
 }
 
 fn as_it_ended(state: &str, message: Option<String>) -> Done {
@@ -136,6 +204,15 @@ enum Named {
 }
 
 impl Named {
+    /// The argument that says so.
+    fn argument(&self) -> String {
+        match self {
+            Self::Request(id) => format!("--request={id}"),
+            Self::Part(id) => format!("--part={id}"),
+            Self::Upload(_) => String::new(),
+        }
+    }
+
     fn read(arguments: &Arguments, data: &str) -> Result<Self> {
         if !arguments.unknown.is_empty() {
             return Err(Error::Usage(format!(

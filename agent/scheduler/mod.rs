@@ -15,6 +15,8 @@ mod descriptors;
 mod heart;
 mod job;
 mod part;
+mod telling;
+mod turn;
 mod wire;
 mod work;
 
@@ -160,7 +162,9 @@ fn converse(
             Said::Data(data) => {
                 pulse.beat();
                 let ended = guarded(|| job::carry_out(arguments, &data, pulse, stop));
-                wire.email(&ended.mail);
+                if let Some(mail) = &ended.mail {
+                    wire.email(mail);
+                }
                 let before = exit.unwrap_or(Exit::Done);
                 exit = Some(if before == Exit::Done {
                     ended.exit
@@ -211,7 +215,7 @@ fn next(said: &Receiver<Said>, stop: &Stop) -> Option<Said> {
 fn guarded(work: impl FnOnce() -> job::Ended + Send) -> job::Ended {
     std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|_| job::Ended {
         exit: Exit::Failed,
-        mail: "failed: a mistake in the program, see the job's log".into(),
+        mail: Some("failed: a mistake in the program, see the job's log".into()),
     })
 }
 

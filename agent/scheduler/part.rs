@@ -3,8 +3,10 @@
 
 //! One part of a backup that several hosts make: it gets the plan from our table and leaves there
 //! what it did. Only the last one tells the request how it went; one that fails tells it too, and
-//! the scheduler fails what waits for it. Killed, it says `running` and is done again by its job.
+//! the scheduler fails what waits for it. Killed, it says `running` and is done again by its job; one
+//! that gives way is queued again.
 
+use super::turn::Turn;
 use super::work::{Done, backup_options, location, taken};
 use crate::blob::HostName;
 use crate::fossology::own::parts::{self, Part, Role};
@@ -15,7 +17,7 @@ use crate::operations::settings::Settings;
 use crate::operations::{Context, Error, Instance, Result};
 use crate::vault::Vault;
 use indicatif::{DecimalBytes, HumanCount};
-use postgres::Client;
+use postgres::{Client, Transaction};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -36,6 +38,7 @@ pub fn carry_out(
     job: i32,
     mut instance: Instance,
     mut client: Client,
+    turn: &Turn,
     context: Context<'_>,
 ) -> Result<Done> {
     log::info!(
@@ -46,12 +49,34 @@ pub fn carry_out(
         part.name(),
         part.repository_hosts
     );
+    context
+        .progress
+        .carries_out(&instance.database, part.request);
     instance.asked = Asked {
         who: part.who.clone(),
         request: Some(part.request),
         job: Some(job),
+        carried: part.carried.clone(),
     };
-    let result = work(part, &instance, &mut client, context);
+    let settings = Settings::load(Some(&instance.config.sysconfdir));
+    let mut result = settings.and_then(|settings| {
+        turn.work(&instance, &settings.give_way, context.stop, || {
+            work(part, &instance, &settings, &mut client, context)
+        })
+    });
+    if let Err(Error::GaveWay { carried }) = &result {
+        let argument = format!("--part={}", part.id);
+        let tell = |step: &mut Transaction<'_>, next| Ok(part.give_way(step, next, carried)?);
+        match turn.give_away(&instance.config, &mut client, &argument, tell) {
+            Ok(()) => {
+                part.leave(&mut client)?;
+                return Err(Error::GaveWay {
+                    carried: carried.clone(),
+                });
+            }
+            Err(error) => result = Err(error),
+        }
+    }
     // The server may have been restarted meanwhile, which ended our session.
     if client.is_valid(std::time::Duration::from_secs(5)).is_err() {
         client = instance.connect("backup")?;
@@ -91,6 +116,7 @@ pub fn carry_out(
 fn work(
     part: &Part,
     instance: &Instance,
+    settings: &Settings,
     client: &mut Client,
     context: Context<'_>,
 ) -> Result<Left> {
@@ -100,9 +126,8 @@ fn work(
             part.verb
         )));
     };
-    let settings = Settings::load(Some(&instance.config.sysconfdir))?;
-    let vault = Vault::open(location(&settings)?)?;
-    let options = backup_options(&parameters, &settings);
+    let vault = Vault::open(location(settings)?)?;
+    let options = backup_options(&parameters, settings);
     match part.role {
         Role::List => {
             let plan = stages::list(instance, &vault, &options, context)?;

@@ -1,25 +1,22 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A stand-in for FOSSology's scheduler. It is not that program: it starts agents, talks with them
-//! and judges what they say as the real one was seen to do (arguments, working directory,
-//! environment, the first line, lines of at most 1023 bytes, signals to the process group), and is
-//! stricter where the real one would crash.
+//! A stand-in for FOSSology's scheduler, the agents' side of it; the queue's is in [`super::queue`]. It
+//! is not that program: it starts agents, talks with them and judges what they say as the real one
+//! was seen to do (arguments, working directory, environment, the first line, lines of at most 1023
+//! bytes, signals to the process group), and is stricter where the real one would crash.
 
 use super::trouble::{Held, hold, until_held, wait_for};
 use super::world::World;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use fossology_backup::fossology::config::Config;
 use nix::sys::signal::{SigHandler, Signal, killpg, signal};
 use nix::unistd::Pid;
-use postgres::Client;
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, Read, Write};
-use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -276,6 +273,14 @@ impl Agent {
         }
     }
 
+    /// Takes its lines until one of its log says this.
+    #[track_caller]
+    pub fn until_says(&mut self, text: &str) {
+        while !self.ended.log.iter().any(|line| line.contains(text)) {
+            assert!(self.take_line(), "'{text}': {:#?}", self.ended);
+        }
+    }
+
     /// Takes its lines until so many heartbeats have come from now on.
     #[track_caller]
     pub fn until_beats(&mut self, beats: usize) {
@@ -410,145 +415,6 @@ fn read(output: PipeReader, lines: &crossbeam_channel::Sender<Vec<u8>>, stopped:
         if length.unwrap_or(0) == 0 || gone || lines.send(line).is_err() {
             return;
         }
-    }
-}
-
-/// The scheduler's port of an instance, and its queue.
-pub struct Queue {
-    listener: TcpListener,
-    sysconfdir: PathBuf,
-    client: Client,
-}
-
-impl Queue {
-    /// Listens from now on.
-    pub fn open(world: &World) -> Self {
-        let sysconfdir = world.sample().sysconfdir();
-        let config = Config::load(&sysconfdir).unwrap();
-        Self {
-            listener: TcpListener::bind((config.address.as_str(), config.port)).unwrap(),
-            sysconfdir,
-            client: world.sample().connect().unwrap(),
-        }
-    }
-
-    /// Runs what is queued for our agent, whenever it is told to look, until so many jobs have
-    /// ended. Gives how each ended.
-    pub fn serve(mut self, jobs: usize) -> Vec<Ended> {
-        let mut ended = Vec::new();
-        while ended.len() < jobs {
-            let (mut stream, _) = self.listener.accept().unwrap();
-            let mut line = String::new();
-            BufReader::new(stream.try_clone().unwrap())
-                .read_line(&mut line)
-                .unwrap();
-            stream.write_all(b"received\n").unwrap();
-            assert_eq!(line, "database\n");
-            while let Some(next) = run_next(&self.sysconfdir, &mut self.client) {
-                ended.push(next);
-            }
-        }
-        ended
-    }
-}
-
-/// Runs what is queued for our agent, one after the other, until nothing can be run any more.
-/// Gives where each was to run and how it ended.
-pub fn run_queued(world: &World) -> Vec<(Option<String>, Ended)> {
-    let mut client = world.sample().connect().unwrap();
-    let sysconfdir = world.sample().sysconfdir();
-    std::iter::from_fn(|| {
-        take_next(&sysconfdir, &mut client).map(|(agent, row)| {
-            let ended = agent.serve();
-            finish(&mut client, row.entry, &ended);
-            (row.host, ended)
-        })
-    })
-    .collect()
-}
-
-/// Starts the next entry of our agent that waits for nothing, as the scheduler does.
-pub fn start_next(world: &World) -> Option<(Agent, Entry)> {
-    let mut client = world.sample().connect().unwrap();
-    take_next(&world.sample().sysconfdir(), &mut client)
-}
-
-/// An entry of the queue that was started.
-pub struct Entry {
-    /// `jq_pk`.
-    pub entry: i32,
-    /// `jq_host`.
-    pub host: Option<String>,
-}
-
-/// Enters how an entry ended; whatever waits for one that failed has failed too.
-pub fn end_entry(world: &World, entry: &Entry, ended: &Ended) {
-    finish(&mut world.sample().connect().unwrap(), entry.entry, ended);
-}
-
-fn run_next(sysconfdir: &Path, client: &mut Client) -> Option<Ended> {
-    let (agent, row) = take_next(sysconfdir, client)?;
-    let ended = agent.serve();
-    finish(client, row.entry, &ended);
-    Some(ended)
-}
-
-fn take_next(sysconfdir: &Path, client: &mut Client) -> Option<(Agent, Entry)> {
-    let row = client
-        .query_opt(
-            "UPDATE jobqueue SET jq_starttime = now(), jq_endtext = 'Started'
-              WHERE jq_pk = (SELECT min(jq_pk) FROM jobqueue q
-                              WHERE jq_type = 'backup' AND jq_starttime IS NULL AND jq_end_bits < 2
-                                AND NOT EXISTS (
-                                    SELECT 1 FROM jobdepends
-                                      JOIN jobqueue before ON before.jq_pk = jdep_jq_depends_fk
-                                     WHERE jdep_jq_fk = q.jq_pk
-                                       AND (before.jq_endtime IS NULL OR before.jq_end_bits > 1)))
-             RETURNING jq_pk, jq_job_fk, coalesce(jq_args, ''), coalesce(jq_cmd_args, ''), jq_host",
-            &[],
-        )
-        .unwrap()?;
-    let (data, arguments): (String, String) = (row.get(2), row.get(3));
-    let job = Job {
-        id: row.get(1),
-        data: &data,
-        arguments: &arguments,
-        remote: false,
-    };
-    let entry = Entry {
-        entry: row.get(0),
-        host: row.get(4),
-    };
-    Some((Agent::start(sysconfdir.to_owned(), job), entry))
-}
-
-fn finish(client: &mut Client, entry: i32, ended: &Ended) {
-    let good = ended.completed;
-    let items = ended.beats.last().map_or(0, |(items, _)| *items);
-    client
-        .execute(
-            "UPDATE jobqueue SET jq_endtime = now(), jq_end_bits = $2, jq_endtext = $3,
-                                 jq_itemsprocessed = $4 WHERE jq_pk = $1",
-            &[
-                &entry,
-                &(if good { 1_i16 } else { 2 }),
-                &(if good { "Completed" } else { "Failed" }),
-                &items,
-            ],
-        )
-        .unwrap();
-    if !good {
-        client
-            .execute(
-                "WITH RECURSIVE waiting(entry) AS (
-                     SELECT jdep_jq_fk FROM jobdepends WHERE jdep_jq_depends_fk = $1
-                     UNION SELECT jdep_jq_fk FROM jobdepends JOIN waiting ON jdep_jq_depends_fk = entry
-                 )
-                 UPDATE jobqueue SET jq_endtime = now(), jq_end_bits = 2, jq_endtext = 'Failed'
-                  WHERE jq_pk IN (SELECT entry FROM waiting) AND jq_endtime IS NULL",
-                &[&entry],
-            )
-            .unwrap();
     }
 }
 

@@ -147,7 +147,7 @@ pub fn hold(world: &World, table: &str) -> Held {
 pub fn until_held(world: &World, application: &str) {
     let mut admin = world.cluster.connect(Role::Superuser, "postgres").unwrap();
     let query = "SELECT pid FROM pg_stat_activity
-                  WHERE application_name = $1 AND wait_event_type = 'Lock' LIMIT 1";
+                  WHERE split_part(application_name, ',', 1) = $1 AND wait_event_type = 'Lock' LIMIT 1";
     wait_for(&format!("'{application}' to wait for the lock"), || {
         admin.query_opt(query, &[&application]).unwrap()
     });

@@ -42,7 +42,7 @@ impl fmt::Display for OtherSession {
         };
         write!(
             f,
-            "{application} as {} from {}, process {}",
+            "{application}, as {} from {} (PostgreSQL's process {})",
             self.user, self.client, self.pid
         )
     }

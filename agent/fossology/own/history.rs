@@ -3,7 +3,8 @@
 
 //! What the history of runs and our other tables say about how things stand. Only read.
 
-use super::run::{ALIVE, DIED, RUN};
+use super::run::DIED;
+use super::settle::run_goes_on;
 use crate::fossology::database::{Error, RawText, Result};
 use jiff::Timestamp;
 use postgres::{GenericClient, Row};
@@ -118,14 +119,15 @@ pub fn newest_runs(client: &mut impl GenericClient) -> Result<Vec<PastRun>> {
                      SELECT DISTINCT ON (verb, mode, state, alive) * FROM (
                          SELECT id, verb, mode, state, floor(extract(epoch FROM started))::bigint AS began,
                                 floor(extract(epoch FROM ended))::bigint AS finished, host, who, snapshot, counts,
-                                message, state = 'running' AND {ALIVE} AS alive
+                                message, state = 'running' AND {} AS alive
                            FROM backup_run
                           WHERE verb <> 'check' OR counts->'uploads' IS NULL
                              OR counts->'uploads' = '[]') AS runs
                       ORDER BY verb, mode, state, alive, id DESC) AS newest
-                  ORDER BY id DESC"
+                  ORDER BY id DESC",
+                run_goes_on("backup_run")
             ),
-            &[&i64::from(RUN)],
+            &[],
         )
         .map_err(Error::sql("reading the history of runs"))?;
     Ok(rows.iter().map(PastRun::read).collect())

@@ -108,6 +108,18 @@ fn within(
     }
 }
 
+/// The condition of a statement that no session holds a lock of two numbers, `class` and the one
+/// that is called `id` there.
+pub(super) fn unlocked(class: i32, id: &str) -> String {
+    format!(
+        "NOT EXISTS (
+             SELECT 1 FROM pg_locks
+              WHERE locktype = 'advisory' AND granted AND objsubid = 2
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND classid::bigint = {class} AND objid::bigint = {id})"
+    )
+}
+
 fn take(client: &mut Client, statement: &str, lock: i64, patience: &str) -> Result<()> {
     let failed = Error::sql("taking the lock of the operation");
     if within(client, patience, statement, &[&lock]).map_err(&failed)? {

@@ -10,13 +10,18 @@
 pub mod history;
 mod lock;
 pub mod parts;
+pub mod progress;
 pub mod pruning;
 pub mod requests;
+mod restored;
 mod run;
+mod settle;
 mod states;
 
 pub use lock::{Files, hold_files, prune_alone, release_files, try_lock, try_lock_shared, unlock};
+pub use restored::finish_own_backup;
 pub use run::{Asked, Outcome, Restored, Run, enter_restore};
+pub use settle::{Settled, settle};
 pub use states::{
     BlobState, blobs_in_state, clear_state, count_in_state, enter_not_reproducible, pruned_by_vault,
 };
@@ -27,12 +32,13 @@ use postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 5] = [
+const VERSIONS: [&str; 6] = [
     include_str!("../../../sql/001_backup.sql"),
     include_str!("../../../sql/002_requests.sql"),
     include_str!("../../../sql/003_parts.sql"),
     include_str!("../../../sql/004_prune.sql"),
     include_str!("../../../sql/005_pages.sql"),
+    include_str!("../../../sql/006_continuation.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::fmt;
 
 /// The first part of a part's lock, the second one being its id: the letters `fopa`.
-const PART: i32 = 0x666f_7061;
+pub(super) const PART: i32 = 0x666f_7061;
 
 /// What a part does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub enum Error {
         role: Role,
         /// Its request.
         request: i32,
+        /// As which job (`job_pk`).
+        job: Option<i32>,
     },
     /// Another request has come first and waits in the queue.
     #[error(
@@ -99,6 +101,10 @@ pub struct Part {
     pub verb: String,
     /// Who asked.
     pub who: String,
+    /// What was done before it gave way to others; none at a beginning.
+    pub carried: Option<Value>,
+    /// The job (`job_pk`) that its request was last given to.
+    job: Option<i32>,
 }
 
 impl Role {
@@ -157,7 +163,8 @@ pub fn take(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Part, 
     let found = |client: &mut Client| -> Result<Part, Error> {
         let row = client
             .query_opt(
-                "SELECT p.request, p.role, p.host, p.repository_hosts, r.parameters, r.verb, r.who
+                "SELECT p.request, p.role, p.host, p.repository_hosts, r.parameters, r.verb, r.who,
+                        p.carried, r.job
                    FROM backup_part p JOIN backup_request r ON r.id = p.request WHERE p.id = $1",
                 &[&id],
             )
@@ -172,6 +179,8 @@ pub fn take(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Part, 
             parameters: row.get(4),
             verb: row.get(5),
             who: row.get(6),
+            carried: row.get(7),
+            job: row.get(8),
         })
     };
     let part = found(client)?;
@@ -181,6 +190,7 @@ pub fn take(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Part, 
             id,
             role: part.role,
             request: part.request,
+            job: part.job,
         });
     }
     // What was seen before the lock may have gone since.
@@ -216,7 +226,8 @@ pub fn take(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Part, 
     // A new list makes what was packed by the old one worth nothing here.
     step.execute(
         "UPDATE backup_part SET state = CASE WHEN id = $1 THEN 'running' ELSE 'queued' END,
-                data = NULL, message = NULL
+                data = NULL, message = NULL,
+                carried = CASE WHEN id = $1 AND NOT $3 THEN carried END
           WHERE id = $1 OR (request = $2 AND $3)",
         &[&id, &part.request, &(part.role == Role::List)],
     )
@@ -238,14 +249,15 @@ impl Part {
     pub fn finish(&self, client: &mut Client, data: &[u8], message: &str) -> Result<(), Error> {
         let done = client
             .execute(
-                "UPDATE backup_part SET state = 'done', data = $2, message = $3 WHERE id = $1",
+                "UPDATE backup_part SET state = 'done', data = $2, message = $3, carried = NULL
+                  WHERE id = $1",
                 &[&self.id, &data, &message],
             )
             .map_err(DatabaseError::sql("handing over a part's result"))?;
         if done == 0 {
             return Err(Error::Unknown(self.id));
         }
-        self.unlock(client)?;
+        self.leave(client)?;
         Ok(())
     }
 
@@ -269,7 +281,31 @@ impl Part {
                 ],
             )
             .map_err(DatabaseError::sql("entering that a part failed"))?;
-        self.unlock(client)
+        self.leave(client)
+    }
+
+    /// Enters that it goes on in another entry of the queue (`jq_pk`), and what that has to know.
+    /// Its lock has to be kept until this is committed.
+    ///
+    /// # Errors
+    /// When another backup has taken over, or the statement fails.
+    pub fn give_way(
+        &self,
+        step: &mut impl GenericClient,
+        entry: i32,
+        carried: &Value,
+    ) -> Result<(), Error> {
+        let left = step
+            .execute(
+                "UPDATE backup_part SET state = 'queued', continued_by = $2, carried = $3
+                  WHERE id = $1",
+                &[&self.id, &entry, carried],
+            )
+            .map_err(DatabaseError::sql("entering that a part gives way"))?;
+        if left == 0 {
+            return Err(Error::Unknown(self.id));
+        }
+        Ok(())
     }
 
     /// The plan that the list has left.
@@ -290,7 +326,11 @@ impl Part {
         results(client, self.request, Role::Pack)
     }
 
-    fn unlock(&self, client: &mut Client) -> DatabaseResult<()> {
+    /// Gives its lock back.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn leave(&self, client: &mut Client) -> DatabaseResult<()> {
         client
             .execute("SELECT pg_advisory_unlock($1, $2)", &[&PART, &self.id])
             .map(drop)
@@ -400,32 +440,6 @@ pub fn take_over(client: &mut Client, own: Option<i32>) -> DatabaseResult<u64> {
             &[&own],
         )
         .map_err(DatabaseError::sql("taking over from other backups"))
-}
-
-/// Enters as failed the parts whose process died without a word, and their requests; gives their
-/// number.
-///
-/// # Errors
-/// When the statement fails.
-pub fn fail_dead(client: &mut Client) -> DatabaseResult<u64> {
-    client
-        .execute(
-            "WITH dead AS (
-                 UPDATE backup_part SET state = 'failed', message = 'ended without a word'
-                  WHERE state = 'running' AND NOT EXISTS (
-                      SELECT 1 FROM pg_locks
-                       WHERE locktype = 'advisory' AND granted AND objsubid = 2
-                         AND database = (SELECT oid FROM pg_database
-                                          WHERE datname = current_database())
-                         AND classid::bigint = $1 AND objid::bigint = backup_part.id)
-                 RETURNING request, role, host
-             )
-             UPDATE backup_request SET state = 'failed', ended = clock_timestamp(),
-                    message = dead.role || coalesce(' on ' || dead.host, '') || ': ended without a word'
-               FROM dead WHERE backup_request.id = dead.request AND state = 'running'",
-            &[&i64::from(PART)],
-        )
-        .map_err(DatabaseError::sql("looking for dead parts"))
 }
 
 #[cfg(test)]

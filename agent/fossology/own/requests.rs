@@ -3,7 +3,8 @@
 
 //! What people ask the scheduler's agent for. A request is carried out by one process at a time,
 //! which holds a lock of its session while it does so: a request whose process died says `running`
-//! until somebody looks, and its job, started anew, carries it out from where it was.
+//! until somebody looks, and its job, started anew, carries it out from where it was. One that gives
+//! way says `running` too, and names the entry of the queue in which it goes on.
 
 use super::lock::locked_within;
 use super::{Outcome, instance_id};
@@ -13,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// The first part of a request's lock, the second one being its id: the letters `forq`.
-const REQUEST: i32 = 0x666f_7271;
+pub(super) const REQUEST: i32 = 0x666f_7271;
 
 /// Why a request is not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub enum Error {
         id: i32,
         /// Where.
         host: String,
+        /// As which job (`job_pk`).
+        job: Option<i32>,
     },
     /// It was carried out before.
     #[error("request {id} was carried out already ({state}); ask anew with 'fo_backup queue'")]
@@ -72,6 +75,8 @@ pub struct Request {
     pub parameters: Value,
     /// Who asked.
     pub who: String,
+    /// What was done before it gave way to others; none at a beginning.
+    pub carried: Option<Value>,
 }
 
 /// How a request stands.
@@ -135,6 +140,24 @@ pub fn standing(client: &mut impl GenericClient, id: i32) -> DatabaseResult<Opti
     }))
 }
 
+/// How the request of a job ended, if it was carried out: state and message.
+///
+/// # Errors
+/// When the statement fails.
+pub fn ended(client: &mut impl GenericClient, job: i32) -> DatabaseResult<Option<Standing>> {
+    let row = client
+        .query_opt(
+            "SELECT state, message FROM backup_request
+              WHERE job = $1 AND state IN ('done', 'incomplete') ORDER BY id DESC LIMIT 1",
+            &[&job],
+        )
+        .map_err(DatabaseError::sql("looking how the job's request ended"))?;
+    Ok(row.map(|row| Standing {
+        state: row.get(0),
+        message: row.get(1),
+    }))
+}
+
 /// Takes a request to carry it out as a job. One that failed may be tried again, and one whose
 /// process died too: that is what a job does that is started anew.
 ///
@@ -147,6 +170,7 @@ pub fn take(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Reques
         return Err(Error::Running {
             id,
             host: row.get::<_, Option<String>>("host").unwrap_or_default(),
+            job: row.get("job"),
         });
     }
     let taken = take_locked(client, id, job, host);
@@ -182,8 +206,9 @@ fn take_locked(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Req
     client
         .execute(
             "UPDATE backup_request
-                SET state = 'running', started = clock_timestamp(), ended = NULL, job = $2,
-                    host = $3, counts = '{}', message = NULL
+                SET state = 'running', ended = NULL, job = $2, host = $3, counts = '{}',
+                    started = CASE WHEN carried IS NULL THEN clock_timestamp() ELSE started END,
+                    message = NULL
               WHERE id = $1",
             &[&id, &job, &host],
         )
@@ -193,6 +218,7 @@ fn take_locked(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Req
         verb: row.get("verb"),
         parameters: row.get("parameters"),
         who: row.get("who"),
+        carried: row.get("carried"),
     })
 }
 
@@ -207,7 +233,7 @@ fn lock(client: &mut Client, id: i32) -> DatabaseResult<bool> {
 fn find(client: &mut Client, id: i32) -> DatabaseResult<Option<Row>> {
     client
         .query_opt(
-            "SELECT instance, verb, parameters, who, state, host, job, message
+            "SELECT instance, verb, parameters, who, state, host, job, message, carried
                FROM backup_request WHERE id = $1",
             &[&id],
         )
@@ -230,43 +256,49 @@ impl Request {
         client
             .execute(
                 "UPDATE backup_request
-                    SET state = $2, ended = clock_timestamp(), counts = $3, message = $4
+                    SET state = $2, ended = clock_timestamp(), counts = $3, message = $4,
+                        carried = CASE WHEN $2 = 'failed' THEN carried END
                   WHERE id = $1",
                 &[&self.id, &outcome.as_str(), counts, &message],
             )
-            .map_err(&failed)?;
+            .map_err(failed)?;
+        self.leave(client)
+    }
+
+    /// Enters that it goes on in another entry of the queue (`jq_pk`), and what that has to know.
+    /// Its lock has to be kept until this is committed.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn give_way(
+        &self,
+        step: &mut impl GenericClient,
+        entry: i32,
+        carried: &Value,
+    ) -> DatabaseResult<()> {
+        step.execute(
+            "UPDATE backup_request SET continued_by = $2, carried = $3 WHERE id = $1",
+            &[&self.id, &entry, carried],
+        )
+        .map(drop)
+        .map_err(DatabaseError::sql("entering that the request gives way"))
+    }
+
+    /// Gives its lock back.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn leave(&self, client: &mut Client) -> DatabaseResult<()> {
         client
             .execute("SELECT pg_advisory_unlock($1, $2)", &[&REQUEST, &self.id])
             .map(drop)
-            .map_err(&failed)
+            .map_err(DatabaseError::sql("giving back a request's lock"))
     }
-}
-
-/// Enters as failed the requests whose process died without a word, told by a lock that nobody
-/// holds; gives their number. Those that are done in parts are left to [`super::parts`].
-///
-/// # Errors
-/// When the statement fails.
-pub fn fail_dead(client: &mut Client) -> DatabaseResult<u64> {
-    client
-        .execute(
-            "UPDATE backup_request SET state = 'failed', message = 'ended without a word'
-              WHERE state = 'running'
-                AND NOT EXISTS (SELECT 1 FROM backup_part WHERE request = backup_request.id)
-                AND NOT EXISTS (
-                  SELECT 1 FROM pg_locks
-                   WHERE locktype = 'advisory' AND granted AND objsubid = 2
-                     AND database = (SELECT oid FROM pg_database
-                                      WHERE datname = current_database())
-                     AND classid::bigint = $1 AND objid::bigint = backup_request.id)",
-            &[&i64::from(REQUEST)],
-        )
-        .map_err(DatabaseError::sql("looking for dead requests"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{adopt_instance, ensure_schema};
+    use super::super::{adopt_instance, ensure_schema, settle};
     use super::*;
     use crate::fossology::database::testing::cluster;
     use serde_json::json;
@@ -292,7 +324,7 @@ mod tests {
             matches!(&error, Error::Running { host, .. } if host == "here"),
             "{error}"
         );
-        assert_eq!(fail_dead(&mut other).unwrap(), 0);
+        assert_eq!(settle(&mut other).unwrap().requests, 0);
 
         request
             .finish(&mut client, Outcome::Done, &json!({"new": 3}), "snapshot x")
@@ -318,7 +350,7 @@ mod tests {
         drop(client);
         let mut client = database.connect("test").unwrap();
         // The server ends a session when it has seen that its client is gone.
-        while fail_dead(&mut client).unwrap() == 0 {}
+        while settle(&mut client).unwrap().requests == 0 {}
         assert_eq!(standing(&mut client, id).unwrap().unwrap().state, "failed");
         take(&mut client, id, 1, "here").unwrap();
     }

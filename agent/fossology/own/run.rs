@@ -1,24 +1,20 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The history of runs. A run that goes on is told from one that died by a lock of its session.
+//! The history of runs. A run that goes on is told from one that died by a lock of its session. One
+//! that gives way leaves its row as it is, and the entry that goes on with its request takes it up.
 
+use super::lock::unlocked;
 use crate::fossology::database::{Error, Result};
 use postgres::Client;
+use postgres::types::ToSql;
 use serde_json::Value;
 
 /// The first part of a run's lock, the second one being its id: the letters `forn`.
 pub(super) const RUN: i32 = 0x666f_726e;
 
-/// Whether somebody holds the lock of a row of `backup_run`; [`RUN`] is its first parameter.
-pub(super) const ALIVE: &str = "EXISTS (
-    SELECT 1 FROM pg_locks
-     WHERE locktype = 'advisory' AND granted AND objsubid = 2
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND classid::bigint = $1 AND objid::bigint = backup_run.id)";
-
 /// What is said of a run that died.
-pub(super) const DIED: &str = "ended without a word (or is the backup this database came from)";
+pub(super) const DIED: &str = "ended without a word";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +46,8 @@ pub struct Asked {
     pub request: Option<i32>,
     /// As which job (job_pk) of FOSSology's scheduler.
     pub job: Option<i32>,
+    /// What the run has left that gave way and is gone on with; none at a beginning.
+    pub carried: Option<Value>,
 }
 
 impl Asked {
@@ -59,6 +57,7 @@ impl Asked {
             who: crate::process::user_name(),
             request: None,
             job: None,
+            carried: None,
         }
     }
 }
@@ -73,7 +72,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Enters a run: its verb, its mode if it has one, on which host, and who asked for it.
+    /// Enters a run: its verb, its mode if it has one, on which host, and who asked for it. One that
+    /// gave way is gone on with.
     ///
     /// # Errors
     /// When a statement fails.
@@ -90,13 +90,28 @@ impl Run {
         // A start that a crash of the server forgets is no loss, and the disk is not waited for.
         step.batch_execute("SET LOCAL synchronous_commit TO off")
             .map_err(&failed)?;
-        let row = step
-            .query_one(
-                "INSERT INTO backup_run (verb, mode, host, who, request, job)
-                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
-                &[&verb, &mode, &host, &asked.who, &asked.request, &asked.job],
-            )
-            .map_err(&failed)?;
+        let mut left = None;
+        if asked.carried.is_some() {
+            let query = format!(
+                "UPDATE backup_run SET host = $3 WHERE id = (
+                     SELECT min(id) FROM backup_run u
+                      WHERE request = $1 AND verb = $2 AND state = 'running' AND {})
+                 RETURNING id",
+                unlocked(RUN, "u.id")
+            );
+            let values: [&(dyn ToSql + Sync); 3] = [&asked.request, &verb, &host];
+            left = step.query_opt(&query, &values).map_err(&failed)?;
+        }
+        let row = match left {
+            Some(row) => row,
+            None => step
+                .query_one(
+                    "INSERT INTO backup_run (verb, mode, host, who, request, job)
+                     VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+                    &[&verb, &mode, &host, &asked.who, &asked.request, &asked.job],
+                )
+                .map_err(&failed)?,
+        };
         let id: i32 = row.get(0);
         step.execute("SELECT pg_advisory_lock($1, $2)", &[&RUN, &id])
             .map_err(&failed)?;
@@ -129,29 +144,23 @@ impl Run {
                   WHERE id = $1",
                 &[&self.id, &outcome.as_str(), &snapshot, counts, &message],
             )
-            .map_err(&failed)?;
-        client
-            .execute("SELECT pg_advisory_unlock($1, $2)", &[&RUN, &self.id])
-            .map(drop)
-            .map_err(&failed)
+            .map_err(failed)?;
+        self.unlock(client)
     }
 
-    /// Enters as failed the runs that died without a word, told by a lock that nobody holds.
-    /// In a restored database the backup that made its snapshot is one of them: its end was not
-    /// known yet. The number of such runs is returned.
+    /// Leaves it as it is, since the entry of the queue goes on with it in which its request does.
     ///
     /// # Errors
     /// When the statement fails.
-    pub fn fail_dead(client: &mut Client) -> Result<u64> {
+    pub fn leave(self, client: &mut Client) -> Result<()> {
+        self.unlock(client)
+    }
+
+    fn unlock(&self, client: &mut Client) -> Result<()> {
         client
-            .execute(
-                &format!(
-                    "UPDATE backup_run SET state = 'failed', message = $2
-                      WHERE state = 'running' AND NOT {ALIVE}"
-                ),
-                &[&i64::from(RUN), &DIED],
-            )
-            .map_err(Error::sql("looking for dead runs"))
+            .execute("SELECT pg_advisory_unlock($1, $2)", &[&RUN, &self.id])
+            .map(drop)
+            .map_err(Error::sql("giving back a run's lock"))
     }
 }
 
@@ -201,7 +210,7 @@ pub fn enter_restore(client: &mut Client, asked: &Asked, restored: &Restored<'_>
 
 #[cfg(test)]
 mod tests {
-    use super::super::ensure_schema;
+    use super::super::{ensure_schema, settle};
     use super::*;
     use crate::fossology::database::testing::cluster;
     use serde_json::json;
@@ -248,7 +257,7 @@ mod tests {
             .query_one("SELECT pg_terminate_backend($1, 30000)", &[&pid])
             .unwrap();
 
-        assert_eq!(Run::fail_dead(&mut client).unwrap(), 1);
+        assert_eq!(settle(&mut client).unwrap().runs, 1);
         assert_eq!(state(&mut client, dead.id()).0, "failed");
         assert_eq!(
             state(&mut client, ended_id),
@@ -273,7 +282,7 @@ mod tests {
                 true
             )
         );
-        assert_eq!(Run::fail_dead(&mut client).unwrap(), 0);
+        assert_eq!(settle(&mut client).unwrap().runs, 0);
     }
 
     #[test]

@@ -9,6 +9,10 @@
 //! 4. what is new is read, compared with its name, and packed, beside the dump;
 //! 5. the snapshot is put, last: all that it names is durable.
 //!
+//! Asked to give way, it leaves in the middle of step 4, with its packs completed: who goes on sees
+//! another moment, and packs what those packs lack. Later it does not leave, since the rest is short
+//! or, as the dump, would have to be done again.
+//!
 //! Here one process does all of it. The same steps can be those of several processes, on several
 //! hosts: see [`stages`]. Killed before step 5, complete packs and chunks stay in the vault, and
 //! the next backup finds them there instead of reading their blobs again.
@@ -30,13 +34,13 @@ pub(super) use listing::trusted;
 pub use part::Part;
 pub use plan::Plan;
 
-use super::{Context, Instance, Result};
-use crate::fossology::own::{self, Files, Outcome, Run, parts};
+use super::{Context, Instance, Result, history};
+use crate::fossology::own::{self, Files, Outcome, parts};
 use crate::fossology::repository::Reader;
 use crate::vault::{LeaseKind, Mode, Snapshot, Vault};
-use part::Assignment;
+use part::{Assignment, Earlier};
 use postgres::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// How a backup is made.
@@ -50,6 +54,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether job logs are taken too.
     pub logs: bool,
+    /// Words by which the snapshot is to be known.
+    pub tags: Vec<String>,
     /// Where the dump lies until it is stored.
     pub scratch: PathBuf,
     /// Where PostgreSQL's programs are, when they are not where Debian has them.
@@ -93,6 +99,7 @@ pub fn run(
                         listing,
                         candidates: &listing.candidates,
                         hosts: None,
+                        earlier: Earlier::of(&instance.asked),
                     };
                     let mut names = |keys: &[u32]| Ok(moment.blobs(keys)?);
                     part::pack(vault, &reader, &all, &mut names, options, context, stop)
@@ -126,7 +133,7 @@ fn take_over(instance: &Instance, client: &mut Client) -> Result<()> {
         parts::expect_no_other(client, request)?;
     }
     parts::take_over(client, request)?;
-    Run::fail_dead(client)?;
+    own::settle(client)?;
     Ok(())
 }
 
@@ -169,10 +176,7 @@ fn recorded<T>(
             } = ending(done);
             record.finish(client, outcome, snapshot.as_deref(), &counts, None)
         }
-        Err(error) => {
-            let message = error.to_string();
-            record.finish(client, Outcome::Failed, None, &json!({}), Some(&message))
-        }
+        Err(error) => history::not_done(record, client, None, error),
     };
     if let Err(error) = noted {
         log::warn!("the run could not be written into the history: {error}");

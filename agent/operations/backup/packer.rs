@@ -11,9 +11,10 @@ use super::gate::Gate;
 use super::select::places;
 use crate::blob::{Hasher, PfileName, Tree, TreeSet, digest, digest_batch};
 use crate::fossology::repository::{Layout, ReadError, Reader};
-use crate::operations::{Error, Progress, Result};
+use crate::operations::{Context, Error, Result};
 use crate::vault::{self, Absent, FrameBuilder, Members, PackRef, PackWriter, Storage, Vault};
 use crossbeam_channel::Receiver;
+use serde_json::Value;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -44,7 +45,7 @@ pub(super) struct Packer<'a> {
     reader: &'a Reader,
     level: i32,
     gate: &'a Gate,
-    progress: &'a dyn Progress,
+    context: Context<'a>,
     stop: &'a (dyn Fn() -> bool + Sync),
     /// The packs that nobody holds, for each tree.
     open: [Mutex<Vec<PackWriter>>; 2],
@@ -71,7 +72,7 @@ impl<'a> Packer<'a> {
         reader: &'a Reader,
         level: i32,
         gate: &'a Gate,
-        progress: &'a dyn Progress,
+        context: Context<'a>,
         stop: &'a (dyn Fn() -> bool + Sync),
     ) -> Self {
         Self {
@@ -80,7 +81,7 @@ impl<'a> Packer<'a> {
             reader,
             level,
             gate,
-            progress,
+            context,
             stop,
             open: [Mutex::default(), Mutex::default()],
             packs: Mutex::default(),
@@ -102,6 +103,11 @@ impl<'a> Packer<'a> {
             };
             if (self.stop)() {
                 return Err(Error::Interrupted);
+            }
+            if self.context.stop.gives_way() {
+                return Err(Error::GaveWay {
+                    carried: Value::Null,
+                });
             }
             match job {
                 Job::Small(items) => self.batch(&mut builder, &mut content, &items)?,
@@ -280,7 +286,7 @@ impl<'a> Packer<'a> {
                         hasher.update(&buffer[..len]);
                         blob.write(&buffer[..len])?;
                         left -= len as u64;
-                        self.progress.advance(0, len as u64);
+                        self.context.progress.advance(0, len as u64);
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(error) => break Err(error),
@@ -293,7 +299,7 @@ impl<'a> Packer<'a> {
                 self.members().insert(item.pfile, item.trees);
                 self.blobs.fetch_add(1, Ordering::Relaxed);
                 self.bytes.fetch_add(item.name.size(), Ordering::Relaxed);
-                self.progress.advance(1, 0);
+                self.context.progress.advance(1, 0);
                 return Ok(());
             }
             blob.cancel()?;
@@ -346,7 +352,7 @@ impl<'a> Packer<'a> {
         drop(members);
         self.blobs.fetch_add(kept.len() as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.progress.advance(kept.len() as u64, bytes);
+        self.context.progress.advance(kept.len() as u64, bytes);
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -362,7 +368,7 @@ impl<'a> Packer<'a> {
             kind: kind.to_owned(),
             why,
         });
-        self.progress.advance(1, 0);
+        self.context.progress.advance(1, 0);
     }
 }
 

@@ -5,19 +5,22 @@
 //! Several parts of one backup may do so at once, each with its own hosts, into one vault.
 //!
 //! Killed in the middle, complete packs stay in the vault, and whoever packs next finds their blobs
-//! there. Asked to stop, or after a failure, the packs that were begun are completed first.
+//! there. Asked to stop or to give way, or after a failure, the packs that were begun are completed
+//! first.
 
 use super::gate::Gate;
 use super::listing::Listing;
-use super::packer::Packer;
+use super::packer::{Done, Packer};
 use super::select::{Found, Names, Selection, Share};
 use super::{NAMED_ABSENT, Options};
 use crate::blob::HostName;
+use crate::fossology::own::Asked;
 use crate::fossology::repository::Reader;
 use crate::operations::{Context, Error, Result, workers};
 use crate::vault::{Absent, Alias, ExtraPath, Members, PackRef, Vault, bitmap};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// How many workers may wait for the disk side by side: each may hold up to 25 MB.
 const MOST_WORKERS: usize = 6;
@@ -32,6 +35,9 @@ pub struct Part {
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// What was added to the vault before it gave way, in bytes.
+    #[serde(default)]
+    stored_before: u64,
     /// The packs that it made.
     pub(super) packs: Vec<PackRef>,
     /// What lies in them.
@@ -55,12 +61,46 @@ pub struct Part {
 impl Part {
     /// The bytes that its packs have added to the vault.
     pub fn stored(&self) -> u64 {
-        self.packs.iter().map(|pack| pack.size).sum()
+        self.stored_before + stored(&self.packs)
     }
 
     /// How many blobs it could not take.
     pub fn lacking(&self) -> u64 {
         (&self.missing | &self.corrupt).len()
+    }
+}
+
+fn stored(packs: &[PackRef]) -> u64 {
+    packs.iter().map(|pack| pack.size).sum()
+}
+
+/// What was packed before it gave way. Those blobs are found in the vault by whoever goes on.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Earlier {
+    blobs: u64,
+    bytes: u64,
+    stored: u64,
+}
+
+impl Earlier {
+    /// What a run goes on from.
+    pub fn of(asked: &Asked) -> Self {
+        let carried = asked.carried.as_ref();
+        // Numbers of another version are no reason not to go on.
+        carried
+            .and_then(|carried| Self::deserialize(carried).ok())
+            .unwrap_or_default()
+    }
+
+    fn gave_way(self, done: &Done) -> Error {
+        Error::GaveWay {
+            carried: json!(Self {
+                blobs: self.blobs + done.blobs,
+                bytes: self.bytes + done.bytes,
+                stored: self.stored + stored(&done.packs),
+            }),
+        }
     }
 }
 
@@ -71,6 +111,8 @@ pub(super) struct Assignment<'a> {
     pub candidates: &'a RoaringBitmap,
     /// On which repository hosts; on all of them without.
     pub hosts: Option<&'a [Option<HostName>]>,
+    /// What was packed before.
+    pub earlier: Earlier,
 }
 
 /// Packs what is new.
@@ -89,15 +131,7 @@ pub(super) fn pack(
     let mut selection = Selection::new(vault, assignment.listing, candidates, share)?;
     // More may wait for a disk than may compute; each takes some megabytes.
     let gate = Gate::new(options.threads, (options.threads * 4).min(MOST_WORKERS));
-    let packer = Packer::new(
-        vault,
-        layout,
-        reader,
-        options.level,
-        &gate,
-        context.progress,
-        stop,
-    );
+    let packer = Packer::new(vault, layout, reader, options.level, &gate, context, stop);
     context.progress.begin("blobs", candidates.len(), 0);
     let worked = std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(2 * gate.most());
@@ -120,8 +154,12 @@ pub(super) fn pack(
     });
     // Also when something failed: what is packed by then need not be read again.
     let finished = packer.finish();
+    if let Err(Error::GaveWay { .. }) = worked {
+        return Err(assignment.earlier.gave_way(&finished?));
+    }
     worked?;
     let done = finished?;
+    let earlier = assignment.earlier;
     context.progress.end();
 
     let Found {
@@ -142,8 +180,9 @@ pub(super) fn pack(
     absent.truncate(NAMED_ABSENT);
     Ok(Part {
         hosts: assignment.hosts.map(<[_]>::to_vec),
-        blobs: done.blobs,
-        bytes: done.bytes,
+        blobs: earlier.blobs + done.blobs,
+        bytes: earlier.bytes + done.bytes,
+        stored_before: earlier.stored,
         packs: done.packs,
         packed: done.members,
         found: members,

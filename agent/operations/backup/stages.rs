@@ -6,9 +6,11 @@
 //!
 //! The operation's lock keeps everybody else out of listing and committing; parts share it among
 //! themselves. Between two stages nobody holds anything: who gets the lock then takes over, and
-//! the stages that come later find no plan and end. Each stage can die and be done again.
+//! the stages that come later find no plan and end. Each stage can die and be done again; those that
+//! pack may give way, and are queued again with what they have packed.
 
-use super::part::Assignment;
+use super::listing::Listing;
+use super::part::{Assignment, Earlier};
 use super::{Ending, Options, Part, Plan, begin, commit, ending, part, plan, recorded, take_over};
 use crate::blob::HostName;
 use crate::fossology::catalogue::{Moment, blobs, still_needed};
@@ -71,12 +73,7 @@ pub fn pack(
     plan.expect_same(instance, vault)?;
     let lease = vault.shared_lease("backup", plan.id.as_str())?;
     let work = |_: &mut _| {
-        let assignment = Assignment {
-            listing: &plan.listing,
-            candidates: &plan.listing.candidates,
-            hosts: Some(hosts),
-        };
-        let part = pack_now(instance, vault, options, &assignment, context)?;
+        let part = pack_hosts(instance, vault, options, &plan.listing, hosts, context)?;
         lease.check()?;
         Ok(part)
     };
@@ -126,9 +123,11 @@ pub fn commit(
                 listing: &plan.listing,
                 candidates: &left_over,
                 hosts: None,
+                earlier: Earlier::of(&instance.asked),
             };
             parts.push(pack_now(instance, vault, options, &assignment, context)?);
         }
+        commit::expect_streams(vault, &plan)?;
         let snapshot = commit::commit(vault, plan, &parts, client)?;
         lease.check()?;
         vault.put_snapshot(&snapshot)?;
@@ -164,14 +163,9 @@ pub fn pack_ahead(
     let work = |_: &mut _| {
         let mut catalogue = instance.connect("backup catalogue")?;
         let mut moment = Moment::begin(&mut catalogue)?;
-        let listing = super::listing::Listing::new(vault, &mut moment, options.mode)?;
+        let listing = Listing::new(vault, &mut moment, options.mode)?;
         moment.end()?;
-        let assignment = Assignment {
-            listing: &listing,
-            candidates: &listing.candidates,
-            hosts: Some(&hosts),
-        };
-        let part = pack_now(instance, vault, options, &assignment, context)?;
+        let part = pack_hosts(instance, vault, options, &listing, &hosts, context)?;
         lease.check()?;
         Ok(part)
     };
@@ -183,6 +177,24 @@ pub fn pack_ahead(
         work,
         part_ending,
     )
+}
+
+/// Packs what may be new on some repository hosts.
+fn pack_hosts(
+    instance: &Instance,
+    vault: &Vault,
+    options: &Options,
+    listing: &Listing,
+    hosts: &[Option<HostName>],
+    context: Context<'_>,
+) -> Result<Part> {
+    let assignment = Assignment {
+        listing,
+        candidates: &listing.candidates,
+        hosts: Some(hosts),
+        earlier: Earlier::of(&instance.asked),
+    };
+    pack_now(instance, vault, options, &assignment, context)
 }
 
 /// Packs by the names that the database has now: what is not there any more was deleted.

@@ -53,7 +53,8 @@ pub struct Explainer<'a> {
     pending: Vec<Pending>,
     strays: BTreeMap<PfileName, Vec<Found>>,
     orphans: Vec<Found>,
-    bad_gold: HashSet<PfileName>,
+    /// Uploads' own files that are damaged.
+    pub bad_gold: HashSet<PfileName>,
     /// What is known of uploads.
     pub uploads: Uploads,
 }
@@ -315,7 +316,7 @@ impl<'a> Explainer<'a> {
         });
         let mut uploads: Vec<i32> = uses.iter().map(|one| one.upload).collect();
         uploads.dedup();
-        if item.kind.is_problem() {
+        if item.kind.severity().is_some() {
             self.uploads.count(&uploads, item.kind);
         }
         uploads.truncate(Finding::UPLOADS);

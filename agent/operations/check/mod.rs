@@ -7,12 +7,15 @@
 //! taken for a loss; what seems to be one is asked for again before it is told.
 //!
 //! Nothing is changed but our own history and table of findings. Killed in the middle, a check
-//! leaves the last one's findings as they were.
+//! leaves the last one's findings as they were. Asked to give way, it finishes the shards that were
+//! begun and hands over what it found there ([`carried`]).
 
+mod carried;
 mod content;
 mod explain;
 mod found;
 mod merge;
+mod merger;
 mod probe;
 mod record;
 mod report;
@@ -22,22 +25,21 @@ mod temporary;
 mod uploads;
 mod walk;
 
-pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Tally};
+pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Severity, Tally};
 
 use super::{Context, Error, Instance, Result};
-use crate::blob::{PfileName, Tree};
-use crate::fossology::catalogue::{self, Moment, Needed};
-use crate::fossology::{database, own};
+use crate::fossology::catalogue::{self, Moment};
+use crate::fossology::own;
 use crate::vault::{IndexFile, Vault};
+use carried::Carried;
 use content::Opener;
 use explain::Explainer;
-use merge::{Places, Rank, Want};
+use merger::{Merger, Source, Totals};
 use roaring::RoaringBitmap;
 use roots::Roots;
-use shards::{InOrder, in_order};
-use std::io;
+use shards::in_order;
 use std::time::{SystemTime, UNIX_EPOCH};
-use walk::{Hidden, Shard, Walker};
+use walk::Walker;
 
 /// How a check is made.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Options {
     pub uploads: Vec<i32>,
     /// How many threads read and hash.
     pub threads: usize,
+    /// Whether what only takes space is a problem, too.
+    pub strict: bool,
 }
 
 /// How many files the walk may be ahead of the database's stream: about 60 MB.
@@ -87,6 +91,7 @@ pub(super) fn of_blobs(
         deep: true,
         uploads: Vec::new(),
         threads,
+        strict: false,
     };
     let roots = Roots::open(&instance.config.layout)?;
     examine(instance, roots, None, &options, Some(keys), context)
@@ -124,16 +129,12 @@ fn examine(
         only,
         context,
     };
+    let carried = match only {
+        None => Carried::of(&instance.asked, walker.shards()),
+        Some(_) => Carried::default(),
+    };
     let mut explainer = Explainer::new(&roots, &mut client, &indexes)?;
-    early
-        .into_iter()
-        .for_each(|finding| explainer.findings.add(finding));
-    if release.is_none_or(|release| release.trim().is_empty()) {
-        explainer.findings.add(Finding::new(
-            Kind::ReleaseMissing,
-            "sysconfig has no Release: the next fo-postinstall would start its migrations from version 0",
-        ));
-    }
+    explainer.bad_gold.extend(&carried.bad_gold);
 
     let step = if options.deep {
         "checking contents"
@@ -147,35 +148,41 @@ fn examine(
         if everything && options.deep { bytes } else { 0 },
     );
     let mut totals = Totals::default();
+    let first = carried.next;
     if everything {
-        let work = |number| walker.read(number);
+        let work = |number| walker.read(first + number);
         // While the database sorts, the walk goes ahead; as far as there is memory for.
         let in_a_shard = (blobs as usize / walker.shards()).max(1);
         let window = (AHEAD / in_a_shard).max(options.threads + 2);
         // One job more than there are shards: what lies outside of them.
-        in_order(
-            walker.shards() + 1,
-            options.threads,
-            window,
-            work,
-            |results| {
-                let mut merger =
-                    Merger::new(&walker, &mut explainer, &mut totals, Source::Walk(results));
-                merger.merge(&mut moment, &options.uploads)?;
-                merger.rest()
-            },
-        )?;
-        temporary::look(
-            &roots,
-            instance.config.layout.path(),
-            &mut explainer,
-            began,
-            context,
-        )?;
+        let jobs = walker.shards() + 1 - first;
+        in_order(jobs, options.threads, window, work, |results| {
+            let source = Source::Walk(results);
+            let mut merger = Merger::new(&walker, &mut explainer, &mut totals, source, first);
+            merger.merge(&mut moment, &options.uploads)?;
+            merger.rest()
+        })?;
     } else {
         let source = Source::Probe(options.threads);
-        let mut merger = Merger::new(&walker, &mut explainer, &mut totals, source);
+        let mut merger = Merger::new(&walker, &mut explainer, &mut totals, source, first);
         merger.merge(&mut moment, &options.uploads)?;
+    }
+    // Who leaves in the middle finds all of this again, and tells it then.
+    if totals.left_at.is_none() {
+        if everything {
+            let path = instance.config.layout.path();
+            temporary::look(&roots, path, &mut explainer, began, context)?;
+        }
+        early
+            .into_iter()
+            .chain(std::mem::take(&mut totals.broken))
+            .for_each(|finding| explainer.findings.add(finding));
+        if release.is_none_or(|release| release.trim().is_empty()) {
+            explainer.findings.add(Finding::new(
+                Kind::ReleaseMissing,
+                "sysconfig has no Release: the next fo-postinstall would start its migrations from version 0",
+            ));
+        }
     }
     moment.end()?;
     context.progress.end();
@@ -189,7 +196,8 @@ fn examine(
     let (uploads, in_flight) = explainer.uploads.into_parts();
     let (hidden, deleted) = (explainer.hidden, explainer.deleted);
     let (counts, findings) = explainer.findings.into_parts();
-    Ok(Report {
+    let bad_gold = explainer.bad_gold;
+    let mut report = Report {
         deep: options.deep,
         only_uploads: options.uploads.clone(),
         needed: totals.needed,
@@ -204,7 +212,14 @@ fn examine(
         findings,
         uploads,
         in_flight,
-    })
+    };
+    if let Some(earlier) = carried.report {
+        report.join(earlier);
+    }
+    match totals.left_at {
+        None => Ok(report),
+        Some(next) => Err(carried::gave_way(next, walker.shards(), report, bad_gold)),
+    }
 }
 
 fn expect_uploads(client: &mut postgres::Client, wanted: &[i32]) -> Result<()> {
@@ -235,188 +250,6 @@ fn indexes(vault: &Vault) -> Result<Vec<IndexFile>> {
         }
     }
     Ok(indexes)
-}
-
-/// What was looked at.
-#[derive(Default)]
-struct Totals {
-    needed: Tally,
-    files: Tally,
-    folders: u64,
-    empty: u64,
-}
-
-/// Where the files of a shard come from.
-enum Source<'a> {
-    /// A walk of everything.
-    Walk(&'a mut InOrder<Shard>),
-    /// A look at the places of single blobs, by so many threads.
-    Probe(usize),
-}
-
-/// Merges the database's stream with the repository's shards.
-struct Merger<'m, 'w, 'e> {
-    walker: &'m Walker<'w>,
-    explainer: &'m mut Explainer<'e>,
-    totals: &'m mut Totals,
-    source: Source<'m>,
-    wants: Vec<Want>,
-    shard: usize,
-}
-
-impl<'m, 'w, 'e> Merger<'m, 'w, 'e> {
-    fn new(
-        walker: &'m Walker<'w>,
-        explainer: &'m mut Explainer<'e>,
-        totals: &'m mut Totals,
-        source: Source<'m>,
-    ) -> Self {
-        Self {
-            walker,
-            explainer,
-            totals,
-            source,
-            wants: Vec::new(),
-            shard: 0,
-        }
-    }
-
-    fn merge(&mut self, moment: &mut Moment<'_>, uploads: &[i32]) -> Result<()> {
-        let mut failed = None;
-        let each = |needed: Needed| {
-            self.take(needed).map_err(|error| {
-                failed = Some(error);
-                database::Error::Stream {
-                    doing: "merging",
-                    source: io::Error::from(io::ErrorKind::Interrupted),
-                }
-            })
-        };
-        let streamed = if uploads.is_empty() {
-            moment.sorted(each)
-        } else {
-            moment.sorted_of(uploads, each)
-        };
-        match failed {
-            Some(error) => return Err(error),
-            None => streamed?,
-        }
-        while self.shard < self.walker.shards() {
-            self.finish_shard()?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, needed: Needed) -> Result<()> {
-        if self
-            .walker
-            .only
-            .is_some_and(|only| !only.contains(needed.pfile))
-        {
-            return Ok(());
-        }
-        let Ok(name) = needed.name else {
-            self.explainer.findings.add(Finding {
-                pfile: Some(needed.pfile),
-                ..Finding::new(
-                    Kind::BrokenRow,
-                    format!("the hashes or the size of pfile {} are none", needed.pfile),
-                )
-            });
-            return Ok(());
-        };
-        while self.shard < self.walker.shard_of(&name) {
-            self.finish_shard()?;
-        }
-        match self.wants.last_mut() {
-            // Two rows may differ in their SHA-256 alone, or in that one has none.
-            Some(last) if last.name == name => last.trees = last.trees.union(needed.trees),
-            _ => {
-                self.totals.needed.count += 1;
-                self.totals.needed.bytes += name.size();
-                self.wants.push(Want {
-                    name,
-                    pfile: needed.pfile,
-                    trees: needed.trees,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn finish_shard(&mut self) -> Result<()> {
-        let shard = match &mut self.source {
-            Source::Walk(results) => results.next().unwrap_or_default(),
-            Source::Probe(threads) => probe::probe(self.walker, &self.wants, *threads),
-        };
-        // What was not read must not be taken for missing.
-        self.walker.context.stop.check()?;
-        let wants = std::mem::take(&mut self.wants);
-        self.merge_shard(&wants, shard)?;
-        self.shard += 1;
-        self.wants = wants;
-        self.wants.clear();
-        Ok(())
-    }
-
-    /// What lies outside of all shards.
-    fn rest(&mut self) -> Result<()> {
-        if let Source::Walk(results) = &mut self.source {
-            let shard = results.next().unwrap_or_default();
-            self.walker.context.stop.check()?;
-            self.merge_shard(&[], shard)?;
-        }
-        Ok(())
-    }
-
-    fn merge_shard(&mut self, wants: &[Want], shard: Shard) -> Result<()> {
-        self.totals.folders += shard.folders;
-        self.totals.empty += shard.empty;
-        for found in shard.found.iter().chain(&shard.strays) {
-            self.totals.files.count += 1;
-            self.totals.files.bytes += found.size;
-        }
-        for finding in shard.findings {
-            self.explainer.findings.add(finding);
-        }
-        let view = View {
-            roots: self.walker.roots,
-            group: self.walker.group,
-            hidden: &shard.hidden,
-        };
-        merge::merge(wants, &shard.found, &view, &mut |verdict| {
-            self.explainer.take(verdict)
-        });
-        self.explainer.take_strays(shard.strays);
-        self.explainer.explain_some()
-    }
-}
-
-/// What the merge has to know of the repository.
-struct View<'a> {
-    roots: &'a Roots,
-    group: Option<u32>,
-    hidden: &'a [Hidden],
-}
-
-impl Places for View<'_> {
-    fn rank(&self, root: u16, _: Tree, name: &PfileName) -> Rank {
-        self.roots.rank(root, name)
-    }
-
-    fn is_hidden(&self, tree: Tree, name: &PfileName) -> bool {
-        self.roots.places(tree, name).any(|root| {
-            self.roots.list[usize::from(root)].hidden
-                || self
-                    .hidden
-                    .iter()
-                    .any(|hidden| hidden.root == root && name.sha1().starts_with(&hidden.prefix))
-        })
-    }
-
-    fn group(&self) -> Option<u32> {
-        self.group
-    }
 }
 
 /// Opens a vault that can give blobs back to this instance.

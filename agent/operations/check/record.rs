@@ -9,9 +9,9 @@ use super::report::{Finding, Report};
 use crate::fossology::database::Error;
 use crate::fossology::findings::{FindingRow, replace_findings};
 use crate::fossology::own::{self, Outcome, Run};
-use crate::operations::{Instance, Result};
+use crate::operations::{Instance, Result, history};
 use postgres::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Enters the check in the history.
 ///
@@ -20,7 +20,7 @@ use serde_json::json;
 pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Option<Run>> {
     let mode = if options.deep { "deep" } else { "plain" };
     let run = own::ensure_schema(client).and_then(|()| {
-        Run::fail_dead(client)?;
+        own::settle(client)?;
         instance.start_run(client, "check", Some(mode))
     });
     match run {
@@ -41,26 +41,36 @@ pub fn end(run: Option<Run>, client: &mut Client, options: &Options, result: &Re
     let noted = match result {
         Ok(report) => {
             let rows = report.findings.iter().flat_map(rows);
-            let outcome = if report.has_problems() {
+            let outcome = if report.has_problems(options.strict) {
                 Outcome::Incomplete
             } else {
                 Outcome::Done
             };
             let counts = json!({
                 "needed": report.needed, "files": report.files, "findings": report.counts,
-                "hidden": report.hidden, "uploads": options.uploads,
+                "hidden": report.hidden, "uploads": options.uploads, "hit": hit(report),
             });
             replace_findings(client, &options.uploads, rows)
                 .and_then(|()| run.finish(client, outcome, None, &counts, None))
         }
-        Err(error) => {
-            let message = error.to_string();
-            run.finish(client, Outcome::Failed, None, &json!({}), Some(&message))
-        }
+        Err(error) => history::not_done(run, client, None, error),
     };
     if let Err(error) = noted {
         log::warn!("what the check found could not be written into the database: {error}");
     }
+}
+
+/// How many of the uploads that are hit the history names.
+const HIT: usize = 100;
+
+/// The uploads that are hit, those with most losses first, so that pages need not count rows.
+fn hit(report: &Report) -> Vec<Value> {
+    let mut uploads: Vec<_> = report.uploads.iter().collect();
+    uploads.sort_by_key(|affected| std::cmp::Reverse(affected.counts.values().sum::<u64>()));
+    let named = uploads.iter().take(HIT);
+    named
+        .map(|affected| json!({"upload": affected.upload, "counts": affected.counts}))
+        .collect()
 }
 
 /// A finding's rows: one for each upload that it hits.

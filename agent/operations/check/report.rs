@@ -5,11 +5,11 @@
 //! repository that is wholly lost takes no more memory than one with a scratch.
 
 use crate::blob::{PfileName, Tree};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A kind of finding. The order is that of reports: losses first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A needed blob lies nowhere.
@@ -72,15 +72,42 @@ impl Kind {
         }
     }
 
-    /// Whether somebody should do something about it. What is on its way, was removed on purpose
-    /// or is read from a configured fall-back is as it should be.
-    pub fn is_problem(self) -> bool {
-        !matches!(self, Self::InFallback | Self::InFlight | Self::Pruned)
+    /// How bad it is, if somebody should do something about it. What is on its way, was removed on
+    /// purpose or is read from a configured fall-back is as it should be.
+    pub fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Missing
+            | Self::GoldDeleted
+            | Self::MissingInTree
+            | Self::SizeWrong
+            | Self::Corrupt
+            | Self::Unreadable => Some(Severity::Loss),
+            Self::WrongPlace
+            | Self::WrongDepth
+            | Self::WrongMode
+            | Self::WrongOwner
+            | Self::BrokenRow
+            | Self::ReleaseMissing => Some(Severity::Harm),
+            Self::Orphan | Self::Debris => Some(Severity::Clutter),
+            Self::InFallback | Self::InFlight | Self::Pruned => None,
+        }
     }
 }
 
+/// How bad a finding is, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It only takes space.
+    Clutter,
+    /// Jobs or updates of FOSSology may fail because of it.
+    Harm,
+    /// Something that FOSSology needs is not to be had where it looks.
+    Loss,
+}
+
 /// How a blob that is gone or damaged could come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recovery {
     /// A whole copy lies in the other tree.
@@ -107,7 +134,7 @@ impl Recovery {
 }
 
 /// Something that was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// What.
     pub kind: Kind,
@@ -132,7 +159,7 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// The uploads that it hits, at most [`Finding::UPLOADS`].
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uploads: Vec<i32>,
     /// What was seen, in words.
     pub detail: String,
@@ -160,15 +187,25 @@ impl Finding {
 }
 
 /// How often something was found, and how large it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// How often.
     pub count: u64,
     /// Bytes.
     pub bytes: u64,
     /// For what is gone or damaged: how it could come back.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub recovery: BTreeMap<Recovery, u64>,
+}
+
+impl Tally {
+    fn join(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
+        for (recovery, count) in other.recovery {
+            *self.recovery.entry(recovery).or_default() += count;
+        }
+    }
 }
 
 /// All that was found.
@@ -196,6 +233,30 @@ impl Findings {
         }
     }
 
+    /// Those of a report.
+    fn of(counts: BTreeMap<Kind, Tally>, findings: Vec<Finding>) -> Self {
+        let mut named: BTreeMap<Kind, Vec<Finding>> = BTreeMap::new();
+        for finding in findings {
+            named.entry(finding.kind).or_default().push(finding);
+        }
+        Self {
+            tallies: counts,
+            named,
+        }
+    }
+
+    /// Adds those of another part of the repository.
+    fn join(&mut self, other: Self) {
+        for (kind, tally) in other.tallies {
+            self.tallies.entry(kind).or_default().join(tally);
+        }
+        for (kind, findings) in other.named {
+            let named = self.named.entry(kind).or_default();
+            named.extend(findings);
+            named.truncate(NAMED);
+        }
+    }
+
     /// The counts, and the named findings in the order of kinds.
     pub fn into_parts(self) -> (BTreeMap<Kind, Tally>, Vec<Finding>) {
         (self.tallies, self.named.into_values().flatten().collect())
@@ -203,7 +264,7 @@ impl Findings {
 }
 
 /// An upload that something hits.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Affected {
     /// Its key.
     pub upload: i32,
@@ -214,7 +275,7 @@ pub struct Affected {
 }
 
 /// An upload that is still being fetched or unpacked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Arriving {
     /// Its key.
     pub upload: i32,
@@ -223,7 +284,7 @@ pub struct Arriving {
 }
 
 /// The result of a check.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Whether every content was read.
     pub deep: bool,
@@ -256,9 +317,45 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether something was found that somebody should look at.
-    pub fn has_problems(&self) -> bool {
-        self.counts.keys().any(|kind| kind.is_problem())
+    /// Adds what was found in other parts of the repository.
+    pub(super) fn join(&mut self, other: Self) {
+        self.needed.join(other.needed);
+        self.files.join(other.files);
+        self.folders += other.folders;
+        self.empty_folders += other.empty_folders;
+        self.hidden += other.hidden;
+        self.deleted += other.deleted;
+        let own = Findings::of(
+            std::mem::take(&mut self.counts),
+            std::mem::take(&mut self.findings),
+        );
+        let mut findings = Findings::of(other.counts, other.findings);
+        findings.join(own);
+        (self.counts, self.findings) = findings.into_parts();
+        let counted: u64 = self.counts.values().map(|tally| tally.count).sum();
+        self.truncated = counted > self.findings.len() as u64;
+        let mut uploads: BTreeMap<i32, Affected> = BTreeMap::new();
+        for affected in other.uploads.into_iter().chain(self.uploads.drain(..)) {
+            match uploads.get_mut(&affected.upload) {
+                None => drop(uploads.insert(affected.upload, affected)),
+                Some(known) => {
+                    for (kind, count) in affected.counts {
+                        *known.counts.entry(kind).or_default() += count;
+                    }
+                }
+            }
+        }
+        self.uploads = uploads.into_values().collect();
+    }
+
+    /// How bad the worst of it is; none when all is as it should be.
+    pub fn severity(&self) -> Option<Severity> {
+        self.counts.keys().filter_map(|kind| kind.severity()).max()
+    }
+
+    /// Whether something was found that harms; if it is strict, or is only clutter.
+    pub fn has_problems(&self, strict: bool) -> bool {
+        self.severity() > (!strict).then_some(Severity::Clutter)
     }
 }
 

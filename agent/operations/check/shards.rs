@@ -12,6 +12,8 @@ use std::thread;
 /// The results, in the order of the jobs' numbers.
 pub struct InOrder<T> {
     tickets: Sender<usize>,
+    /// Tickets that no thread has taken yet.
+    waiting: Receiver<usize>,
     results: Receiver<(usize, thread::Result<T>)>,
     early: BTreeMap<usize, thread::Result<T>>,
     jobs: usize,
@@ -36,6 +38,15 @@ impl<T> InOrder<T> {
         self.next += 1;
         self.issue();
         Some(result.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    /// Begins no other jobs. Whether there are results still to be taken: those of the jobs that were
+    /// begun.
+    pub fn end_early(&mut self) -> bool {
+        // They are taken in their order, so those that are left are the last ones.
+        let first = self.waiting.try_iter().min();
+        self.jobs = self.jobs.min(first.unwrap_or(self.issued));
+        self.next < self.jobs
     }
 
     fn issue(&mut self) {
@@ -69,9 +80,10 @@ pub fn in_order<T: Send, R>(
                 }
             });
         }
-        drop((take, give));
+        drop(give);
         let mut results = InOrder {
             tickets,
+            waiting: take,
             results,
             early: BTreeMap::new(),
             jobs,
@@ -87,6 +99,8 @@ pub fn in_order<T: Send, R>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
@@ -122,5 +136,25 @@ mod tests {
     fn a_panic_reaches_the_consumer() {
         let work = |number: usize| assert!(number != 7, "job {number}");
         in_order(20, 2, 0, work, |results| while results.next().is_some() {});
+    }
+
+    #[test]
+    fn ended_early_every_job_that_was_begun_gives_its_result_and_no_other_is_begun() {
+        let begun = Mutex::new(BTreeSet::new());
+        let work = |number: usize| {
+            begun.lock().unwrap().insert(number);
+            number
+        };
+        let taken: Vec<usize> = in_order(10_000, 3, 40, work, |results| {
+            let mut taken: Vec<usize> = (0..5).filter_map(|_| results.next()).collect();
+            while results.end_early() {
+                taken.extend(results.next());
+            }
+            assert_eq!(results.next(), None);
+            taken
+        });
+        assert!(taken.len() < 100, "{}", taken.len());
+        assert!(taken.iter().copied().eq(0..taken.len()));
+        assert!(begun.into_inner().unwrap().into_iter().eq(taken));
     }
 }

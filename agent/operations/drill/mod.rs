@@ -287,7 +287,7 @@ impl Chosen {
 fn begin(instance: &Instance, vault: &Vault, snapshot: &Snapshot) -> Result<Option<(Run, Client)>> {
     let ready = instance.connect("drill").and_then(|mut client| {
         own::ensure_schema(&mut client)?;
-        Run::fail_dead(&mut client)?;
+        own::settle(&mut client)?;
         Ok((own::instance_id(&mut client)?, client))
     });
     match ready {

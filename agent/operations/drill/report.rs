@@ -143,7 +143,11 @@ impl Report {
                 self.damaged.len()
             ));
         }
-        for (kind, tally) in self.findings.iter().filter(|(kind, _)| kind.is_problem()) {
+        for (kind, tally) in self
+            .findings
+            .iter()
+            .filter(|(kind, _)| kind.severity().is_some())
+        {
             problems.push(format!(
                 "after the restore: {} {}",
                 tally.count,

@@ -91,6 +91,13 @@ pub fn run(
     let record = record::begin(instance, &mut client, options)?;
     let number = record.id();
     let result = prune(instance, vault, options, context, &mut client, number);
+    // A rehearsal leaves between two uploads; what is proven by then is in our tables.
+    let result = result.map_err(|error| match error {
+        Error::GaveWay { .. } => Error::GaveWay {
+            carried: serde_json::Value::Null,
+        },
+        error => error,
+    });
     record::end(record, &mut client, options, &result);
     result
 }

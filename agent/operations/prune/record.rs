@@ -8,16 +8,16 @@ use super::Options;
 use super::plan::Plan;
 use super::report::{Report, UploadPlan};
 use crate::fossology::own::pruning::{self, PlannedUpload};
-use crate::fossology::own::{Outcome, Run};
+use crate::fossology::own::{self, Outcome, Run};
 use crate::operations::recover::Amount;
-use crate::operations::{Instance, Result};
+use crate::operations::{Error, Instance, Result};
 use postgres::Client;
 use serde_json::{Value, json};
 
 /// Enters the run in the history; its mode is the policy's name, with `dry-run ` before it if
 /// nothing is to be removed.
 pub(super) fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Run> {
-    Run::fail_dead(client)?;
+    own::settle(client)?;
     let name = &options.policy.name;
     let mode = if options.dry_run {
         format!("dry-run {name}")
@@ -39,6 +39,7 @@ pub(super) fn end(run: Run, client: &mut Client, options: &Options, result: &Res
             let message = report.postponed.as_deref();
             run.finish(client, outcome, None, &report.counts(), message)
         }
+        Err(Error::GaveWay { .. }) => run.leave(client),
         Err(error) => {
             let counts = json!({"policy": options.policy.name, "dry_run": options.dry_run});
             let message = error.to_string();

@@ -178,9 +178,11 @@ impl Recovery<'_> {
             moment.end()?;
             keys -= self.back();
             for full in batches.add(upload, keys) {
+                self.expect_way()?;
                 self.work(full, missing)?;
             }
         }
+        self.expect_way()?;
         self.work(batches.open, missing)
     }
 

@@ -24,11 +24,29 @@ const NAMED: usize = 1000;
 const ALL_NAMED: usize = 10_000;
 
 impl Recovery<'_> {
+    /// Writes down what was sought in vain in the uploads that were tried to the end, and tells how much
+    /// came back, for a run that goes on.
+    pub fn leave(mut self) -> Result<Report> {
+        let arriving = self.arriving()?;
+        let in_vain: Vec<u32> = self.in_vain.iter().collect();
+        for some in in_vain.chunks(SOME) {
+            self.context.stop.check()?;
+            let uses = catalogue::uses(&mut self.client, some)?;
+            self.record(&uses, &arriving)?;
+        }
+        Ok(self.report)
+    }
+
+    /// The uploads that are still being unpacked.
+    fn arriving(&mut self) -> Result<BTreeSet<i32>> {
+        let arriving = catalogue::in_flight(&mut self.client)?;
+        Ok(arriving.into_iter().map(|row| row.upload).collect())
+    }
+
     /// Tells what came of it.
     pub fn finish(mut self) -> Result<Report> {
         let lost = &self.all - self.back();
-        let arriving = catalogue::in_flight(&mut self.client)?;
-        let arriving: BTreeSet<i32> = arriving.into_iter().map(|row| row.upload).collect();
+        let arriving = self.arriving()?;
         let looked_at = &lost | &self.in_vain;
         let mut rest = looked_at.iter().peekable();
         let (mut gone, mut named) = (Amount::default(), 0);

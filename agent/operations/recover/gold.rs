@@ -91,6 +91,7 @@ impl Recovery<'_> {
         self.walk(seeking, &affected)?;
         for origin in still_affected(seeking, &affected) {
             self.context.stop.check()?;
+            self.expect_way()?;
             if let Some(why) = self.try_tool(seeking, &origin)? {
                 self.hinder(&origin.uploads, why);
             }
@@ -108,8 +109,10 @@ impl Recovery<'_> {
         let reader = self.reader;
         let spool = self.scratch()?.path().to_owned();
         let mut closed = Vec::new();
+        // Who has to give way finishes the uploads that were begun.
         let mut sources = origins
             .iter()
+            .take_while(|_| !stop.gives_way())
             .filter_map(|origin| match open(reader, &origin.blob) {
                 Ok(file) => Some(Source {
                     name: origin.blob,
@@ -133,6 +136,7 @@ impl Recovery<'_> {
         drop(sources);
         seeking.check()?;
         stop.check()?;
+        self.expect_way()?;
         for (origin, why) in closed {
             self.hinder(&origin.uploads, why);
         }

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 const PART: usize = 2048;
 
 /// How much of something there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Amount {
     /// How many blobs.
     pub blobs: u64,

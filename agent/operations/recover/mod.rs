@@ -12,6 +12,9 @@
 //! 5. what came is synced, then its state is cleared; last, what unpacking does not give though
 //!    everything was tried is written down, so that backups of gold carry it.
 //!
+//! Asked to give way, it finishes the uploads that it unpacks; the run that goes on looks anew for what
+//! is missing, and only adds what came before to what it tells.
+//!
 //! Of FOSSology's tables none is written. Blobs get their names when they are whole, so a recovery
 //! that is killed anywhere leaves nothing but blobs that are back and `.I` files, and the same
 //! command goes on. That is also why it keeps nobody out but who removes blobs (see
@@ -19,6 +22,7 @@
 //! there, and each leaves alone what is good already.
 
 mod batches;
+mod carried;
 mod finish;
 mod gold;
 mod lacking;
@@ -34,12 +38,13 @@ pub use lacking::lacking;
 pub use missing::Amount;
 pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
-use super::{Context, Instance, Result, scratch};
+use super::{Context, Error, Instance, Result, scratch};
 use crate::blob::PfileName;
 use crate::fossology::own::{self, Files};
 use crate::fossology::repository::{Importer, Reader};
 use crate::unpack::fallback::Ununpack;
 use crate::vault::Vault;
+use carried::Earlier;
 pub(super) use missing::cannot_look;
 use work::Recovery;
 pub(super) use work::has_name;
@@ -193,10 +198,19 @@ fn recover(
         &reader,
         importer.as_ref(),
     )?;
-    match &options.scope {
-        Scope::Missing => work.uploads(None)?,
-        Scope::Uploads(uploads) => work.uploads(Some(uploads))?,
-        Scope::Blobs(names) => work.blobs(names)?,
+    let worked = match &options.scope {
+        Scope::Missing => work.uploads(None),
+        Scope::Uploads(uploads) => work.uploads(Some(uploads)),
+        Scope::Blobs(names) => work.blobs(names),
+    };
+    let earlier = Earlier::of(&instance.asked);
+    match worked {
+        Err(Error::GaveWay { .. }) => Err(earlier.gave_way(work.leave()?)),
+        worked => {
+            worked?;
+            let mut report = work.finish()?;
+            earlier.join(&mut report);
+            Ok(report)
+        }
     }
-    work.finish()
 }

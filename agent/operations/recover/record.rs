@@ -8,7 +8,7 @@ use super::report::Report;
 use super::{Options, Scope};
 use crate::fossology::database::Error;
 use crate::fossology::own::{self, Outcome, Run};
-use crate::operations::{Instance, Result};
+use crate::operations::{Instance, Result, history};
 use postgres::Client;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Res
         if options.is_rehearsal() {
             return Ok(None);
         }
-        Run::fail_dead(client)?;
+        own::settle(client)?;
         instance.start_run(client, "recover", Some(mode)).map(Some)
     });
     match run {
@@ -61,10 +61,7 @@ pub fn end(run: Option<Run>, client: &mut Client, result: &Result<Report>) {
             });
             run.finish(client, outcome, None, &counts, None)
         }
-        Err(error) => {
-            let message = error.to_string();
-            run.finish(client, Outcome::Failed, None, &json!({}), Some(&message))
-        }
+        Err(error) => history::not_done(run, client, None, error),
     };
     if let Err(error) = ended {
         log::warn!("the recovery's end could not be written into the database: {error}");

@@ -111,6 +111,16 @@ impl<'a> Recovery<'a> {
         Ok(self.scratch.insert(made))
     }
 
+    /// For the places where it may give way.
+    pub fn expect_way(&self) -> Result<()> {
+        if self.context.stop.gives_way() {
+            return Err(Error::GaveWay {
+                carried: serde_json::Value::Null,
+            });
+        }
+        Ok(())
+    }
+
     /// What is back.
     pub fn back(&self) -> RoaringBitmap {
         &self.unpacked | &self.otherwise

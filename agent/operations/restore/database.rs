@@ -13,7 +13,7 @@ use crate::fossology::database::{
     Admin, Database, DatabaseProperties, Error as Sql, Tools, assert_fossology,
 };
 use crate::fossology::jobs::{self, Parked, Relocated};
-use crate::fossology::own::{self, Run};
+use crate::fossology::own::{self, Outcome};
 use crate::fossology::repository::Layout;
 use crate::operations::{Context, Error, Instance, Result, Scratch};
 use crate::vault::{ChunkStore, Members, Snapshot, Stream, Vault};
@@ -233,8 +233,14 @@ pub(in crate::operations) fn stage(
     let mut client = target.staging().connect("fo_backup restore")?;
     verify(&mut client, snapshot)?;
     own::ensure_schema(&mut client)?;
-    Run::fail_dead(&mut client)?;
-    own::requests::fail_dead(&mut client)?;
+    let outcome = if snapshot.is_incomplete() {
+        Outcome::Incomplete
+    } else {
+        Outcome::Done
+    };
+    let counts = serde_json::to_value(snapshot.counts).unwrap_or_default();
+    own::finish_own_backup(&mut client, snapshot.id.as_str(), outcome, &counts)?;
+    own::settle(&mut client)?;
     let (parked, moved) = make_ready(&mut client, snapshot, layout)?;
     result.parked_queued = parked.queued;
     result.parked_running = parked.running;

@@ -3,16 +3,20 @@
 
 //! Reading the data: packs are compared with their ids, which are their SHA-256, and chunks are
 //! decoded and compared with theirs. A pack was decoded and compared with its blobs' names before
-//! it got its id, so the same bytes are the same blobs.
+//! it got its id, so the same bytes are the same blobs. Between two packs it may give way; the packs that
+//! were read are not read again by the run that goes on.
 
 use super::inventory::chunk_todo;
 use super::packs::{Pack, Packs, damaged_pack, is_about_object, what_is_wrong};
 use super::report::{Damage, Report};
 use super::{Options, on_all_cores};
+use crate::fossology::own::Asked;
 use crate::operations::{Context, Result};
 use crate::vault::{ChunkId, Error, PackId, PackReader, Vault};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How much of a pack is read at once, in bytes.
 const READ: u64 = 1 << 20;
@@ -23,6 +27,7 @@ pub(super) fn read_packs(
     packs: &mut Packs,
     percent: f64,
     options: &Options,
+    carried: Option<Carried>,
     context: Context<'_>,
     report: &mut Report,
 ) -> Result<()> {
@@ -34,7 +39,15 @@ pub(super) fn read_packs(
     let sizes: Vec<(usize, PackId, u64)> = whole
         .map(|(at, Pack { reference, .. })| (at, reference.id, reference.size))
         .collect();
-    let mut chosen = sample(sizes, percent, |(_, id, _)| *id.bytes());
+    let mut chosen = match &carried {
+        None => sample(sizes, percent, |(_, id, _)| *id.bytes()),
+        Some(carried) => {
+            let left: HashSet<PackId> = carried.left.iter().copied().collect();
+            let mut sizes = sizes;
+            sizes.retain(|(_, id, _)| left.contains(id));
+            sizes
+        }
+    };
     // The largest first, so that no core waits long for another at the end.
     chosen.sort_unstable_by_key(|(_, _, size)| std::cmp::Reverse(*size));
     let bytes: u64 = chosen.iter().map(|(_, _, size)| size).sum();
@@ -42,37 +55,88 @@ pub(super) fn read_packs(
         .progress
         .begin("reading packs", chosen.len() as u64, bytes);
     let found = on_all_cores(options.threads, &chosen, context, |(_, id, size)| {
+        if context.stop.gives_way() {
+            return Ok(Seen::Left);
+        }
         let read = pack_is_whole(vault, *id, *size, context);
         context.progress.advance(1, 0);
         match read? {
-            Ok(true) => Ok(None),
-            Ok(false) => Ok(Some(damaged_pack(
-                &id.key(),
-                super::Kind::Damaged,
-                "its content is not that of its name",
-            ))),
+            Ok(true) => Ok(Seen::Whole),
+            Ok(false) => {
+                let why = "its content is not that of its name";
+                let damage = damaged_pack(&id.key(), super::Kind::Damaged, why);
+                Ok(Seen::Damaged(damage.into()))
+            }
             Err(error) if is_about_object(&error) => {
                 let (kind, why) = what_is_wrong(error);
-                Ok(Some(damaged_pack(&id.key(), kind, why)))
+                Ok(Seen::Damaged(damaged_pack(&id.key(), kind, why).into()))
             }
             Err(error) => Err(error.into()),
         }
     })?;
     context.progress.end();
-    report.checked.packs_read += chosen.len() as u64;
-    report.checked.bytes_read += bytes;
-    for ((at, _, _), damage) in chosen.into_iter().zip(found) {
-        packs.0[at].read = true;
-        if let Some(damage) = damage {
-            packs.0[at].damage = Some(report.damage.len());
-            report.damage.push(damage);
+    let mut done = carried.unwrap_or_default();
+    done.left.clear();
+    let gives_way = found.iter().any(|seen| matches!(seen, Seen::Left));
+    for ((at, id, size), seen) in chosen.into_iter().zip(found) {
+        match seen {
+            Seen::Left => {}
+            // Whoever goes on reads it once more, to tell of it.
+            Seen::Damaged(_) if gives_way => {}
+            seen => {
+                done.read.push(id);
+                done.bytes_read += size;
+                if let Seen::Damaged(damage) = seen {
+                    packs.0[at].damage = Some(report.damage.len());
+                    report.damage.push(*damage);
+                }
+                continue;
+            }
         }
+        done.left.push(id);
     }
+    if gives_way {
+        return Err(crate::operations::Error::GaveWay {
+            carried: json!(done),
+        });
+    }
+    let read: HashSet<PackId> = done.read.into_iter().collect();
+    for pack in &mut packs.0 {
+        pack.read = read.contains(&pack.reference.id);
+    }
+    report.checked.packs_read += read.len() as u64;
+    report.checked.bytes_read += done.bytes_read;
     Ok(())
 }
 
-/// The outer error is a request to stop, the inner one is what was seen of the pack.
-fn pack_is_whole(
+/// What reading a pack showed.
+enum Seen {
+    Whole,
+    Damaged(Box<Damage>),
+    /// It was not read: somebody wants the way.
+    Left,
+}
+
+/// What a verification that gave way hands to the one that goes on.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Carried {
+    /// The packs that it chose and did not read, or found damaged.
+    left: Vec<PackId>,
+    /// Those that it read and found whole.
+    read: Vec<PackId>,
+    bytes_read: u64,
+}
+
+impl Carried {
+    /// What a verification goes on from, if it does.
+    pub fn of(asked: &Asked) -> Option<Self> {
+        Self::deserialize(asked.carried.as_ref()?).ok()
+    }
+}
+
+/// Whether a pack is what its id says. The outer error is a request to stop, the inner one is what was
+/// seen of the pack.
+pub(in crate::operations) fn pack_is_whole(
     vault: &Vault,
     id: PackId,
     size: u64,

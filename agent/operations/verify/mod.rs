@@ -17,9 +17,10 @@ mod packs;
 mod report;
 mod uploads;
 
+pub(super) use data::pack_is_whole;
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
-use super::{Context, Error, Instance, Result};
+use super::{Context, Error, Instance, Result, history};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::vault::{LeaseKind, Vault};
 use inventory::Inventory;
@@ -58,11 +59,18 @@ pub fn run(
         LeaseKind::Read
     };
     let lease = vault.lease(kind, "verify")?;
-    let mut database = instance.and_then(|instance| connect(vault, instance));
+    let mut database = instance.and_then(|instance| {
+        connect(vault, instance, "verify")
+            .inspect_err(|error| {
+                log::info!("uploads are not named, and the run is not in the history: {error}");
+            })
+            .ok()
+    });
     let record = instance
         .zip(database.as_mut())
-        .and_then(|(instance, client)| start_record(instance, client));
-    let result = verify(vault, database.as_mut(), options, context).and_then(|report| {
+        .and_then(|(instance, client)| start_record(instance, client, "verify"));
+    let carried = instance.and_then(|instance| data::Carried::of(&instance.asked));
+    let result = verify(vault, database.as_mut(), options, carried, context).and_then(|report| {
         lease.check()?;
         Ok(report)
     });
@@ -72,10 +80,19 @@ pub fn run(
     result
 }
 
+/// Looks whether all snapshots of a vault are whole, for an operation that holds a lease.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn look(vault: &Vault, options: &Options, context: Context<'_>) -> Result<Report> {
+    verify(vault, None, options, None, context)
+}
+
 fn verify(
     vault: &Vault,
     mut database: Option<&mut Client>,
     options: &Options,
+    carried: Option<data::Carried>,
     context: Context<'_>,
 ) -> Result<Report> {
     let mut report = Report::default();
@@ -84,7 +101,15 @@ fn verify(
     let chunks = inventory.look_at_chunks(&mut report);
     let mut lengths = None;
     if let Some(percent) = options.read {
-        data::read_packs(vault, &mut packs, percent, options, context, &mut report)?;
+        data::read_packs(
+            vault,
+            &mut packs,
+            percent,
+            options,
+            carried,
+            context,
+            &mut report,
+        )?;
         lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
         if let Some(client) = database.as_deref_mut() {
             note_read(client, &packs)?;
@@ -119,22 +144,17 @@ fn note_read(client: &mut Client, packs: &Packs) -> Result<()> {
 }
 
 /// Connects to the database of the vault's own instance, when that is possible.
-fn connect(vault: &Vault, instance: &Instance) -> Option<Client> {
-    let connected = instance.connect("verify").and_then(|mut client| {
-        own::ensure_schema(&mut client)?;
-        vault.expect_instance(own::instance_id(&mut client)?)?;
-        Ok(client)
-    });
-    connected
-        .inspect_err(|error| {
-            log::info!("uploads are not named, and the run is not in the history: {error}");
-        })
-        .ok()
+pub(super) fn connect(vault: &Vault, instance: &Instance, verb: &str) -> Result<Client> {
+    let mut client = instance.connect(verb)?;
+    own::ensure_schema(&mut client)?;
+    vault.expect_instance(own::instance_id(&mut client)?)?;
+    Ok(client)
 }
 
-fn start_record(instance: &Instance, client: &mut Client) -> Option<Run> {
-    Run::fail_dead(client)
-        .and_then(|_| instance.start_run(client, "verify", None))
+/// Enters the run in the history, when that is possible.
+pub(super) fn start_record(instance: &Instance, client: &mut Client, verb: &str) -> Option<Run> {
+    own::settle(client)
+        .and_then(|_| instance.start_run(client, verb, None))
         .inspect_err(|error| log::warn!("the run could not be written into the history: {error}"))
         .ok()
 }
@@ -155,11 +175,7 @@ fn finish_record(record: Run, client: &mut Client, options: &Options, result: &R
             });
             record.finish(client, outcome, snapshot, &counts, None)
         }
-        Err(error) => {
-            let message = error.to_string();
-            let counts = serde_json::json!({});
-            record.finish(client, Outcome::Failed, snapshot, &counts, Some(&message))
-        }
+        Err(error) => history::not_done(record, client, snapshot, error),
     };
     if let Err(error) = noted {
         log::warn!("the run could not be written into the history: {error}");

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-use super::super::{adopt_instance, ensure_schema, requests};
+use super::super::{adopt_instance, ensure_schema, requests, settle};
 use super::*;
 use crate::fossology::database::testing::cluster;
 use serde_json::json;
@@ -44,7 +44,7 @@ fn parts_hand_their_results_to_those_after_them() {
     second.finish(&mut other, b"packs", "packed").unwrap();
     assert_eq!(last.packed(&mut client).unwrap(), [b"packs"]);
     // Between the parts nobody takes the request for a dead one.
-    assert_eq!(requests::fail_dead(&mut other).unwrap(), 0);
+    assert_eq!(settle(&mut other).unwrap().requests, 0);
     complete(
         &mut client,
         request,
@@ -87,10 +87,10 @@ fn a_part_that_fails_or_dies_is_named_in_its_request() {
 
     let mut dying = database.connect("dying").unwrap();
     take(&mut dying, pack, 9, "here").unwrap();
-    assert_eq!(fail_dead(&mut client).unwrap(), 0);
+    assert_eq!(settle(&mut client).unwrap().parts, 0);
     drop(dying);
     // The server ends a session when it has seen that its client is gone.
-    while fail_dead(&mut client).unwrap() == 0 {}
+    while settle(&mut client).unwrap().parts == 0 {}
     let dead = "pack on alpha: ended without a word".to_owned();
     assert_eq!(state(&mut client, request), ("failed".to_owned(), dead));
     take(&mut client, pack, 9, "here").unwrap();

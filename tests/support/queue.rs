@@ -1,0 +1,213 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A stand-in for FOSSology's scheduler, the queue's side of it: which entry is started next, what
+//! its end means for others, and that a job that runs alone goes before all others. The agents' side
+//! is in [`super::scheduler`].
+
+use super::scheduler::{Agent, Ended, Job};
+use super::world::World;
+use fossology_backup::fossology::config::Config;
+use postgres::Client;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+/// That an entry `q` may be started: it waits for nothing that has not ended well.
+const READY: &str = "jq_starttime IS NULL AND jq_end_bits < 2
+    AND NOT EXISTS (
+        SELECT 1 FROM jobdepends JOIN jobqueue before ON before.jq_pk = jdep_jq_depends_fk
+         WHERE jdep_jq_fk = q.jq_pk AND (before.jq_endtime IS NULL OR before.jq_end_bits > 1))";
+
+/// The agents of the sample that run alone.
+const ALONE: &str = "q.jq_type IN ('delagent', 'maintagent')";
+
+/// Ends all that the sample has in its queue, and leaves it the keys below a thousand for what it
+/// queues later.
+pub fn clear(world: &World) {
+    let mut client = world.sample().connect().unwrap();
+    client
+        .batch_execute(
+            "UPDATE jobqueue SET jq_starttime = now(), jq_endtime = now(), jq_end_bits = 1
+              WHERE jq_endtime IS NULL;
+             SELECT setval('job_job_pk_seq', 1000), setval('jobqueue_jq_pk_seq', 1000)",
+        )
+        .unwrap();
+}
+
+/// Queues a deletion, which runs alone; gives its entry. Nobody is started for it: the test does
+/// what it would do, and ends it by [`end_deletion`].
+pub fn queue_deletion(world: &World) -> i32 {
+    let mut client = world.sample().connect().unwrap();
+    let query = "WITH made AS (
+            INSERT INTO job (job_user_fk, job_queued, job_priority, job_name)
+            VALUES (3, now(), 0, 'Delete') RETURNING job_pk)
+        INSERT INTO jobqueue (jq_job_fk, jq_type, jq_end_bits)
+        SELECT job_pk, 'delagent', 0 FROM made RETURNING jq_pk";
+    client.query_one(query, &[]).unwrap().get(0)
+}
+
+/// Enters that a deletion has ended, well or not.
+pub fn end_deletion(world: &World, entry: i32, well: bool) {
+    let ended = Ended {
+        completed: well,
+        ..Ended::default()
+    };
+    finish(&mut world.sample().connect().unwrap(), entry, &ended);
+}
+
+/// Forgets the start of what has not ended, as the scheduler's `--reset` does.
+pub fn reset(world: &World) {
+    let mut client = world.sample().connect().unwrap();
+    let query =
+        "UPDATE jobqueue SET jq_starttime = NULL, jq_endtext = NULL WHERE jq_endtime IS NULL";
+    client.execute(query, &[]).unwrap();
+}
+
+/// Runs the jobs that run alone and wait, those of the sample among them: all they do is to end.
+fn run_alone(client: &mut Client) {
+    let query = format!(
+        "UPDATE jobqueue q SET jq_starttime = now(), jq_endtime = now(), jq_end_bits = 1,
+                               jq_endtext = 'Completed'
+          WHERE {ALONE} AND {READY}"
+    );
+    client.execute(&query, &[]).unwrap();
+}
+
+/// The scheduler's port of an instance, and its queue.
+pub struct Queue {
+    listener: TcpListener,
+    sysconfdir: PathBuf,
+    client: Client,
+}
+
+impl Queue {
+    /// Listens from now on.
+    pub fn open(world: &World) -> Self {
+        let sysconfdir = world.sample().sysconfdir();
+        let config = Config::load(&sysconfdir).unwrap();
+        Self {
+            listener: TcpListener::bind((config.address.as_str(), config.port)).unwrap(),
+            sysconfdir,
+            client: world.sample().connect().unwrap(),
+        }
+    }
+
+    /// Hears that it is to look at its queue.
+    pub fn hear(&mut self) {
+        let (mut stream, _) = self.listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(stream.try_clone().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        stream.write_all(b"received\n").unwrap();
+        assert_eq!(line, "database\n");
+    }
+
+    /// Runs what is queued for our agent, whenever it is told to look, until so many jobs have
+    /// ended. Gives how each ended.
+    pub fn serve(mut self, jobs: usize) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        while ended.len() < jobs {
+            self.hear();
+            while let Some(next) = run_next(&self.sysconfdir, &mut self.client) {
+                ended.push(next);
+            }
+        }
+        ended
+    }
+}
+
+/// Runs what is queued for our agent, one after the other, until nothing can be run any more.
+/// Gives where each was to run and how it ended.
+pub fn run_queued(world: &World) -> Vec<(Option<String>, Ended)> {
+    let mut client = world.sample().connect().unwrap();
+    let sysconfdir = world.sample().sysconfdir();
+    std::iter::from_fn(|| {
+        take_next(&sysconfdir, &mut client).map(|(agent, row)| {
+            let ended = agent.serve();
+            finish(&mut client, row.entry, &ended);
+            (row.host, ended)
+        })
+    })
+    .collect()
+}
+
+/// Starts the next entry of our agent that waits for nothing, as the scheduler does.
+pub fn start_next(world: &World) -> Option<(Agent, Entry)> {
+    let mut client = world.sample().connect().unwrap();
+    take_next(&world.sample().sysconfdir(), &mut client)
+}
+
+/// An entry of the queue that was started.
+pub struct Entry {
+    /// `jq_pk`.
+    pub entry: i32,
+    /// `jq_host`.
+    pub host: Option<String>,
+}
+
+/// Enters how an entry ended; whatever waits for one that failed has failed too.
+pub fn end_entry(world: &World, entry: &Entry, ended: &Ended) {
+    finish(&mut world.sample().connect().unwrap(), entry.entry, ended);
+}
+
+fn run_next(sysconfdir: &Path, client: &mut Client) -> Option<Ended> {
+    let (agent, row) = take_next(sysconfdir, client)?;
+    let ended = agent.serve();
+    finish(client, row.entry, &ended);
+    Some(ended)
+}
+
+fn take_next(sysconfdir: &Path, client: &mut Client) -> Option<(Agent, Entry)> {
+    // While one waits nothing else is started; no agent runs in most tests when this is called.
+    run_alone(client);
+    let query = format!(
+        "UPDATE jobqueue SET jq_starttime = now(), jq_endtext = 'Started'
+          WHERE jq_pk = (SELECT min(jq_pk) FROM jobqueue q WHERE jq_type = 'backup' AND {READY})
+         RETURNING jq_pk, jq_job_fk, coalesce(jq_args, ''), coalesce(jq_cmd_args, ''), jq_host"
+    );
+    let row = client.query_opt(&query, &[]).unwrap()?;
+    let (data, arguments): (String, String) = (row.get(2), row.get(3));
+    let job = Job {
+        id: row.get(1),
+        data: &data,
+        arguments: &arguments,
+        remote: false,
+    };
+    let entry = Entry {
+        entry: row.get(0),
+        host: row.get(4),
+    };
+    Some((Agent::start(sysconfdir.to_owned(), job), entry))
+}
+
+fn finish(client: &mut Client, entry: i32, ended: &Ended) {
+    let good = ended.completed;
+    let items = ended.beats.last().map_or(0, |(items, _)| *items);
+    client
+        .execute(
+            "UPDATE jobqueue SET jq_endtime = now(), jq_end_bits = $2, jq_endtext = $3,
+                                 jq_itemsprocessed = $4 WHERE jq_pk = $1",
+            &[
+                &entry,
+                &(if good { 1_i16 } else { 2 }),
+                &(if good { "Completed" } else { "Failed" }),
+                &items,
+            ],
+        )
+        .unwrap();
+    if !good {
+        client
+            .execute(
+                "WITH RECURSIVE waiting(entry) AS (
+                     SELECT jdep_jq_fk FROM jobdepends WHERE jdep_jq_depends_fk = $1
+                     UNION SELECT jdep_jq_fk FROM jobdepends JOIN waiting ON jdep_jq_depends_fk = entry
+                 )
+                 UPDATE jobqueue SET jq_endtime = now(), jq_end_bits = 2, jq_endtext = 'Failed'
+                  WHERE jq_pk IN (SELECT entry FROM waiting) AND jq_endtime IS NULL",
+                &[&entry],
+            )
+            .unwrap();
+    }
+}
