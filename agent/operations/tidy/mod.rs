@@ -16,7 +16,7 @@ mod walk;
 
 use super::recover::Amount;
 use super::{Context, Error, Instance, Result};
-use crate::fossology::own::{self, Files, Outcome, Run};
+use crate::fossology::own::{self, Files, Outcome};
 use crate::fossology::repository::roots_on_disk;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -129,7 +129,7 @@ pub fn run(instance: &Instance, options: &Options, context: Context<'_>) -> Resu
     // Nobody prunes, reads for a backup or recovers while files change places.
     own::prune_alone(&mut client)?;
     own::hold_files(&mut client, Files::Alone)?;
-    Run::fail_dead(&mut client)?;
+    own::settle(&mut client)?;
     let record = instance.start_run(&mut client, "tidy", None)?;
     let result = tidy(instance, options, context);
     let ended = match &result {
