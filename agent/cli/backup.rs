@@ -29,7 +29,7 @@ pub struct Args {
     repo_host: Vec<HostName>,
 }
 
-fn host(text: &str) -> Result<HostName, HostNameError> {
+pub(super) fn host(text: &str) -> Result<HostName, HostNameError> {
     HostName::new(text)
 }
 
