@@ -18,7 +18,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 # Two apt at once would be in each other's way; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build demo test lint advisories bench install clean toolchain tools
+.PHONY: help build demo test lint advisories bench install deb clean toolchain tools
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -64,6 +64,15 @@ install: ## puts the program into $(DESTDIR)$(PREFIX)/bin, after `make build`
 	install -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/fo_backup
 	find ui-plugin -type f ! -path 'ui-plugin/tests/*' ! -name README.md \
 		-exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/fossology-backup/{} \;
+
+# Debian's packages of FOSSology have their modules in /usr/share/fossology. The program is put
+# there as a link by Cargo.toml, [package.metadata.deb].
+deb: build ## makes a Debian package: target/debian/*.deb (cargo-deb)
+	@command -v cargo-deb >/dev/null || { echo "cargo-deb is not there: cargo install --locked cargo-deb" >&2; exit 1; }
+	rm -rf target/package
+	$(BINARY) -c /etc/fossology install --root target/package --moddir /usr/share/fossology --pages ui-plugin
+	rm -r target/package/usr/share/fossology/backup/agent
+	$(CARGO) deb --no-build --strip --locked
 
 clean: toolchain ## removes all that was built
 	$(CARGO) clean

@@ -97,3 +97,30 @@ fn another_program_finds_every_blob() {
     assert_eq!(body["extra"].as_array().unwrap().len(), 1);
     assert!(body["aliases"].as_array().unwrap().len() > 100);
 }
+
+#[test]
+fn another_program_reads_packs_that_were_rewritten() {
+    let mut world = World::with(Options::one_host());
+    world.call(&["init"]).expect(0);
+    let stays: Vec<u8> = (0u32..2_000_000).flat_map(u32::to_le_bytes).collect();
+    let stays = NewUpload::new("stays.bin", Entry::File(stays));
+    let uploads = [
+        stays,
+        NewUpload::sources("goes.tar.gz", 5, 300),
+        NewUpload::sources("stays.tar.gz", 6, 10),
+    ];
+    let uploads = uploads.map(|upload| world.sample_mut().add_upload(upload).unwrap());
+    world.backup("full");
+    world.sample_mut().delete_upload(uploads[1], 0).unwrap();
+    let last = world.backup("full");
+    let expire = ["--json", "expire", "--keep-last", "1", "--max-dead", "0"];
+    let report = world.call(&expire).expect(0).json();
+    assert!(
+        report["rewritten"]["count"].as_u64().unwrap() >= 2,
+        "{report:#}"
+    );
+    let renamed = &report["renamed"][0];
+    assert_eq!(renamed["from"], last["snapshot"]);
+    let id = renamed["to"].as_str().unwrap();
+    assert_eq!(found_by_another_program(&world, id), needed(&world));
+}

@@ -84,6 +84,14 @@ fn down_to_gold_and_back() {
     };
     let before = files(&instance);
     assert_eq!(findings(&world, &instance), BTreeMap::new());
+    let would_go = |policy: &str| {
+        let look = ["prune", "--policy", policy, "--dry-run"];
+        println!("{}", call(&world, &instance, &look).expect(0).stdout);
+        let look = [&["--json"], &look[..]].concat();
+        number(&call(&world, &instance, &look).expect(0).json()["drop"]["bytes"])
+    };
+    let [few, all] = ["source-only", "gold-only"].map(would_go);
+    assert!(few > 0 && few < all, "{few} of {all}");
     let prune = ["--json", "prune", "--policy", "gold-only", "--yes"];
     let first = call(&world, &instance, &prune).expect(0).json();
     let uploads = first["uploads"].as_array().unwrap().iter();

@@ -261,6 +261,28 @@ fn the_sample_comes_back_by_hand_on_another_server() {
 }
 
 #[test]
+fn packs_that_were_rewritten_come_back_by_hand() {
+    let mut world = World::with_vault();
+    let goes = NewUpload::sources("goes.tar.gz", 5, 200);
+    let goes = world.sample_mut().add_upload(goes).unwrap();
+    let stays = NewUpload::sources("stays.tar.gz", 6, 10);
+    world.sample_mut().add_upload(stays).unwrap();
+    world.backup("full");
+    world.sample_mut().delete_upload(goes, 0).unwrap();
+    let repository = world.sample().repository().to_owned();
+    let before = Before::of(&mut world.sample().connect().unwrap(), &repository);
+    world.backup("full");
+    let expire = ["--json", "expire", "--keep-last", "1", "--max-dead", "0"];
+    let report = world.call(&expire).expect(0).json();
+    assert!(
+        report["rewritten"]["count"].as_u64().unwrap() > 0,
+        "{report:#}"
+    );
+    let (cluster, folder) = (&world.cluster, world.folder.path());
+    comes_back(cluster, folder, &world.vault(), &before, "full");
+}
+
+#[test]
 fn a_real_instance_comes_back_by_hand() {
     let Some(source) = fixture::source() else {
         eprintln!("skipped: there is no real instance on this machine");

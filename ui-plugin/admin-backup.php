@@ -14,3 +14,4 @@ require_once __DIR__ . '/inc/autoload.php';
 register_plugin(new \Fossology\Backup\UI\BackupPage());
 register_plugin(new \Fossology\Backup\UI\StatusPage());
 register_plugin(new \Fossology\Backup\UI\FindingsPage());
+register_plugin(new \Fossology\Backup\UI\PrunePage());

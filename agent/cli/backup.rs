@@ -9,6 +9,7 @@ use super::session::Session;
 use crate::blob::{HostName, HostNameError};
 use crate::operations::backup::stages;
 use crate::operations::{Error, Result, backup, request};
+use crate::vault::retention::is_tag;
 use crate::vault::{Absent, Counts, Mode, Snapshot, SnapshotId};
 use std::time::Instant;
 
@@ -23,18 +24,33 @@ pub struct Args {
     #[arg(long)]
     logs: bool,
 
+    /// A word by which the snapshot is to be known, for keep_tags of the rotation for one; several
+    /// if need be
+    #[arg(long = "tag", value_name = "TAG", value_parser = tag)]
+    tags: Vec<String>,
+
     /// Only pack what lies on this host of [REPOSITORY] and the vault lacks, and make no snapshot:
     /// the next backup, here or elsewhere, finds it in the vault
     #[arg(long, value_name = "NAME", value_parser = host)]
     repo_host: Vec<HostName>,
 }
 
+/// A tag on the command line.
+pub fn tag(text: &str) -> Result<String, String> {
+    if is_tag(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a tag is one word of letters, digits and ._-:@+/, at most 64".into())
+    }
+}
+
 pub(super) fn host(text: &str) -> Result<HostName, HostNameError> {
     HostName::new(text)
 }
 
+/// The modes on the command line.
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum ModeArg {
+pub enum ModeArg {
     Full,
     Gold,
 }
@@ -59,6 +75,7 @@ impl Args {
         Ok(request::Backup {
             mode: self.mode.into(),
             logs: self.logs,
+            tags: self.tags,
         })
     }
 }
@@ -99,6 +116,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: args.logs || settings.logs.unwrap_or(false),
+        tags: args.tags,
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };

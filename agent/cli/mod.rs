@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod drill;
 mod du;
+mod expire;
 mod init;
 mod install;
 mod jobs;
@@ -74,6 +75,7 @@ enum Verb {
     Install(install::Args),
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
+    Expire(expire::Args),
     Status(status::Args),
     Drill(drill::Args),
     Prune(prune::Args),
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
         Verb::Install(args) => install::run(&session, args),
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
+        Verb::Expire(args) => expire::run(&session, args),
         Verb::Status(args) => status::run(&session, args),
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),

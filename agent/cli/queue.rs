@@ -6,7 +6,7 @@
 use super::exit::Exit;
 use super::jobs::guarded;
 use super::session::Session;
-use super::{backup, check, drill, prune, recover, verify};
+use super::{backup, check, drill, expire, prune, recover, verify};
 use crate::fossology::guard::{Before, Entries};
 use crate::operations::queue::{self, Ended, Options, Queued};
 use crate::operations::request::Work;
@@ -37,6 +37,7 @@ enum QueueVerb {
     Check(check::Args),
     Verify(verify::Args),
     Recover(recover::Args),
+    Expire(expire::Args),
     Drill(drill::Args),
     Prune(prune::Args),
 }
@@ -59,6 +60,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         QueueVerb::Check(args) => Work::Check(args.for_queue()?),
         QueueVerb::Verify(args) => Work::Verify(args.into()),
         QueueVerb::Recover(args) => Work::Recover(args.into()),
+        QueueVerb::Expire(args) => Work::Expire(args.into()),
         QueueVerb::Drill(args) => Work::Drill(args.for_queue()?),
         QueueVerb::Prune(args) => Work::Prune(args.for_queue()?),
     };

@@ -27,6 +27,7 @@ struct Row<'a> {
     host: &'a str,
     release: Option<&'a str>,
     complete: bool,
+    tags: &'a [String],
     counts: &'a Counts,
 }
 
@@ -43,6 +44,7 @@ pub fn run(session: &Session<'_>, _: Args) -> Result<Exit> {
             bytes(counts.files_bytes.max(counts.gold_bytes)),
             bytes(counts.stored_bytes),
             snapshot.host.clone(),
+            snapshot.tags.join(" "),
             if snapshot.is_incomplete() {
                 "incomplete".into()
             } else {
@@ -61,6 +63,7 @@ pub fn run(session: &Session<'_>, _: Args) -> Result<Exit> {
                 host: &snapshot.host,
                 release: snapshot.release.as_deref(),
                 complete: !snapshot.is_incomplete(),
+                tags: &snapshot.tags,
                 counts: &snapshot.counts,
             })
             .collect(),
@@ -72,7 +75,7 @@ pub fn run(session: &Session<'_>, _: Args) -> Result<Exit> {
     };
     session.output.result("snapshots", &report, || {
         let head = [
-            "snapshot", "mode", "gold", "files", "size", "added", "host", "",
+            "snapshot", "mode", "gold", "files", "size", "added", "host", "tags", "",
         ]
         .map(str::to_owned);
         let rows: Vec<Vec<String>> = std::iter::once(head.to_vec())

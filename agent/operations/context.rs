@@ -5,6 +5,7 @@
 //! should stop.
 
 use super::{Error, Result};
+use crate::fossology::database::Database;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Told how far an operation is. Calls come from many threads.
@@ -20,6 +21,9 @@ pub trait Progress: Sync {
 
     /// Something that people should see at once.
     fn note(&self, text: &str);
+
+    /// What follows is done for a request, whose row may be told as well.
+    fn carries_out(&self, _database: &Database, _request: i32) {}
 }
 
 /// Tells nobody.

@@ -55,6 +55,14 @@ pub enum Error {
         /// The pack.
         pack: vault::PackId,
     },
+    /// A chunk has gone since it was stored.
+    #[error(
+        "chunk {chunk} of the dump or of another stream is not in the vault any more, so there is no snapshot (did somebody clean the vault up?); run the backup again"
+    )]
+    ChunkGone {
+        /// The chunk.
+        chunk: vault::ChunkId,
+    },
     /// Blobs are not where they have to be.
     #[error(
         "{count} blobs are not in the packs that should hold them, so there is no snapshot; 'fo_backup verify' looks at the vault, and the next backup packs them again"

@@ -9,6 +9,7 @@ pub mod check;
 mod context;
 pub mod drill;
 mod error;
+pub mod expire;
 pub mod guard;
 mod history;
 pub mod init;

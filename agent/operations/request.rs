@@ -5,6 +5,10 @@
 //! kept in a request's row. Rows are written by programs of other versions and by people too, so
 //! what is read is checked, and a parameter that nobody knows is a mistake.
 
+mod expire;
+
+pub use expire::Expire;
+
 use super::drill::{self, Percent};
 use super::prune;
 use super::recover::{self, Scope, Sources, Wanted};
@@ -12,10 +16,16 @@ use super::settings::Settings;
 use super::{Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::unpack::fallback::Ununpack;
+use crate::vault::retention::is_tag;
 use crate::vault::{Mode, Vault};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// All verbs that can be asked for; installed pages show buttons for these.
+pub const VERBS: [&str; 7] = [
+    "backup", "check", "verify", "recover", "drill", "prune", "expire",
+];
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +38,8 @@ pub enum Work {
     Verify(Verify),
     /// Bring missing files back.
     Recover(Recover),
+    /// Remove old snapshots, give space back.
+    Expire(Expire),
     /// Try a restore.
     Drill(Drill),
     /// Remove files that a policy says not to keep, or bring them back.
@@ -43,6 +55,9 @@ pub struct Backup {
     /// Whether job logs are taken too; unless it is set here, the settings say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub logs: bool,
+    /// Words by which the snapshot is to be known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 impl Default for Backup {
@@ -50,6 +65,7 @@ impl Default for Backup {
         Self {
             mode: Mode::Full,
             logs: false,
+            tags: Vec::new(),
         }
     }
 }
@@ -214,6 +230,15 @@ impl Drill {
     }
 }
 
+fn check_percent(percent: Option<f64>) -> Result<()> {
+    match percent.filter(|percent| !(*percent > 0.0 && *percent <= 100.0)) {
+        None => Ok(()),
+        Some(percent) => Err(Error::Usage(format!(
+            "read_data is {percent}; it takes a percentage above 0, up to 100"
+        ))),
+    }
+}
+
 impl Recover {
     /// What an upload's number alone stands for.
     pub fn of_upload(upload: i32) -> Self {
@@ -267,12 +292,14 @@ impl Work {
             "check" => Self::Check(typed(verb, parameters)?),
             "verify" => Self::Verify(typed(verb, parameters)?),
             "recover" => Self::Recover(typed(verb, parameters)?),
+            "expire" => Self::Expire(typed(verb, parameters)?),
             "drill" => Self::Drill(typed(verb, parameters)?),
             "prune" => Self::Prune(typed(verb, parameters)?),
             _ => {
                 return Err(Error::Usage(format!(
-                    "'{verb}' is nothing that this version ({}) can be asked for; it knows backup, check, verify, recover, drill and prune",
-                    env!("CARGO_PKG_VERSION")
+                    "'{verb}' is nothing that this version ({}) can be asked for; it knows {}",
+                    env!("CARGO_PKG_VERSION"),
+                    VERBS.join(", ")
                 )));
             }
         };
@@ -324,16 +351,22 @@ impl Work {
                 }
             }
             Self::Verify(verify) => {
-                if let Some(percent) = verify.read_data
-                    && !(percent > 0.0 && percent <= 100.0)
-                {
+                check_percent(verify.read_data)?;
+                &[]
+            }
+            Self::Expire(expire) => {
+                expire.check()?;
+                &[]
+            }
+            Self::Backup(backup) => {
+                if let Some(tag) = backup.tags.iter().find(|tag| !is_tag(tag)) {
                     return Err(Error::Usage(format!(
-                        "read_data is {percent}; it takes a percentage above 0, up to 100"
+                        "'{tag}' is no tag: one word of letters, digits and ._-:@+/, at most 64"
                     )));
                 }
                 &[]
             }
-            Self::Backup(_) | Self::Drill(_) => &[],
+            Self::Drill(_) => &[],
         };
         match uploads.iter().find(|upload| **upload < 1) {
             None => Ok(()),
@@ -350,6 +383,7 @@ impl Work {
             Self::Check(_) => "check",
             Self::Verify(_) => "verify",
             Self::Recover(_) => "recover",
+            Self::Expire(_) => "expire",
             Self::Drill(_) => "drill",
             Self::Prune(_) => "prune",
         }
@@ -362,6 +396,7 @@ impl Work {
             Self::Check(check) => serde_json::to_value(check),
             Self::Verify(verify) => serde_json::to_value(verify),
             Self::Recover(recover) => serde_json::to_value(recover),
+            Self::Expire(expire) => serde_json::to_value(expire),
             Self::Drill(drill) => serde_json::to_value(drill),
             Self::Prune(prune) => serde_json::to_value(prune),
         }
@@ -370,98 +405,4 @@ impl Work {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    #[test]
-    fn what_is_left_out_is_as_on_the_command_line() {
-        let read = |verb| Work::read(verb, &json!({})).unwrap();
-        assert_eq!(read("backup"), Work::Backup(Backup::default()));
-        assert_eq!(read("check"), Work::Check(Check::default()));
-        assert_eq!(read("verify"), Work::Verify(Verify::default()));
-        assert_eq!(read("drill"), Work::Drill(Drill::default()));
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (verb, parameters, says) in [
-            ("backup", json!({"mode": "half"}), "unknown variant `half`"),
-            ("backup", json!({"deep": true}), "unknown field `deep`"),
-            ("backup", json!([1]), "backup"),
-            (
-                "check",
-                json!({"uploads": [3, 0]}),
-                "0 is no upload's number",
-            ),
-            (
-                "check",
-                json!({"uploads": [3_000_000_000_u32]}),
-                "3000000000",
-            ),
-            ("check", json!({"deep": "yes"}), "boolean"),
-            ("verify", json!({"read_data": 101}), "up to 100"),
-            ("verify", json!({"read_data": 0}), "above 0"),
-            ("drill", json!({"sample": 0}), "above 0"),
-            ("drill", json!({"to": "/"}), "unknown field `to`"),
-            ("recover", json!({}), "uploads, blobs or missing"),
-            (
-                "recover",
-                json!({"missing": true, "uploads": [2]}),
-                "one of them",
-            ),
-            (
-                "recover",
-                json!({"uploads": [-2]}),
-                "-2 is no upload's number",
-            ),
-            ("recover", json!({"blobs": ["x"]}), "sha1.md5.size"),
-            ("prune", json!({"uploads": [0]}), "0 is no upload's number"),
-            (
-                "prune",
-                json!({"undo": [3, -1]}),
-                "-1 is no upload's number",
-            ),
-            (
-                "prune",
-                json!({"undo": [3], "policy": "cold"}),
-                "nothing else",
-            ),
-            ("prune", json!({"prove": true}), "dry run"),
-            ("prune", json!({"yes": true}), "unknown field `yes`"),
-            (
-                "recover",
-                json!({"blobs": ["da39a3ee5e6b4b0d3255bfef95601890afd80709.d41d8cd98f00b204e9800998ecf8427e.0"], "as_if_gone": true}),
-                "not blobs",
-            ),
-            ("destroy", json!({}), "'destroy' is nothing"),
-        ] {
-            let error = Work::read(verb, &parameters).unwrap_err().to_string();
-            assert!(error.contains(says), "{verb} {parameters}: {error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_asked_is_what_is_read(
-            gold in any::<bool>(), flag in any::<bool>(),
-            uploads in prop::collection::vec(1..i32::MAX, 0..4),
-            halves in prop::option::of(1..=200_u8), snapshot in prop::option::of("[0-9a-z]{1,9}"),
-        ) {
-            let percent = halves.map(|halves| f64::from(halves) / 2.0);
-            let mode = if gold { Mode::Gold } else { Mode::Full };
-            for work in [
-                Work::Backup(Backup { mode, logs: flag }),
-                Work::Check(Check { deep: flag, uploads: uploads.clone(), strict: gold }),
-                Work::Prune(Prune { policy: snapshot.clone(), uploads: uploads.clone(), dry_run: flag, prove: flag, undo: Vec::new() }),
-                Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
-                Work::Drill(Drill { snapshot: snapshot.clone(), sample: percent.map(|percent| Percent::new(percent).unwrap()) }),
-            ] {
-                let text = work.parameters().to_string();
-                let row: Value = serde_json::from_str(&text).unwrap();
-                prop_assert_eq!(&Work::read(work.verb(), &row).unwrap(), &work);
-            }
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //! verb. A mistake names the file and the line, or the variable.
 
 use super::drill;
+use super::expire::Retention;
 use super::prune::policy;
 use super::schedule::Schedule;
 use super::way::GiveWay;
@@ -32,6 +33,9 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// Which snapshots stay.
+    #[serde(default)]
+    pub retention: Retention,
     /// How runs under the scheduler give way to jobs that run alone.
     #[serde(default)]
     pub give_way: GiveWay,

@@ -5,11 +5,13 @@
 //! both as the operation itself reports it. It comes from a thread of its own, so that a long
 //! step does not delay it; a run that hangs says so by itself, and the scheduler ends it.
 
+use super::telling::{Steps, Telling};
 use super::wire::Wire;
+use crate::fossology::database::Database;
 use crate::operations::{Progress, Stop};
 use crossbeam_channel::{RecvTimeoutError, Sender};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ pub struct Pulse {
     wire: Arc<Wire>,
     items: AtomicU64,
     moved: AtomicBool,
+    steps: Arc<Steps>,
+    telling: Mutex<Option<Telling>>,
 }
 
 impl Pulse {
@@ -27,6 +31,8 @@ impl Pulse {
             wire,
             items: AtomicU64::new(0),
             moved: AtomicBool::new(false),
+            steps: Arc::default(),
+            telling: Mutex::default(),
         }
     }
 
@@ -38,8 +44,9 @@ impl Pulse {
 }
 
 impl Progress for Pulse {
-    fn begin(&self, step: &str, items: u64, _: u64) {
+    fn begin(&self, step: &str, items: u64, bytes: u64) {
         self.moved.store(true, Ordering::Relaxed);
+        self.steps.begin(step, items, bytes);
         if items > 0 {
             log::info!("{step}: {}", indicatif::HumanCount(items));
         } else {
@@ -47,7 +54,8 @@ impl Progress for Pulse {
         }
     }
 
-    fn advance(&self, items: u64, _: u64) {
+    fn advance(&self, items: u64, bytes: u64) {
+        self.steps.advance(items, bytes);
         self.items.fetch_add(items, Ordering::Relaxed);
         self.moved.store(true, Ordering::Relaxed);
     }
@@ -59,6 +67,16 @@ impl Progress for Pulse {
     fn note(&self, text: &str) {
         self.moved.store(true, Ordering::Relaxed);
         log::info!("{text}");
+    }
+
+    fn carries_out(&self, database: &Database, request: i32) {
+        let telling = Telling::start(self.steps.clone(), database.clone(), request);
+        let before = self
+            .telling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(telling);
+        drop(before);
     }
 }
 

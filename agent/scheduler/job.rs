@@ -119,6 +119,7 @@ fn attempt(arguments: &Arguments, data: &str, context: Context<'_>) -> (String, 
         };
         verb.clone_from(&request.verb);
         log::info!("request {id}: {} {}", request.verb, request.parameters);
+        context.progress.carries_out(&instance.database, id);
         instance.asked = Asked {
             who: request.who.clone(),
             request: Some(id),

@@ -15,6 +15,7 @@ mod descriptors;
 mod heart;
 mod job;
 mod part;
+mod telling;
 mod turn;
 mod wire;
 mod work;

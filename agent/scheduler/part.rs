@@ -50,6 +50,9 @@ pub fn carry_out(
         part.name(),
         part.repository_hosts
     );
+    context
+        .progress
+        .carries_out(&instance.database, part.request);
     instance.asked = Asked {
         who: part.who.clone(),
         request: Some(part.request),

@@ -9,7 +9,7 @@ use crate::operations::request::{self, Work};
 use crate::operations::schedule::in_words;
 use crate::operations::settings::Settings;
 use crate::operations::{
-    Context, Error, Instance, Result, backup, check, drill, prune, recover, verify,
+    Context, Error, Instance, Result, backup, check, drill, expire, prune, recover, verify,
 };
 use crate::vault::{Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
@@ -45,6 +45,7 @@ pub fn run(
         Work::Check(parameters) => check(parameters, instance, settings, context),
         Work::Verify(parameters) => verify(parameters, instance, settings, context),
         Work::Recover(parameters) => recover(parameters, instance, settings, context),
+        Work::Expire(parameters) => expire(parameters, instance, settings, context),
         Work::Drill(parameters) => drill(parameters, instance, settings, context),
         Work::Prune(parameters) => prune(parameters, instance, settings, context),
     }
@@ -78,6 +79,7 @@ pub(super) fn backup_options(parameters: &request::Backup, settings: &Settings) 
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: parameters.logs || settings.logs.unwrap_or(false),
+        tags: parameters.tags.clone(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     }
@@ -271,6 +273,60 @@ fn recover(
             "not_reproducible": report.not_reproducible, "needed": report.needed, "missing": report.missing, "linked": report.linked,
             "unpacked": report.unpacked, "from_vault": report.from_vault, "lost": report.lost,
         }),
+        summary,
+    })
+}
+
+fn expire(
+    parameters: &request::Expire,
+    instance: &Instance,
+    settings: &Settings,
+    context: Context<'_>,
+) -> Result<Done> {
+    let vault = Vault::open(location(settings)?)?;
+    let options = parameters.options(settings);
+    let report = expire::run(&vault, Some(instance), &options, context)?;
+    let total = report.snapshots.len() as u64;
+    let going = report.going();
+    let mut summary = if report.policy {
+        format!(
+            "{} of {} snapshots {}removed, {} stay; {} {}given back\n",
+            HumanCount(going),
+            HumanCount(total),
+            if report.dry_run { "would be " } else { "" },
+            HumanCount(total - going),
+            DecimalBytes(report.given_back()),
+            if report.dry_run { "would be " } else { "" },
+        )
+    } else {
+        "nothing was removed: [retention] in fo_backup.toml has no policy\n".to_owned()
+    };
+    if report.has_problems() {
+        summary.insert_str(0, "INCOMPLETE ");
+    }
+    for mark in report
+        .snapshots
+        .iter()
+        .filter(|mark| !mark.keep)
+        .take(SHOWN)
+    {
+        let _ = writeln!(summary, "removed: {} ({})", mark.snapshot, mark.mode);
+    }
+    for why in &report.unreadable {
+        let _ = writeln!(summary, "cannot be read, so no space was given back: {why}");
+    }
+    for snapshot in report.not_whole.iter().take(SHOWN) {
+        let _ = writeln!(
+            summary,
+            "not whole: {snapshot}; 'fo_backup verify' says why"
+        );
+    }
+    for alone in report.left_alone.iter().take(SHOWN) {
+        let _ = writeln!(summary, "pack {} stays as it is: {}", alone.pack, alone.why);
+    }
+    Ok(Done {
+        outcome: outcome(report.has_problems()),
+        counts: expire::counts(&report),
         summary,
     })
 }

@@ -94,6 +94,18 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The storage lets nobody remove an object, or not us.
+    #[error(
+        "{location} does not let us remove {key} ({source}); expire where removal is allowed, with the keys for that. What was not removed is whole and stays"
+    )]
+    NoRemoval {
+        /// The object.
+        key: Key,
+        /// The vault.
+        location: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Another run works on the vault.
     #[error(
         "the vault is locked by '{verb}' of {owner} since {since}; wait until it ends (a lease left by a dead run ends by itself at {until})"

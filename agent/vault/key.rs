@@ -33,6 +33,43 @@ impl Key {
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
+
+    /// What an object of this name is.
+    pub fn kind(&self) -> Kind {
+        let name = self.file_name();
+        let pack = |end: &str| name.strip_suffix(end)?.parse::<PackId>().ok();
+        if let Some(id) = pack(".tar.zst").filter(|id| id.key() == *self) {
+            return Kind::Pack(id);
+        }
+        if let Some(id) = pack(".idx").filter(|id| id.index_key() == *self) {
+            return Kind::Index(id);
+        }
+        let chunk = name
+            .strip_suffix(".zst")
+            .and_then(|id| id.parse::<ChunkId>().ok());
+        if let Some(id) = chunk.filter(|id| id.key() == *self) {
+            return Kind::Chunk(id);
+        }
+        let known = matches!(self.as_str(), "vault.json" | "RESTORE.md")
+            || self.0.starts_with("locks/")
+            || self.0.starts_with("snapshots/");
+        if known { Kind::Other } else { Kind::Foreign }
+    }
+}
+
+/// What an object is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A pack.
+    Pack(PackId),
+    /// The index of a pack.
+    Index(PackId),
+    /// A chunk of a stream.
+    Chunk(ChunkId),
+    /// Another object of a vault.
+    Other,
+    /// None of a vault's.
+    Foreign,
 }
 
 impl fmt::Display for Key {
@@ -154,6 +191,18 @@ impl SnapshotId {
             time.strftime("%Y%m%dT%H%M%SZ"),
             &random[..8]
         ))
+    }
+
+    /// Another id of the same second: for the same snapshot with other packs. New snapshots never
+    /// share a second, so ids that do are of one moment.
+    pub(super) fn again(&self) -> Self {
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        Self(format!("{}{}", &self.0[..17], &random[..8]))
+    }
+
+    /// Whether both are of one moment.
+    pub(super) fn same_moment(&self, other: &Self) -> bool {
+        self.0[..17] == other.0[..17]
     }
 
     /// Where the snapshot lies.

@@ -9,7 +9,7 @@
 use super::{Error, Key, Result, Storage};
 use crate::process::Process;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -185,6 +185,28 @@ impl Lease {
         }
         self.shared.put(false)
     }
+
+    /// What the lease allows.
+    pub(super) fn kind(&self) -> LeaseKind {
+        let state = self.shared.state.lock();
+        state.unwrap_or_else(|error| error.into_inner()).body.kind
+    }
+
+    /// The time by the storage's clock, a minute ago at most: when the lease was renewed. This
+    /// host's time where there is no object of the lease.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub fn storage_time(&self) -> Result<Timestamp> {
+        // Held, so that no renewal removes the object meanwhile.
+        let state = self.shared.state.lock();
+        let state = state.unwrap_or_else(|error| error.into_inner());
+        let put = match &state.key {
+            Some(key) => self.shared.storage.put_at(key)?,
+            None => None,
+        };
+        Ok(put.unwrap_or_else(Timestamp::now))
+    }
 }
 
 impl Drop for Lease {
@@ -276,25 +298,22 @@ fn conflict(
     run: Option<&str>,
     own: Option<Uuid>,
 ) -> Result<Option<Body>> {
-    let mut newest: HashMap<Uuid, (u64, Key)> = HashMap::new();
+    // The objects of each lease by their numbers.
+    let mut leases: HashMap<Uuid, BTreeMap<u64, Key>> = HashMap::new();
     for object in storage.list("locks/")? {
-        let Some((lease, number)) = parse(&object.key) else {
-            continue;
-        };
-        let entry = newest.entry(lease).or_insert((number, object.key.clone()));
-        if number > entry.0 {
-            *entry = (number, object.key);
+        if let Some((lease, number)) = parse(&object.key) {
+            leases.entry(lease).or_default().insert(number, object.key);
         }
     }
     let now = Timestamp::now();
-    for (lease, (_, key)) in newest {
-        if Some(lease) == own {
+    for (lease, keys) in leases {
+        let Some((_, key)) = keys.last_key_value().filter(|_| Some(lease) != own) else {
             continue;
-        }
-        let Some(size) = storage.size(&key)? else {
+        };
+        let Some(size) = storage.size(key)? else {
             continue; // released meanwhile
         };
-        let body: Body = match storage.read(&key, 0, size) {
+        let body: Body = match storage.read(key, 0, size) {
             Err(Error::Missing { .. }) => continue,
             Err(error) => return Err(error),
             Ok(text) => match serde_json::from_slice(&text) {
@@ -302,7 +321,7 @@ fn conflict(
                 // Leases are put whole, so this is none of ours.
                 Err(error) => {
                     return Err(Error::damaged(
-                        &key,
+                        key,
                         format!("no valid lease ({error}); remove it"),
                     ));
                 }
@@ -313,7 +332,14 @@ fn conflict(
             && (kind, body.kind) == (LeaseKind::Append, LeaseKind::Append);
         let ended = body.released || body.until < now || body.owner.is_dead();
         if ended {
-            let _ = storage.delete(&key);
+            for key in keys.values() {
+                let removed = storage.delete(key);
+                // Its owner may only sleep, and learns from this that objects may be gone: who
+                // will remove some has to tell.
+                if kind == LeaseKind::Exclusive {
+                    removed?;
+                }
+            }
         } else if kind.conflicts(body.kind) && !together {
             return Ok(Some(body));
         }
@@ -336,152 +362,4 @@ fn locked(other: &Body) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::vault::local::Local;
-
-    fn storage() -> (tempfile::TempDir, Arc<dyn Storage>) {
-        let dir = tempfile::tempdir().unwrap();
-        let storage = Arc::new(Local::open(dir.path()).unwrap());
-        (dir, storage)
-    }
-
-    fn left(storage: &Arc<dyn Storage>, change: impl FnOnce(&mut Body)) {
-        let mut body = Body {
-            lease: Uuid::new_v4(),
-            kind: LeaseKind::Append,
-            verb: "backup".into(),
-            run: None,
-            host: "elsewhere".into(),
-            owner: Process::elsewhere(),
-            since: super::super::now(),
-            until: super::super::now() + HOLDS,
-            released: false,
-        };
-        change(&mut body);
-        let key = Key::from_text(format!("locks/{}-1.json", body.lease.simple()));
-        storage.put(&key, &crate::vault::to_json(&body)).unwrap();
-    }
-
-    #[test]
-    fn one_backup_at_a_time_but_readers_beside_it() {
-        let (_dir, storage) = storage();
-        let backup = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
-        let other = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
-        assert!(matches!(other, Err(Error::Locked { .. })));
-        let reader = Lease::acquire(storage.clone(), LeaseKind::Read, "restore", None).unwrap();
-        assert!(matches!(
-            Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None),
-            Err(Error::Locked { .. })
-        ));
-        backup.check().unwrap();
-        drop(backup);
-        drop(reader);
-        drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap());
-        assert_eq!(storage.list("locks/").unwrap(), []);
-    }
-
-    #[test]
-    fn the_parts_of_one_run_go_together() {
-        let (_dir, storage) = storage();
-        let append = |run| Lease::acquire(storage.clone(), LeaseKind::Append, "backup", run);
-        let parts = [append(Some("x")).unwrap(), append(Some("x")).unwrap()];
-        for other in [None, Some("y")] {
-            assert!(
-                matches!(append(other), Err(Error::Locked { .. })),
-                "{other:?}"
-            );
-        }
-        let removes = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", Some("x"));
-        assert!(matches!(removes, Err(Error::Locked { .. })));
-        drop(parts);
-        append(None).unwrap();
-    }
-
-    #[test]
-    fn a_live_lease_of_another_machine_counts_until_it_expires() {
-        let (_dir, storage) = storage();
-        left(&storage, |_| ());
-        let error = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None)
-            .err()
-            .unwrap();
-        assert!(error.to_string().contains("elsewhere"), "{error}");
-    }
-
-    #[test]
-    fn leases_that_ended_do_not_count() {
-        let (_dir, storage) = storage();
-        left(&storage, |body| {
-            body.until = super::super::now() - SignedDuration::from_secs(1)
-        });
-        left(&storage, |body| body.released = true);
-        // A process of this boot that is not there any more.
-        left(&storage, |body| body.owner = Process::ended());
-        Lease::acquire(storage, LeaseKind::Append, "backup", None).unwrap();
-    }
-
-    /// Makes a lease run out, as it does while its process is paused.
-    fn run_out(storage: &Arc<dyn Storage>, lease: &Lease) {
-        let mut state = lease.shared.state.lock().unwrap();
-        let past = super::super::now() - SignedDuration::from_mins(1);
-        state.body.until = past;
-        let key = state.key.clone().unwrap();
-        storage.delete(&key).unwrap();
-        storage
-            .put(&key, &crate::vault::to_json(&state.body))
-            .unwrap();
-        lease
-            .shared
-            .until
-            .store(past.as_second(), Ordering::Relaxed);
-    }
-
-    #[test]
-    fn a_paused_run_goes_on_when_nobody_came_meanwhile() {
-        let (_dir, storage) = storage();
-        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
-        run_out(&storage, &paused);
-        paused.check().unwrap();
-        assert!(Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).is_err());
-        drop(paused);
-        assert_eq!(storage.list("locks/").unwrap(), []);
-    }
-
-    #[test]
-    fn a_paused_run_has_lost_when_somebody_came_meanwhile() {
-        let (_dir, storage) = storage();
-        let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
-        run_out(&storage, &paused);
-        let other = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap();
-        paused.check().unwrap_err();
-        other.check().unwrap();
-        // Also when the other has ended: what it removed is gone.
-        drop(other);
-        let error = paused.check().unwrap_err();
-        assert!(matches!(error, Error::LeaseLost { .. }), "{error}");
-    }
-
-    #[test]
-    fn of_many_that_come_at_once_at_most_one_gets_it() {
-        let (_dir, storage) = storage();
-        let barrier = std::sync::Barrier::new(8);
-        let got: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| {
-                        barrier.wait();
-                        let lease =
-                            Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
-                        barrier.wait();
-                        usize::from(lease.is_ok())
-                    })
-                })
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .sum()
-        });
-        assert!(got <= 1, "{got} runs hold the lease");
-    }
-}
+mod tests;

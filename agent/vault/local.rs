@@ -183,11 +183,33 @@ impl Storage for Local {
     fn delete(&self, key: &Key) -> Result<()> {
         let path = self.path(key);
         match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) if is_refusal(&source) => Err(Error::NoRemoval {
+                key: key.clone(),
+                location: self.location(),
+                source,
+            }),
+            other => other.map_err(Error::io("removing", key)),
+        }
+    }
+
+    fn settle(&self, folder: &str) -> Result<()> {
+        let path = self.root.join(folder);
+        match sync_folder(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("removing", key)(error))
+                Err(Error::io("syncing", path.display())(error))
             }
             _ => Ok(()),
         }
+    }
+
+    fn put_at(&self, key: &Key) -> Result<Option<jiff::Timestamp>> {
+        let modified = match fs::metadata(self.path(key)).and_then(|found| found.modified()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Error::io("looking at", key))?,
+        };
+        let time = jiff::Timestamp::try_from(modified).map_err(io::Error::other);
+        Ok(Some(time.map_err(Error::io("looking at", key))?))
     }
 
     fn unfinished(&self) -> Result<u64> {
@@ -220,6 +242,15 @@ impl Storage for Local {
         }
         Ok(())
     }
+}
+
+/// Whether the system says that this is not to be done, as on a medium that cannot be written or in a
+/// folder that only grows.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 struct LocalSpool {

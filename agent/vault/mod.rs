@@ -17,7 +17,10 @@ mod local;
 mod members;
 mod pack;
 mod rebuild;
+mod removal;
+mod repack;
 mod restore_md;
+pub mod retention;
 mod seal;
 mod snapshot;
 mod storage;
@@ -26,13 +29,15 @@ mod tarball;
 pub use chunks::{ChunkStore, Stream};
 pub use error::{Error, Result};
 pub use index::{IndexFile, IndexMerge, Record};
-pub use key::{ChunkId, Key, PackId, SnapshotId};
+pub use key::{ChunkId, Key, Kind as ObjectKind, PackId, SnapshotId};
 pub use lease::{Lease, LeaseKind};
 pub use members::{Members, bitmap};
 pub use pack::{
     FRAME_TARGET, Frame, FrameBuilder, LARGE, LargeBlob, PackInfo, PackReader, PackWriter,
 };
 pub use rebuild::rebuild_index;
+pub use removal::Removal;
+pub use repack::{Moved, Repacker};
 pub use snapshot::{
     Absent, Alias, CatalogueMark, Counts, Database, ExtraPath, Mode, PackRef, Snapshot,
     SnapshotList,
@@ -250,6 +255,19 @@ impl Vault {
     pub fn new_snapshot_id(&self, time: jiff::Timestamp) -> Result<SnapshotId> {
         let ids = snapshot::ids(&*self.storage)?;
         Ok(SnapshotId::after(ids.last().map(|(id, _)| id), time))
+    }
+
+    /// Puts a snapshot once more, with other packs that hold the same members, and another id of the
+    /// same moment. The old one stays until it is removed; both are whole. The new one is read
+    /// back before this returns.
+    ///
+    /// # Errors
+    /// When the old one cannot be read, or the new one not written.
+    pub fn put_with_packs(&self, old: &SnapshotId, packs: &[PackRef]) -> Result<Snapshot> {
+        let id = old.again();
+        let text = snapshot::with_packs(&*self.storage, old, &id, packs)?;
+        self.storage.put(&id.key(), &text)?;
+        snapshot::read(&*self.storage, &id.key(), text.len() as u64)
     }
 
     /// Puts a snapshot. Everything that it names is durable already: each object was synced

@@ -204,7 +204,7 @@ impl Walk {
 }
 
 /// The tree in a member's path: `<host>/<type>/aa/bb/cc/<name>`, the host of any depth or none.
-fn tree_of(path: &str) -> Option<Tree> {
+pub(super) fn tree_of(path: &str) -> Option<Tree> {
     path.rsplit('/')
         .skip(1)
         .find_map(|part| Tree::ALL.into_iter().find(|tree| tree.as_str() == part))

@@ -3,8 +3,8 @@
 
 //! A snapshot: one moment of an instance, as the list of what belongs to it.
 
-use super::seal::is_whole;
-use super::{Error, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
+use super::seal::{is_whole, seal};
+use super::{Error, IndexFile, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
 use crate::blob::{PfileName, Tree};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -77,6 +77,12 @@ pub struct Snapshot {
     pub catalogue: CatalogueMark,
     /// How much of what.
     pub counts: Counts,
+    /// Words by which people and the rotation know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The ids that it had before: the same snapshot, with other packs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<SnapshotId>,
 }
 
 /// The database of a snapshot.
@@ -103,6 +109,18 @@ pub struct PackRef {
     pub blobs: u64,
     /// Whether it was made for gold or for files.
     pub tree: Tree,
+}
+
+impl PackRef {
+    /// How a snapshot names the pack of this index.
+    pub fn of(index: &IndexFile) -> Self {
+        Self {
+            id: index.pack(),
+            size: index.pack_size(),
+            blobs: index.count(),
+            tree: index.class(),
+        }
+    }
 }
 
 /// A member whose blob was packed when the database called it by another key.
@@ -237,12 +255,23 @@ pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
     let (id, size) = if wanted == "latest" {
         ids.last().ok_or_else(none)?
     } else {
-        let mut found = ids.iter().filter(|(id, _)| {
+        let fits = |id: &SnapshotId| {
             !wanted.is_empty()
                 && (id.as_str().starts_with(wanted) || id.short().starts_with(wanted))
-        });
-        let first = found.next().ok_or_else(none)?;
-        let others: Vec<&str> = found.map(|(id, _)| id.as_str()).collect();
+        };
+        let mut found = ids.iter().filter(|(id, _)| fits(id));
+        let Some(first) = found.next() else {
+            // It may have another id since its packs were rewritten.
+            let newer = ids
+                .iter()
+                .rev()
+                .filter_map(|(id, size)| read(storage, &id.key(), *size).ok());
+            let mut newer = newer.filter(|snapshot| snapshot.replaces.iter().any(fits));
+            return newer.next().ok_or_else(none);
+        };
+        // While packs are rewritten a snapshot is there twice: either will do.
+        let others = found.filter(|(id, _)| !id.same_moment(&first.0));
+        let others: Vec<&str> = others.map(|(id, _)| id.as_str()).collect();
         if !others.is_empty() {
             return Err(Error::Ambiguous {
                 wanted: wanted.to_owned(),
@@ -252,6 +281,38 @@ pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
         first
     };
     read(storage, &id.key(), *size)
+}
+
+/// The file of the same snapshot with other packs and another id. Fields that this version does not
+/// know stay as they are.
+pub(super) fn with_packs(
+    storage: &dyn Storage,
+    old: &SnapshotId,
+    new: &SnapshotId,
+    packs: &[PackRef],
+) -> Result<Vec<u8>> {
+    let key = old.key();
+    let size = storage.size(&key)?.ok_or_else(|| Error::Missing {
+        key: key.clone(),
+        location: storage.location(),
+    })?;
+    let damaged = |error: serde_json::Error| Error::damaged(&key, error.to_string());
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&storage.read(&key, 0, size)?).map_err(damaged)?;
+    fields.remove("sha256");
+    fields.insert("id".into(), new.as_str().into());
+    fields.insert(
+        "packs".into(),
+        serde_json::to_value(packs).map_err(damaged)?,
+    );
+    match fields
+        .entry("replaces")
+        .or_insert_with(|| Vec::<String>::new().into())
+    {
+        serde_json::Value::Array(earlier) => earlier.push(old.as_str().into()),
+        _ => return Err(Error::damaged(&key, "its field 'replaces' is no list")),
+    }
+    Ok(seal(super::to_json(&fields)))
 }
 
 pub(super) fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapshot> {

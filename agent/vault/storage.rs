@@ -32,8 +32,28 @@ pub trait Storage: Send + Sync {
     /// The objects whose keys begin with a prefix, in the order of their keys.
     fn list(&self, prefix: &str) -> Result<Vec<Object>>;
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object; one that is not there is no error. Durable after [`Storage::settle`].
+    ///
+    /// # Errors
+    /// [`super::Error::NoRemoval`] when the storage lets nobody remove it, or not us.
     fn delete(&self, key: &Key) -> Result<()>;
+
+    /// Makes removals below a folder durable: after this a crash brings none of them back.
+    /// Nothing to do where a removal is durable at once.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    fn settle(&self, folder: &str) -> Result<()> {
+        let _ = folder;
+        Ok(())
+    }
+
+    /// When an object was put, by the storage's own clock; `None` when it is not there. Only good
+    /// to be compared with that of another object.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    fn put_at(&self, key: &Key) -> Result<Option<jiff::Timestamp>>;
 
     /// How many objects are unfinished: being written now, or left by killed runs.
     ///

@@ -14,6 +14,7 @@ mod machine;
 mod measure;
 mod packer;
 mod peers;
+mod pruning;
 mod recovery;
 mod report;
 mod results;

@@ -63,11 +63,15 @@ pub enum Question {
     Recover,
     /// One file of it
     RecoverOne,
+    /// What may go, of everything?
+    Plan,
+    /// All files of an uploaded archive go
+    Prune,
 }
 
 impl Question {
     /// All, in the order of a round: each finds what the ones before it left.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Full,
         Self::Unchanged,
         Self::Touched,
@@ -77,16 +81,19 @@ impl Question {
         Self::Deep,
         Self::Recover,
         Self::RecoverOne,
+        Self::Plan,
+        Self::Prune,
     ];
 
     /// Whether it is asked of an instance with a single large archive.
     pub fn is_of_an_archive(self) -> bool {
-        matches!(self, Self::Recover | Self::RecoverOne)
+        matches!(self, Self::Recover | Self::RecoverOne | Self::Prune)
     }
 
-    /// Whether it is asked with cold caches too. After the others every file was touched just now.
+    /// Whether it is asked with cold caches too. After the others every file was touched just now,
+    /// and a plan looks at none.
     pub fn is_asked_cold(self) -> bool {
-        !matches!(self, Self::Touched | Self::New) && !self.is_of_an_archive()
+        !matches!(self, Self::Touched | Self::New | Self::Plan) && !self.is_of_an_archive()
     }
 }
 
@@ -230,6 +237,8 @@ impl Places {
             Question::Deep => self.deep(),
             Question::Recover => self.recover(),
             Question::RecoverOne => self.recover_one(),
+            Question::Plan => self.plan(),
+            Question::Prune => self.prune(),
         }
     }
 

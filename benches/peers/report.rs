@@ -93,6 +93,8 @@ fn table(page: &mut String, section: &Section, versions: &str) {
         Question::Deep => "Deep check: every file's content",
         Question::Recover => "Recovery of an archive's files from gold",
         Question::RecoverOne => "Recovery of the file in an archive's middle",
+        Question::Plan => "Plan of what may go",
+        Question::Prune => "Removal of an archive's files, proven before",
     };
     let cache = match section.cache {
         Cache::Warm => "warm caches",

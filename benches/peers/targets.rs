@@ -4,6 +4,7 @@
 //! What was to be reached, and whether it is. A target that was not measured says so.
 
 use super::peers::{DUMP, FIND, OURS, Question, RESTIC, RSYNC, RUSTIC, SHA1SUM, TAR};
+use super::pruning::RM;
 use super::recovery::{TAR_X, UNUNPACK, XZ};
 use super::report::{dump_aside, mega, times};
 use super::results::{Cache, Results, Row, VaultParts, row, seconds};
@@ -20,7 +21,7 @@ pub struct Target {
 }
 
 /// What is compared with whom: how many times as fast as them we have to be.
-const FASTER: [(Question, Cache, &str, f64, bool); 15] = [
+const FASTER: [(Question, Cache, &str, f64, bool); 16] = [
     (Question::Full, Cache::Warm, RESTIC, 3.0, false),
     (Question::Full, Cache::Warm, TAR, 1.0, false),
     (Question::Full, Cache::Cold, RESTIC, 1.0, false),
@@ -36,6 +37,7 @@ const FASTER: [(Question, Cache, &str, f64, bool); 15] = [
     (Question::Check, Cache::Warm, FIND, 0.5, false),
     (Question::Recover, Cache::Warm, UNUNPACK, 10.0, false),
     (Question::Recover, Cache::Warm, TAR_X, 0.5, false),
+    (Question::Prune, Cache::Warm, RM, 1.0, false),
 ];
 
 /// All targets, in an order to be read.

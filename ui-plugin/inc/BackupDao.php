@@ -136,18 +136,20 @@ class BackupDao
   /**
    * @brief What is known of a blob: removed on purpose, or not made by unpacking
    * @param int $pfileId
-   * @return array|null kind (pruned, not_reproducible), since, why
+   * @return array|null kind (pruned, not_reproducible), since, why, and for what was pruned proof
+   *   (gold, vault, both): what was proven to give it back
    */
   public function getBlobState($pfileId)
   {
     $row = $this->dbManager->getSingleRow(
-      'SELECT kind, extract(epoch FROM since) AS since, why FROM backup_blob_state
-        WHERE pfile_pk = $1', array($pfileId), __METHOD__);
+      // As JSON, since tables of an older schema have no such column.
+      "SELECT kind, extract(epoch FROM since) AS since, why, to_jsonb(s)->>'proof' AS proof
+         FROM backup_blob_state s WHERE pfile_pk = $1", array($pfileId), __METHOD__);
     if ($row === false) {
       return null;
     }
     return array('kind' => $row['kind'], 'since' => self::number($row['since']),
-      'why' => $row['why']);
+      'why' => $row['why'], 'proof' => $row['proof']);
   }
 
   /** @return array */

@@ -62,6 +62,7 @@ class BackupPage extends AdminPage
     $before = (int)$request->query->get('before');
     $listed = $runs->getBackups(self::LISTED + 1, $before > 0 ? $before : null);
     $older = count($listed) > self::LISTED ? $listed[self::LISTED - 1]['id'] : null;
+    $drawn = $runs->getSnapshots(self::DRAWN);
     return $this->page('backup', array(
       'message' => htmlspecialchars($problem ?: $this->asked($request), ENT_QUOTES),
       'health' => self::coloured($health),
@@ -75,7 +76,8 @@ class BackupPage extends AdminPage
       'backups' => array_map(array(__CLASS__, 'row'), array_slice($listed, 0, self::LISTED)),
       'older' => $older,
       'isNewest' => $before <= 0,
-      'charts' => Charts::of($runs->getSnapshots(self::DRAWN))));
+      'charts' => Charts::of($drawn, $drawn ? $runs->getAddedBefore($drawn[0]['id']) : 0,
+        $runs->getPruned(self::DRAWN))));
   }
 
   private function facts(RunDao $runs, $now)
@@ -87,7 +89,7 @@ class BackupPage extends AdminPage
       'backup' => $runs->newest('backup'),
       'check' => $failed !== null && $failed['state'] === 'failed' ? $failed : $check,
       'verify' => $runs->newest('verify'),
-      'drill' => in_array('drill', Verbs::known(), true) ? $runs->newest('drill') : null,
+      'drill' => $runs->newest('drill'),
       'next' => (new Schedule())->next($now));
   }
 

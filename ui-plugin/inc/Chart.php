@@ -28,11 +28,13 @@ class Chart
    * @param string[] $labels One a place on the horizontal axis, oldest first
    * @param array[] $series Each 'name', 'kind' (bar or line), 'colour', 'values' (as many as labels)
    * @param callable $format Makes words of a value
+   * @param int[] $units Other units than one of which the axis may count, such as 60 of seconds
    * @return array
    */
-  public static function make($id, $title, array $labels, array $series, callable $format)
+  public static function make($id, $title, array $labels, array $series, callable $format,
+    array $units = array())
   {
-    $top = self::roundUp(self::highest($series, count($labels)));
+    $top = self::roundUp(self::highest($series, count($labels)), $units);
     $plot = self::HEIGHT - self::TOP - self::BOTTOM;
     $y = function ($value) use ($top, $plot) {
       return round(self::TOP + $plot - $plot * $value / $top, 1);
@@ -101,10 +103,16 @@ class Chart
   }
 
   /** The next of 1, 2, 4, 6, 8 times a power of ten: its half is a round number, too */
-  private static function roundUp($value)
+  private static function roundUp($value, array $units)
   {
     if ($value <= 0) {
       return 1;
+    }
+    rsort($units);
+    foreach ($units as $unit) {
+      if ($value > 1.5 * $unit) {
+        return $unit * self::roundUp($value / $unit, array());
+      }
     }
     $power = pow(10, floor(log10($value)));
     foreach (array(1, 2, 4, 6, 8) as $step) {

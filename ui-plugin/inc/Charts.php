@@ -20,32 +20,34 @@ class Charts
 
   /**
    * @param array[] $runs Backups that made a snapshot, oldest first, as of RunDao::getSnapshots()
+   * @param float $before What older ones had added to the vault
+   * @param array[] $pruned As of RunDao::getPruned()
    * @return array[] As of Chart::make()
    */
-  public static function of(array $runs)
+  public static function of(array $runs, $before = 0.0, array $pruned = array())
   {
     $whole = array_values(array_filter($runs, function ($run) {
       return $run['mode'] === 'full';
     }));
     $bytes = array('Fossology\Backup\UI\Words', 'bytes');
     $vault = array();
-    $sum = 0;
     foreach ($runs as $run) {
-      $sum += self::count($run, 'stored_bytes');
-      $vault[] = isset($run['counts']['vault_bytes']) ? (float)$run['counts']['vault_bytes'] : $sum;
+      $before += self::count($run, 'stored_bytes');
+      $vault[] = $before;
     }
+    $gone = self::pruned($whole, $pruned);
     $repository = array(
-      self::bars(_("unpacked files"), self::BLUE, array_map(function ($run) {
-        return max(0, self::count($run, 'files_bytes') - self::count($run, 'gold_bytes'));
-      }, $whole)),
+      self::bars(_("unpacked files"), self::BLUE, array_map(function ($run, $gone) {
+        // A backup counts what is pruned, too: the database needs it.
+        return max(0, self::count($run, 'files_bytes') - self::count($run, 'gold_bytes') - $gone);
+      }, $whole, $gone)),
       self::bars(_("uploads (gold)"), self::GOLD, self::counts($whole, 'gold_bytes')));
-    if (array_sum(self::counts($whole, 'pruned_bytes')) > 0) {
-      $repository[] = self::bars(_("pruned, made again when needed"), self::GREY,
-        self::counts($whole, 'pruned_bytes'));
+    if (array_sum($gone) > 0) {
+      $repository[] = self::bars(_("pruned, made again when needed"), self::GREY, $gone);
     }
     return array(
-      Chart::make('vault', _("Size of the vault"), self::labels($runs), array(
-        array('name' => _("vault"), 'kind' => 'line', 'colour' => self::GREEN, 'values' => $vault)),
+      Chart::make('vault', _("What backups have added to the vault"), self::labels($runs), array(
+        array('name' => _("in all"), 'kind' => 'line', 'colour' => self::GREEN, 'values' => $vault)),
         $bytes),
       Chart::make('new', _("What each backup found new"), self::labels($runs), array(
         self::bars(_("new"), self::BLUE, self::counts($runs, 'new_bytes'))), $bytes),
@@ -54,7 +56,21 @@ class Charts
       Chart::make('durations', _("How long backups took"), self::labels($runs), array(
         self::bars(_("took"), self::GREY, array_map(function ($run) {
           return max(0, (float)$run['seconds']);
-        }, $runs))), array('Fossology\Backup\UI\Words', 'duration')));
+        }, $runs))), array('Fossology\Backup\UI\Words', 'duration'), array(60, 3600)));
+  }
+
+  /** What was pruned when each backup was made: as the last that looked before it saw it */
+  private static function pruned(array $runs, array $pruned)
+  {
+    $bytes = 0;
+    $series = array();
+    foreach ($runs as $run) {
+      while ($pruned && $pruned[0]['started'] <= $run['started']) {
+        $bytes = array_shift($pruned)['bytes'];
+      }
+      $series[] = $bytes;
+    }
+    return $series;
   }
 
   private static function bars($name, $colour, array $values)

@@ -25,8 +25,8 @@ class Health
    *   'backup', 'check', 'verify', 'drill' (the last that ended), 'next' (when the next backup is
    *   asked for)
    * @param int $now
-   * @return array[] For each thing 'level' (ok, late, wrong, unknown), 'what', 'text', and 'detail'
-   *   (what the run had to say, or '')
+   * @return array[] For each thing 'level' (ok, late, wrong, unknown), 'what', 'text', 'detail' (what
+   *   the run had to say, or ''), and 'mod' (the page that says more, or '')
    */
   public static function judge(array $facts, $now)
   {
@@ -34,7 +34,7 @@ class Health
       self::snapshot($facts['good'], $facts['backup'], $now),
       self::backup($facts['backup'], $now),
       self::done(_("Check of the repository"), $facts['check'], 8 * self::DAY, $now,
-        _("something was found"), 'late'),
+        _("something was found"), 'late', FindingsPage::NAME),
       self::done(_("Verification of the vault"), $facts['verify'], 8 * self::DAY, $now,
         _("the vault is damaged"), 'late'),
       self::done(_("Restore drill"), $facts['drill'], 35 * self::DAY, $now,
@@ -57,9 +57,10 @@ class Health
     return 'ok';
   }
 
-  private static function line($level, $what, $text, $detail = '')
+  private static function line($level, $what, $text, $detail = '', $mod = '')
   {
-    return array('level' => $level, 'what' => $what, 'text' => $text, 'detail' => (string)$detail);
+    return array('level' => $level, 'what' => $what, 'text' => $text, 'detail' => (string)$detail,
+      'mod' => $mod);
   }
 
   private static function snapshot($good, $backup, $now)
@@ -97,7 +98,7 @@ class Health
       $backup['message']);
   }
 
-  private static function done($what, $run, $limit, $now, $incomplete, $never)
+  private static function done($what, $run, $limit, $now, $incomplete, $never, $mod = '')
   {
     if ($run === null) {
       return self::line($never, $what, _("never done"));
@@ -107,7 +108,7 @@ class Health
       return self::line('wrong', $what, sprintf(_("failed %s"), $when), $run['message']);
     }
     if ($run['state'] === 'incomplete') {
-      return self::line('wrong', $what, "$when: $incomplete", $run['message']);
+      return self::line('wrong', $what, "$when: $incomplete", $run['message'], $mod);
     }
     if ($now - $run['started'] > $limit) {
       return self::line('late', $what, sprintf(_("all was well, but that was %s"), $when));

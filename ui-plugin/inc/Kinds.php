@@ -50,8 +50,8 @@ class Kinds
   {
     $words = array(
       'other_tree' => _("whole in the other tree"),
-      'recoverable_from_gold' => _("can be unpacked from gold"),
-      'recoverable_from_vault' => _("is in the vault"),
+      'recoverable_from_gold' => _("to be unpacked from gold"),
+      'recoverable_from_vault' => _("in the vault"),
       'lost' => _("lost"));
     return isset($words[$recovery]) ? $words[$recovery] : '';
   }

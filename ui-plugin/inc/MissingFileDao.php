@@ -20,8 +20,10 @@ class MissingFileDao
 {
   /** From how many past recoveries it is estimated how long one takes */
   const PAST = 20;
+  /** How many of the newest requests are looked through for one that is about a file */
+  const REQUESTS = 500;
   /** How many of an upload's files are added up; beyond that its size is estimated */
-  const COUNTED = 50000;
+  const COUNTED = 20000;
 
   /** @var DbManager */
   private $dbManager;
@@ -186,8 +188,11 @@ class MissingFileDao
          FROM (SELECT jq_pk, NULL::integer AS request FROM jobqueue
                 WHERE jq_type = $1 AND jq_args = $2
                 UNION ALL
-               SELECT o.jq_pk, a.id FROM backup_request a JOIN jobqueue o ON o.jq_job_fk = a.job
-                WHERE a.verb = 'recover' AND o.jq_type = $1 AND o.jq_args IS NULL
+               SELECT o.jq_pk, a.id
+                 FROM (SELECT id, job, parameters FROM backup_request WHERE verb = 'recover'
+                        ORDER BY id DESC LIMIT $5) a
+                 JOIN jobqueue o ON o.jq_job_fk = a.job
+                WHERE o.jq_type = $1 AND o.jq_args IS NULL
                   AND (a.parameters->'blobs' @> to_jsonb($3::text)
                     OR a.parameters->'uploads' @> to_jsonb($4::integer)
                     OR a.parameters->'missing' = 'true')) wanted
@@ -200,7 +205,8 @@ class MissingFileDao
                      AND b.parameters->'uploads' @> to_jsonb($4::integer)
                ORDER BY b.id DESC LIMIT 1) r ON true
         ORDER BY q.jq_pk DESC LIMIT 1",
-      array(RequestQueue::AGENT, (string)$file['upload'], $file['name'], $file['upload']), __METHOD__);
+      array(RequestQueue::AGENT, (string)$file['upload'], $file['name'], $file['upload'],
+        self::REQUESTS), __METHOD__);
     return $row === false ? null : self::recovery($row);
   }
 

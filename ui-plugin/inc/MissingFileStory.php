@@ -49,10 +49,10 @@ class MissingFileStory
     $state = $this->story['state'];
     $restore = $this->story['restore'];
     if ($state !== null && $state['kind'] === 'pruned') {
-      return $state['why'] === null || $state['why'] === '' ?
-        sprintf(_("It was removed on %s to save space, since it can be unpacked again."),
+      return (string)$state['why'] === '' ?
+        sprintf(_("It was removed on %s to save space, since it can be brought back."),
           self::date($state['since'])) :
-        sprintf(_("It was removed on %s to save space, since it can be unpacked again (%s)."),
+        sprintf(_("It was removed on %s to save space, since it can be brought back (policy %s)."),
           self::date($state['since']), $state['why']);
     }
     if ($restore !== null && $restore['mode'] === 'gold') {
@@ -75,10 +75,13 @@ class MissingFileStory
   /** @return string CERTAIN, LIKELY or UNLIKELY: whether it can come back */
   public function chance()
   {
-    if ($this->goldIsThere && ($this->file['isUpload'] || !$this->isNotReproducible())) {
-      return $this->isPruned() || $this->file['isUpload'] ? self::CERTAIN : self::LIKELY;
+    if ($this->goldIsThere && ($this->file['isUpload'] || $this->isProvenBy('gold'))) {
+      return self::CERTAIN;
     }
-    return $this->backedUp() === null ? self::UNLIKELY : self::LIKELY;
+    if ($this->goldIsThere && !$this->isNotReproducible()) {
+      return self::LIKELY;
+    }
+    return $this->isProvenBy('vault') || $this->backedUp() !== null ? self::LIKELY : self::UNLIKELY;
   }
 
   /** @return string[] What can bring it back */
@@ -97,14 +100,16 @@ class MissingFileStory
       $ways[] = sprintf(_("Unpacking %s again does not give it; that was tried before %s."),
         $upload, self::date($this->story['state']['since']));
     } else if ($this->goldIsThere) {
-      $ways[] = sprintf($this->isPruned() ?
+      $ways[] = sprintf($this->isProvenBy('gold') ?
         _("The uploaded file %s is there, and unpacking it again gives this file back.") :
         _("The uploaded file %s is there: unpacking it again should give this file back."), $upload);
     } else {
       $ways[] = sprintf(_("The uploaded file %s, from which it was unpacked, is missing too."), $upload);
     }
     $backup = $this->backedUp();
-    if ($backup !== null) {
+    if ($this->isProvenBy('vault')) {
+      $ways[] = _("Before it was removed it was proven that a backup has it.");
+    } else if ($backup !== null) {
       $ways[] = sprintf(_("The backup of %s should hold it too, if it is still kept and the file was not " .
         "missing then already."), self::date($backup));
     } else if ($this->chance() === self::UNLIKELY) {
@@ -149,9 +154,15 @@ class MissingFileStory
     return $known ? max($known) : null;
   }
 
-  private function isPruned()
+  /** Whether what was pruned was proven to come back so; before schema 4 it was always gold */
+  private function isProvenBy($what)
   {
-    return $this->story['state'] !== null && $this->story['state']['kind'] === 'pruned';
+    $state = $this->story['state'];
+    if ($state === null || $state['kind'] !== 'pruned') {
+      return false;
+    }
+    $proof = isset($state['proof']) ? $state['proof'] : 'gold';
+    return $proof === $what || $proof === 'both';
   }
 
   private function isNotReproducible()

@@ -81,6 +81,36 @@ class RunDao
   }
 
   /**
+   * @brief How much backups older than a run have added to the vault
+   * @param int $before The run
+   * @return float Bytes
+   */
+  public function getAddedBefore($before)
+  {
+    $row = $this->dbManager->getSingleRow("SELECT sum((counts->>'stored_bytes')::numeric) AS bytes
+      FROM backup_run WHERE verb = 'backup' AND snapshot IS NOT NULL AND id < $1", array($before),
+      __METHOD__);
+    return (float)$row['bytes'];
+  }
+
+  /**
+   * @brief How much was pruned, as each plan or removal saw it, oldest first
+   * @param int $limit
+   * @return array[] 'started', and 'bytes'
+   */
+  public function getPruned($limit)
+  {
+    $rows = $this->dbManager->getRows("SELECT extract(epoch FROM started) AS started,
+        coalesce((counts->'pruned_before'->>'bytes')::numeric, 0) +
+        coalesce((counts->'removed'->>'bytes')::numeric, 0) AS bytes
+      FROM backup_run WHERE verb = 'prune' AND state IN ('done', 'incomplete')
+      ORDER BY started DESC LIMIT $1", array($limit), __METHOD__);
+    return array_map(function ($row) {
+      return array('started' => (float)$row['started'], 'bytes' => (float)$row['bytes']);
+    }, array_reverse($rows));
+  }
+
+  /**
    * @brief The run that made a snapshot
    * @param string $snapshot
    * @return array|null

@@ -11,8 +11,8 @@ namespace Fossology\Backup\UI;
  * @class Verbs
  * @brief What the installed program can be asked for
  *
- * 'fo_backup install' leaves the list beside the pages: they may be older or newer than the program
- * that packagers put there.
+ * 'fo_backup install' leaves the list in the module's folder. Where packagers did without, it is what
+ * every version knows.
  */
 class Verbs
 {
@@ -22,7 +22,8 @@ class Verbs
    */
   public static function known($file = null)
   {
-    $file = $file ?: dirname(__DIR__, 2) . '/verbs.json';
+    global $SYSCONFDIR;
+    $file = $file ?: "$SYSCONFDIR/mods-enabled/backup/verbs.json";
     $verbs = is_readable($file) ? json_decode((string)file_get_contents($file), true) : null;
     return is_array($verbs) ? array_values(array_filter($verbs, 'is_string')) :
       array('backup', 'check', 'verify', 'recover');

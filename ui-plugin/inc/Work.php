@@ -116,6 +116,44 @@ class Work
     return new self('expire', $dryRun ? array('dry_run' => true) : array());
   }
 
+  /**
+   * @param string|null $policy Its name; what fo_backup.toml says without one
+   * @param bool $dryRun Whether it only says what would go
+   * @param bool $prove Whether a dry run proves what is not proven yet
+   * @return Work Unpacked files that a policy says not to keep are removed
+   * @throws BackupException
+   */
+  public static function prune($policy, $dryRun, $prove = false)
+  {
+    $parameters = array();
+    if ($policy !== null) {
+      if (!preg_match('/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/D', $policy)) {
+        throw new BackupException(_("That is no policy's name."));
+      }
+      $parameters['policy'] = $policy;
+    }
+    if ($dryRun) {
+      $parameters['dry_run'] = true;
+      if ($prove) {
+        $parameters['prove'] = true;
+      }
+    }
+    return new self('prune', $parameters);
+  }
+
+  /**
+   * @param int[] $uploads
+   * @return Work All comes back that was pruned of these
+   * @throws BackupException
+   */
+  public static function undoPruning(array $uploads)
+  {
+    if (count($uploads) === 0) {
+      throw new BackupException(_("No upload was chosen."));
+    }
+    return new self('prune', array('undo' => self::uploads($uploads)));
+  }
+
   private static function uploads(array $uploads)
   {
     $numbers = array();
@@ -156,7 +194,7 @@ class Work
   {
     $arguments = array($this->verb);
     foreach ($this->parameters as $name => $value) {
-      $options = array('uploads' => '--upload', 'blobs' => '--blob', 'read_data' => '--read-data');
+      $options = array('uploads' => '--upload', 'blobs' => '--blob');
       $option = isset($options[$name]) ? $options[$name] : '--' . str_replace('_', '-', $name);
       if (is_array($value)) {
         foreach ($value as $one) {
@@ -168,6 +206,12 @@ class Work
       } else if ($value !== false) {
         $arguments[] = "$option=$value";
       }
+    }
+    $asks = $this->verb === 'prune' && !isset($this->parameters['dry_run']) &&
+      !isset($this->parameters['undo']);
+    if ($asks) {
+      // Nobody is there to answer.
+      $arguments[] = '--yes';
     }
     return $arguments;
   }

@@ -446,3 +446,6 @@ fn seconds(value: Option<i64>) -> u64 {
 fn pick<'a>(wanted: bool, column: &'a str, nothing: &'a str) -> &'a str {
     if wanted { column } else { nothing }
 }
+
+#[cfg(test)]
+mod tests;

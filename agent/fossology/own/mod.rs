@@ -10,6 +10,7 @@
 pub mod history;
 mod lock;
 pub mod parts;
+pub mod progress;
 pub mod pruning;
 pub mod requests;
 mod restored;

@@ -9,13 +9,14 @@ use super::NAMED_ABSENT;
 use super::listing::Listing;
 use super::part::Part;
 use super::plan::Plan;
-use super::select::{open_indexes, pack_ref};
+use super::select::open_indexes;
 use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue::still_needed;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::{Error, Result};
 use crate::vault::{
-    Absent, Alias, Counts, ExtraPath, FORMAT, Members, PackId, PackInfo, PackRef, Snapshot, Vault,
+    Absent, Alias, Counts, ExtraPath, FORMAT, Members, Object, PackId, PackInfo, PackRef, Snapshot,
+    Vault,
 };
 use postgres::Client;
 use roaring::RoaringBitmap;
@@ -158,7 +159,28 @@ pub(super) fn commit(
         left_out: plan.left_out,
         catalogue: plan.listing.mark,
         counts,
+        tags: plan.tags,
+        replaces: Vec::new(),
     })
+}
+
+/// Makes sure that what the list has stored is still there: between two parts nobody holds a lease,
+/// and chunks that were there before it are not younger for being used by it.
+pub(super) fn expect_streams(vault: &Vault, plan: &Plan) -> Result<()> {
+    let there: Vec<Object> = vault.storage().list("database/")?;
+    let streams = std::iter::once(&plan.configuration)
+        .chain(plan.database.files.values())
+        .chain(plan.directories.values());
+    for chunk in streams.flat_map(|stream| &stream.chunks) {
+        let key = chunk.key();
+        if there
+            .binary_search_by(|object| object.key.cmp(&key))
+            .is_err()
+        {
+            return Err(Error::ChunkGone { chunk: *chunk });
+        }
+    }
+    Ok(())
 }
 
 /// Packs may have gone since they were seen, with an expiry between two parts for one.
@@ -290,7 +312,7 @@ fn packs(
             needed |= any.contains(record.pfile) || aliases.contains(&record.name);
         })?;
         if needed {
-            packs.push(pack_ref(&index));
+            packs.push(PackRef::of(&index));
         }
     }
     Ok(packs)

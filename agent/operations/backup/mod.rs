@@ -54,6 +54,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether job logs are taken too.
     pub logs: bool,
+    /// Words by which the snapshot is to be known.
+    pub tags: Vec<String>,
     /// Where the dump lies until it is stored.
     pub scratch: PathBuf,
     /// Where PostgreSQL's programs are, when they are not where Debian has them.

@@ -47,6 +47,8 @@ pub struct Plan {
     pub(super) configuration: Stream,
     pub(super) directories: BTreeMap<String, Stream>,
     pub(super) left_out: Vec<String>,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
     /// What it has added to the vault, in bytes.
     pub(super) stored: u64,
     pub(super) listing: Listing,
@@ -199,6 +201,7 @@ pub(super) fn plan<T>(
         configuration,
         directories,
         left_out,
+        tags: options.tags.clone(),
         stored: chunks.stored(),
         listing,
     };

@@ -171,7 +171,7 @@ impl<'a> Selection<'a> {
     /// What the vault had.
     pub fn found(mut self) -> Found {
         let used = |index: &&IndexFile| self.found_in.contains(&index.pack());
-        self.found.packs = self.indexes.iter().filter(used).map(pack_ref).collect();
+        self.found.packs = self.indexes.iter().filter(used).map(PackRef::of).collect();
         self.found
     }
 }
@@ -274,16 +274,6 @@ pub(super) fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<Inde
         }
     }
     Ok(indexes)
-}
-
-/// How a snapshot names a pack.
-pub(super) fn pack_ref(index: &IndexFile) -> PackRef {
-    PackRef {
-        id: index.pack(),
-        size: index.pack_size(),
-        blobs: index.count(),
-        tree: index.class(),
-    }
 }
 
 impl Item {

@@ -127,6 +127,7 @@ pub fn commit(
             };
             parts.push(pack_now(instance, vault, options, &assignment, context)?);
         }
+        commit::expect_streams(vault, &plan)?;
         let snapshot = commit::commit(vault, plan, &parts, client)?;
         lease.check()?;
         vault.put_snapshot(&snapshot)?;

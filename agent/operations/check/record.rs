@@ -12,7 +12,7 @@ use crate::fossology::findings::{FindingRow, replace_findings};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::operations::{Instance, Result, history};
 use postgres::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Enters the check in the history.
 ///
@@ -54,7 +54,7 @@ pub fn end(run: Option<Run>, client: &mut Client, options: &Options, result: &Re
             };
             let counts = json!({
                 "needed": report.needed, "files": report.files, "findings": report.counts,
-                "hidden": report.hidden, "uploads": options.uploads,
+                "hidden": report.hidden, "uploads": options.uploads, "hit": hit(report),
             });
             replace_findings(client, &options.uploads, rows)
                 .and_then(|()| run.finish(client, outcome, None, &counts, None))
@@ -84,6 +84,19 @@ pub fn end_part(run: Option<Run>, client: &mut Client, result: &Result<Part>) {
     if let Err(error) = noted {
         log::warn!("the look could not be written into the history: {error}");
     }
+}
+
+/// How many of the uploads that are hit the history names.
+const HIT: usize = 100;
+
+/// The uploads that are hit, those with most losses first, so that pages need not count rows.
+fn hit(report: &Report) -> Vec<Value> {
+    let mut uploads: Vec<_> = report.uploads.iter().collect();
+    uploads.sort_by_key(|affected| std::cmp::Reverse(affected.counts.values().sum::<u64>()));
+    let named = uploads.iter().take(HIT);
+    named
+        .map(|affected| json!({"upload": affected.upload, "counts": affected.counts}))
+        .collect()
 }
 
 /// A finding's rows: one for each upload that it hits.

@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The module in a FOSSology: MODDIR/backup with program, conf, VERSION and pages, and the link
-//! to it in mods-enabled, by which scheduler and pages find it. Each file is replaced whole, under
-//! its own name, so an agent that runs keeps the program that it was started with.
+//! The module in a FOSSology: MODDIR/backup with program, conf, VERSION, pages and the list of verbs
+//! that these may ask for, and the link to it in mods-enabled, by which scheduler and pages find it.
+//! Each file is replaced whole, under its own name, so an agent that runs keeps the program that it
+//! was started with.
 //!
 //! The link comes last, and is the first that goes. Killed before it, nobody knows the module;
 //! the same command again finishes the work.
@@ -16,7 +17,7 @@ pub use schedule::{Planned, Waker, planned};
 pub use uninstall::{Removed, drop_history, remove};
 
 use super::schedule::Schedule;
-use super::{Error, Instance, Result};
+use super::{Error, Instance, Result, request};
 use crate::fossology::config::Config;
 use crate::fossology::module::{self, AGENT, Version};
 use crate::fossology::own;
@@ -152,6 +153,8 @@ pub fn run(place: &Place, options: &Options) -> Result<Installed> {
     };
     let version = Version::own().file();
     files::write(&module.join("VERSION"), version.as_bytes(), owner)?;
+    let verbs = serde_json::json!(request::VERBS).to_string();
+    files::write(&module.join("verbs.json"), verbs.as_bytes(), owner)?;
     let conf = module::conf();
     files::write(
         &module.join(format!("{AGENT}.conf")),
@@ -224,6 +227,9 @@ mod tests {
             assert!(conf.contains(key), "{conf}");
         }
         assert_eq!(Version::load(&module.join("VERSION")), Some(Version::own()));
+        let verbs = fs::read(module.join("verbs.json")).unwrap();
+        let verbs: Vec<String> = serde_json::from_slice(&verbs).unwrap();
+        assert_eq!(verbs, request::VERBS);
     }
 
     #[test]

@@ -274,7 +274,7 @@ mod tests {
             sysconfdir: sysconfdir.into(),
             moddir: "/usr/share/fossology".into(),
         };
-        let schedule = toml::from_str("status_file = \"/x.json\"").unwrap();
+        let schedule = toml::from_str("status_file = \"/x.json\"\nprune = \"weekly\"").unwrap();
         (folder, place, schedule)
     }
 

@@ -124,8 +124,9 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Report> {
     let began = Instant::now();
-    let snapshot = vault.snapshot(wanted)?;
+    // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "restore")?;
+    let snapshot = vault.snapshot(wanted)?;
     let layout = plan::layout(instance, options);
     let mut report = Report::new(&snapshot, &layout, options);
     let mut plan = plan::make(instance, vault, &snapshot, &layout, options)?;

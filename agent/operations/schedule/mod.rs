@@ -23,8 +23,8 @@ pub struct Task {
     pub call: &'static str,
     /// What that does, for people.
     pub does: &'static str,
-    /// How often, unless `[schedule]` says otherwise.
-    pub period: Period,
+    /// How often, unless `[schedule]` says otherwise; not at all without one.
+    pub period: Option<Period>,
     /// At which time: no two tasks have the same, on whatever days they are done.
     time: (i8, i8),
     /// On which day, once a week.
@@ -41,7 +41,7 @@ pub const TASKS: &[Task] = &[
         "backup",
         "queue backup",
         "asks FOSSology's scheduler for a backup",
-        Period::Daily,
+        Some(Period::Daily),
         (2, 15),
         Weekday::Monday,
         1,
@@ -50,7 +50,7 @@ pub const TASKS: &[Task] = &[
         "check",
         "queue check",
         "asks FOSSology's scheduler to check the repository",
-        Period::Weekly,
+        Some(Period::Weekly),
         (6, 45),
         Weekday::Saturday,
         1,
@@ -59,7 +59,7 @@ pub const TASKS: &[Task] = &[
         "verify",
         "queue verify --read-data=5",
         "asks FOSSology's scheduler to verify the vault",
-        Period::Weekly,
+        Some(Period::Weekly),
         (9, 45),
         Weekday::Sunday,
         8,
@@ -68,16 +68,26 @@ pub const TASKS: &[Task] = &[
         "drill",
         "queue drill",
         "asks FOSSology's scheduler to try a restore",
-        Period::Weekly,
+        Some(Period::Weekly),
         (12, 45),
         Weekday::Sunday,
         15,
+    ),
+    // What it removes is for people to decide.
+    task(
+        "prune",
+        "queue prune --yes",
+        "asks FOSSology's scheduler to remove what a policy says not to keep",
+        None,
+        (15, 45),
+        Weekday::Saturday,
+        22,
     ),
     task(
         STATUS,
         "status --files",
         "writes down how backups stand",
-        Period::Hourly,
+        Some(Period::Hourly),
         (0, 35),
         Weekday::Monday,
         1,
@@ -88,7 +98,7 @@ const fn task(
     verb: &'static str,
     call: &'static str,
     does: &'static str,
-    period: Period,
+    period: Option<Period>,
     time: (i8, i8),
     weekday: Weekday,
     day: i8,
@@ -180,10 +190,12 @@ impl Schedule {
         let is_wanted = |task: &&Task| {
             task.verb != STATUS || self.status_file.is_some() || self.metrics.is_some()
         };
-        let when = |task: &'static Task| match self.of(task.verb) {
-            Some(Every::Never) => None,
-            Some(Every::Rhythm(rhythm)) => Some((task, task.when(&rhythm))),
-            None => Some((task, task.when(&Rhythm::of(task.period)))),
+        let when = |task: &'static Task| {
+            let usual = task.period.map(|period| Every::Rhythm(Rhythm::of(period)));
+            match self.of(task.verb).or(usual)? {
+                Every::Never => None,
+                Every::Rhythm(rhythm) => Some((task, task.when(&rhythm))),
+            }
         };
         TASKS.iter().filter(is_wanted).filter_map(when).collect()
     }
@@ -214,11 +226,12 @@ mod tests {
         assert_eq!(
             written(
                 "backup = { every = \"daily\", at = \"23:00\" }\ncheck = \"never\"
-                 verify = \"30 days\"\ndrill = \"never\"\nmetrics = \"/x.prom\""
+                 verify = \"30 days\"\ndrill = \"never\"\nmetrics = \"/x.prom\"\nprune = \"weekly\""
             ),
             [
                 "backup *-*-* 23:00",
                 "verify Sun *-*-* 09:45",
+                "prune Sat *-*-* 15:45",
                 "status *-*-* *:35"
             ]
         );

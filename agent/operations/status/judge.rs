@@ -174,7 +174,7 @@ impl Facts<'_> {
             Some(Every::Never) => None,
             Some(Every::Rhythm(rhythm)) => Some(rhythm.limit),
             None if planned.is_some() || verb == "backup" => {
-                Task::of(verb).map(|task| Rhythm::of(task.period).limit)
+                Some(Rhythm::of(Task::of(verb)?.period?).limit)
             }
             None => None,
         }

@@ -134,8 +134,9 @@ impl Carried {
     }
 }
 
-/// The outer error is a request to stop, the inner one is what was seen of the pack.
-fn pack_is_whole(
+/// Whether a pack is what its id says. The outer error is a request to stop, the inner one is what was
+/// seen of the pack.
+pub(in crate::operations) fn pack_is_whole(
     vault: &Vault,
     id: PackId,
     size: u64,

@@ -17,6 +17,7 @@ mod packs;
 mod report;
 mod uploads;
 
+pub(super) use data::pack_is_whole;
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
 use super::{Context, Error, Instance, Result, history};
@@ -58,10 +59,16 @@ pub fn run(
         LeaseKind::Read
     };
     let lease = vault.lease(kind, "verify")?;
-    let mut database = instance.and_then(|instance| connect(vault, instance));
+    let mut database = instance.and_then(|instance| {
+        connect(vault, instance, "verify")
+            .inspect_err(|error| {
+                log::info!("uploads are not named, and the run is not in the history: {error}");
+            })
+            .ok()
+    });
     let record = instance
         .zip(database.as_mut())
-        .and_then(|(instance, client)| start_record(instance, client));
+        .and_then(|(instance, client)| start_record(instance, client, "verify"));
     let carried = instance.and_then(|instance| data::Carried::of(&instance.asked));
     let result = verify(vault, database.as_mut(), options, carried, context).and_then(|report| {
         lease.check()?;
@@ -71,6 +78,14 @@ pub fn run(
         finish_record(record, client, options, &result);
     }
     result
+}
+
+/// Looks whether all snapshots of a vault are whole, for an operation that holds a lease.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn look(vault: &Vault, options: &Options, context: Context<'_>) -> Result<Report> {
+    verify(vault, None, options, None, context)
 }
 
 fn verify(
@@ -129,22 +144,17 @@ fn note_read(client: &mut Client, packs: &Packs) -> Result<()> {
 }
 
 /// Connects to the database of the vault's own instance, when that is possible.
-fn connect(vault: &Vault, instance: &Instance) -> Option<Client> {
-    let connected = instance.connect("verify").and_then(|mut client| {
-        own::ensure_schema(&mut client)?;
-        vault.expect_instance(own::instance_id(&mut client)?)?;
-        Ok(client)
-    });
-    connected
-        .inspect_err(|error| {
-            log::info!("uploads are not named, and the run is not in the history: {error}");
-        })
-        .ok()
+pub(super) fn connect(vault: &Vault, instance: &Instance, verb: &str) -> Result<Client> {
+    let mut client = instance.connect(verb)?;
+    own::ensure_schema(&mut client)?;
+    vault.expect_instance(own::instance_id(&mut client)?)?;
+    Ok(client)
 }
 
-fn start_record(instance: &Instance, client: &mut Client) -> Option<Run> {
+/// Enters the run in the history, when that is possible.
+pub(super) fn start_record(instance: &Instance, client: &mut Client, verb: &str) -> Option<Run> {
     own::settle(client)
-        .and_then(|_| instance.start_run(client, "verify", None))
+        .and_then(|_| instance.start_run(client, verb, None))
         .inspect_err(|error| log::warn!("the run could not be written into the history: {error}"))
         .ok()
 }

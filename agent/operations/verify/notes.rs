@@ -6,7 +6,7 @@
 use super::inventory::Inventory;
 use super::report::{Note, Report};
 use crate::operations::Result;
-use crate::vault::{ChunkId, Object, PackId, Vault};
+use crate::vault::{Object, ObjectKind, Vault};
 
 /// How many objects a note names.
 const NAMED: usize = 20;
@@ -19,17 +19,17 @@ pub(super) fn look(vault: &Vault, inventory: &Inventory, report: &mut Report) ->
     let mut indexes = note("indexes without their pack");
     let mut foreign = note("files that are no part of a vault");
     for object in &inventory.objects {
-        match kind(object) {
-            What::Pack(id) if !inventory.packs.contains_key(&id) => add(&mut packs, object),
-            What::Chunk(id) if !inventory.chunks.contains(&id) => add(&mut chunks, object),
+        match object.key.kind() {
+            ObjectKind::Pack(id) if !inventory.packs.contains_key(&id) => add(&mut packs, object),
+            ObjectKind::Chunk(id) if !inventory.chunks.contains(&id) => add(&mut chunks, object),
             // An index of a pack that a snapshot names and that is missing is no left-over: it
             // tells which blobs are hit.
-            What::Index(id)
+            ObjectKind::Index(id)
                 if !inventory.packs.contains_key(&id) && inventory.size(&id.key()).is_none() =>
             {
                 add(&mut indexes, object);
             }
-            What::Foreign => add(&mut foreign, object),
+            ObjectKind::Foreign => add(&mut foreign, object),
             _ => {}
         }
     }
@@ -68,35 +68,4 @@ fn add(note: &mut Note, object: &Object) {
     if note.objects.len() < NAMED {
         note.objects.push(object.key.to_string());
     }
-}
-
-/// What an object is, by its key.
-enum What {
-    Pack(PackId),
-    Index(PackId),
-    Chunk(ChunkId),
-    Other,
-    Foreign,
-}
-
-fn kind(object: &Object) -> What {
-    let key = object.key.as_str();
-    let name = object.key.file_name();
-    let pack = |end: &str| name.strip_suffix(end)?.parse::<PackId>().ok();
-    if let Some(id) = pack(".tar.zst").filter(|id| id.key() == object.key) {
-        return What::Pack(id);
-    }
-    if let Some(id) = pack(".idx").filter(|id| id.index_key() == object.key) {
-        return What::Index(id);
-    }
-    let chunk = name
-        .strip_suffix(".zst")
-        .and_then(|id| id.parse::<ChunkId>().ok());
-    if let Some(id) = chunk.filter(|id| id.key() == object.key) {
-        return What::Chunk(id);
-    }
-    let known = matches!(key, "vault.json" | "RESTORE.md")
-        || key.starts_with("locks/")
-        || key.starts_with("snapshots/");
-    if known { What::Other } else { What::Foreign }
 }

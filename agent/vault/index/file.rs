@@ -106,6 +106,11 @@ impl IndexFile {
         })
     }
 
+    /// How large the index of so many blobs is, in bytes.
+    pub fn size_of(blobs: u64) -> u64 {
+        HEAD + blobs * WIDTH + DIGEST
+    }
+
     /// The pack that it is the index of.
     pub fn pack(&self) -> PackId {
         self.pack

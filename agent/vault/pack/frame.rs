@@ -32,6 +32,13 @@ pub struct Frame {
     pub(super) records: Vec<Record>,
 }
 
+impl Frame {
+    /// A frame of another pack, as it is, with all of its records.
+    pub(in crate::vault) fn whole(bytes: Vec<u8>, records: Vec<Record>) -> Self {
+        Self { bytes, records }
+    }
+}
+
 impl FrameBuilder {
     /// A builder for frames of this zstd level.
     ///

@@ -5,8 +5,8 @@
 //! that counts. The index is put before the pack, so that a pack is never without its index.
 
 use super::frame::{begin_member, compressor, end_member, links, not_the_same};
-use super::{Frame, LARGE, PACK_BLOBS, PACK_TARGET, decode_frame};
-use crate::blob::{PfileName, Tree};
+use super::{FRAME_MOST, Frame, LARGE, PACK_BLOBS, PACK_TARGET, decode_frame};
+use crate::blob::{Hasher, PfileName, Tree};
 use crate::vault::index::encode;
 use crate::vault::{Error, PackId, PackRef, Record, Result, Spool, Storage};
 use sha2::{Digest, Sha256};
@@ -109,6 +109,46 @@ impl PackWriter {
             committed: false,
             pack: self,
         })
+    }
+
+    /// Appends a large blob that another pack has, frame by frame as they are. `next` gives the frame
+    /// that begins at an offset within the blob's frames, and its content; it need not read more
+    /// than so many bytes. All of it has been compared with its name a moment ago.
+    ///
+    /// # Errors
+    /// When `next` fails, or the content is another now; the pack cannot be used any more then.
+    pub(in crate::vault) fn copy(
+        &mut self,
+        record: &Record,
+        mut next: impl FnMut(u64, u64) -> Result<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<()> {
+        let begin = self.len;
+        let most = zstd::zstd_safe::compress_bound(FRAME_MOST) as u64;
+        let mut hasher = Hasher::new();
+        let mut skip = record.at as usize;
+        let mut left = record.name.size();
+        while self.len - begin < record.frame_len {
+            let again = next(self.len - begin, most);
+            let (bytes, content) = again.map_err(|error| match error.is_damage() {
+                true => not_the_same(),
+                false => error,
+            })?;
+            let from = skip.min(content.len());
+            skip -= from;
+            let len = left.min((content.len() - from) as u64);
+            hasher.update(&content[from..from + len as usize]);
+            left -= len;
+            self.append(&bytes)?;
+        }
+        if hasher.finish() != record.name {
+            // It was right a moment ago.
+            return Err(not_the_same());
+        }
+        self.records.push(Record {
+            frame_offset: begin,
+            ..*record
+        });
+        Ok(())
     }
 
     /// Ends the pack: puts its index, then the pack itself, both durable. `None` when it is empty.

@@ -58,7 +58,7 @@ class BackupController extends RestController
   }
 
   /**
-   * @brief Queues a backup, check, verification or recovery of the whole system
+   * @brief Queues a backup, check, verification, drill or recovery of the whole system
    */
   public function postRun($request, $response, $args)
   {
@@ -145,7 +145,7 @@ class BackupController extends RestController
   private static function work(array $body)
   {
     $known = array('backup' => array('mode'), 'check' => array('deep', 'uploads'),
-      'verify' => array('percent'), 'recover' => array('uploads'));
+      'verify' => array('percent'), 'recover' => array('uploads'), 'drill' => array());
     $verb = isset($body['verb']) && is_string($body['verb']) ? $body['verb'] : '';
     if (!isset($known[$verb])) {
       throw new HttpBadRequestException('verb has to be one of ' . implode(', ', array_keys($known)));
@@ -166,6 +166,8 @@ class BackupController extends RestController
         return Work::check(!empty($body['deep']), $uploads);
       case 'verify':
         return Work::verify($percent);
+      case 'drill':
+        return Work::drill();
       default:
         return $uploads ? Work::recoverUploads($uploads) : Work::recoverMissing();
     }

@@ -7,6 +7,7 @@
 
 namespace Fossology\Backup\UI\Tests;
 
+use Fossology\Backup\UI\BackupDao;
 use PHPUnit\Framework\TestCase;
 
 /**
@@ -42,6 +43,7 @@ class AdminPagesTest extends TestCase
     self::$site->manager->queryOnce('
       TRUNCATE backup_run, backup_request, backup_finding, job, jobqueue CASCADE;
       DELETE FROM uploadtree; DELETE FROM upload; DELETE FROM pfile');
+    self::$site->tellVerbs(array('backup', 'check', 'verify', 'recover'));
     $this->logged = filesize(self::$site->log);
     $this->open('?login=fossy');
   }
@@ -152,6 +154,19 @@ class AdminPagesTest extends TestCase
     $this->assertCount(15, self::$browser->all('#backup-list tbody tr'));
   }
 
+  public function testButtonsAreThereForWhatTheProgramKnows()
+  {
+    $this->open('?mod=backup');
+    $this->assertSame(array(), self::$browser->all('#drill-now, #expire-now, a[href*=prune]'));
+    self::$site->tellVerbs(array('backup', 'drill', 'expire', 'prune'));
+    $this->open('?mod=backup');
+    $this->assertCount(3, self::$browser->all('#drill-now, #expire-now, a[href*=prune]'));
+    self::$browser->click('#expire-now');
+    self::$browser->wait('#dmessage', 'job ');
+    // Unless somebody says otherwise, nothing goes.
+    $this->assertSame('{"dry_run": true}', $this->row('SELECT parameters FROM backup_request')['parameters']);
+  }
+
   public function testASnapshotTellsHowItIsRestored()
   {
     History::backups(self::$site->manager, 1);
@@ -184,7 +199,7 @@ class AdminPagesTest extends TestCase
     History::losses(self::$site->manager, 120);
     $this->open('?mod=backup');
     self::$browser->click('a[href*="backup_findings"]');
-    $this->assertStringContainsString('120 can be unpacked from gold',
+    $this->assertStringContainsString('120 to be unpacked from gold',
       self::$browser->text('#finding-kinds'));
     $this->assertStringContainsString('busy<b>box.tar.gz', self::$browser->text('#finding-uploads'));
     $this->assertCount(50, self::$browser->all('#finding-list tbody tr'));
@@ -216,12 +231,71 @@ class AdminPagesTest extends TestCase
       $this->row('SELECT parameters FROM backup_request')['parameters']);
   }
 
+  /** What the program leaves when it has planned */
+  private function plan($mode, $policy)
+  {
+    $amount = array('blobs' => 1234, 'bytes' => 5000000);
+    History::run(self::$site->manager, 'prune', 'done', 1, array('policy' => $policy,
+      'words' => array('drops <all> that is no source', 'keeps the newest 2 uploads'),
+      'files' => array('blobs' => 9999, 'bytes' => 90000000), 'drop' => $amount, 'proven' => $amount,
+      'removed' => $amount, 'rules' => array(array('rule' => 'a', 'words' => 'no source goes',
+        'drop' => $amount, 'proven' => $amount, 'share' => 0.25))), $mode);
+    $this->sql("INSERT INTO backup_prune_upload VALUES (1, (SELECT max(id) FROM backup_run), NULL, 9, 900, 9,
+      900, 2, 20, 5, 500, 5, 500, 'gold', 33) ON CONFLICT (upload_fk) DO UPDATE SET run = excluded.run");
+  }
+
+  public function testOnlyWhatWasSeenIsPrunedAndOnlyByTyping()
+  {
+    self::$site->tellVerbs(array('backup', 'prune'));
+    if (!(new BackupDao(self::$site->manager))->hasTable('backup_prune_upload')) {
+      $this->markTestSkipped('this schema has no pruning');
+    }
+    History::losses(self::$site->manager, 3);
+    $this->open('?mod=backup');
+    self::$browser->click('a[href*="backup_prune"]');
+    self::$browser->type('#policy', 'cold');
+    self::$browser->click('#prune-rehearse');
+    self::$browser->wait('#dmessage', 'job ');
+    $this->assertSame('{"policy": "cold", "dry_run": true}',
+      $this->row('SELECT parameters FROM backup_request')['parameters']);
+
+    $this->plan('dry-run cold', 'cold');
+    $this->open('?mod=backup_prune');
+    $this->assertStringContainsString('drops <all> that is no source', self::$browser->text('#prune-policy'));
+    $this->assertStringContainsString('busy<b>box.tar.gz', self::$browser->text('#prune-uploads'));
+    self::$browser->type('#typed', 'yes');
+    self::$browser->click('#prune-now');
+    self::$browser->wait('#dmessage', 'Nothing was removed');
+
+    // Somebody else has planned meanwhile.
+    self::$browser->type('#typed', 'cold');
+    $this->plan('dry-run gold-only', 'gold-only');
+    self::$browser->click('#prune-now');
+    self::$browser->wait('#dmessage', 'a newer plan');
+    $this->assertSame('1', $this->row('SELECT count(*) AS asked FROM backup_request')['asked']);
+
+    self::$browser->type('#typed', 'gold-only');
+    self::$browser->click('#prune-now');
+    self::$browser->wait('#dmessage', 'job ');
+    $this->assertSame('{"policy": "gold-only"}',
+      $this->row('SELECT parameters FROM backup_request ORDER BY id DESC LIMIT 1')['parameters']);
+
+    // Done: no form asks for it again, and it can be undone.
+    $this->plan('gold-only', 'gold-only');
+    $this->open('?mod=backup_prune');
+    $this->assertSame(array(), self::$browser->all('#typed'));
+    self::$browser->click('#prune-uploads button');
+    self::$browser->wait('#dmessage', 'job ');
+    $this->assertSame('{"undo": [1]}',
+      $this->row('SELECT parameters FROM backup_request ORDER BY id DESC LIMIT 1')['parameters']);
+  }
+
   public function testOthersSeeNothingAndChangeNothing()
   {
     History::backups(self::$site->manager, 1);
     foreach (array('writer', 'reader') as $user) {
       $this->open("?login=$user");
-      foreach (array('backup', 'backup_status', 'backup_findings') as $page) {
+      foreach (array('backup', 'backup_status', 'backup_findings', 'backup_prune') as $page) {
         $this->open("?mod=$page");
         $this->assertStringContainsString('Module unavailable', self::$browser->text('body'));
       }

@@ -18,3 +18,4 @@ require_once __DIR__ . '/Container.php';
 require_once __DIR__ . '/DbManager.php';
 require_once __DIR__ . '/Plugin.php';
 require_once __DIR__ . '/functions.php';
+require_once __DIR__ . '/SharedUploads.php';

@@ -28,6 +28,11 @@ namespace Fossology\Lib\Plugin {
       return $this->Name;
     }
 
+    public function getDBaccess()
+    {
+      return 3;
+    }
+
     public function preInstall()
     {
       menu_insert('Agents::' . $this->Title, 0, $this->Name);
@@ -79,6 +84,11 @@ namespace {
     public function getName()
     {
       return $this->Name;
+    }
+
+    public function getDBaccess()
+    {
+      return $this->DBaccess;
     }
 
     public function preInstall()

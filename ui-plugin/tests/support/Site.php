@@ -21,7 +21,8 @@ class Site
   public $manager;
   /** @var string Its log, with PHP's errors */
   public $log;
-  private $folder;
+  /** @var string Its configuration, and the repository */
+  public $folder;
   private $server;
 
   public function __construct()
@@ -43,5 +44,11 @@ class Site
   {
     unset($this->server);
     exec('rm -rf ' . escapeshellarg($this->folder));
+  }
+
+  /** @brief What the installed program knows */
+  public function tellVerbs(array $verbs)
+  {
+    file_put_contents("$this->folder/mods-enabled/backup/verbs.json", json_encode($verbs));
   }
 }

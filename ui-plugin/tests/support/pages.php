@@ -14,6 +14,7 @@
  * and the configuration are.
  */
 use Fossology\Backup\UI\Tests\Container;
+use Fossology\Backup\UI\Tests\SharedUploads;
 use Fossology\Lib\Auth\Auth;
 use Fossology\Lib\Db\DbManager;
 use Symfony\Component\HttpFoundation\Session\Session;
@@ -25,7 +26,9 @@ require_once dirname(__DIR__) . '/bootstrap.php';
 
 $SYSCONFDIR = getenv('FO_TEST_ETC');
 $SysConf = array('HOSTS' => array('localhost' => 'localhost /etc/fossology 10'),
-  'DIRECTORIES' => array('PROJECTUSER' => 'fossy'));
+  'DIRECTORIES' => array('PROJECTUSER' => 'fossy'),
+  'FOSSOLOGY' => array('path' => "$SYSCONFDIR/repository", 'depth' => '3'),
+  'REPOSITORY' => array('localhost' => array('* 00 ff')));
 $session = new Session();
 $session->start();
 
@@ -35,7 +38,7 @@ $twig = new Environment($loader, array('autoescape' => false, 'strict_variables'
 $twig->addFilter(new TwigFilter('trans', 'gettext'));
 $manager = new DbManager(pg_connect(getenv('FO_TEST_DB')));
 $container = new Container(array('db.manager' => $manager, 'session' => $session,
-  'twig.loader' => $loader, 'twig.environment' => $twig));
+  'twig.loader' => $loader, 'twig.environment' => $twig, 'dao.upload' => new SharedUploads()));
 
 if (isset($_GET['login'])) {
   $user = $manager->getSingleRow('SELECT * FROM users WHERE user_name = $1', array($_GET['login']), 'login');

@@ -175,7 +175,8 @@ class ApiTest extends TestCase
       array('{"verb": "check", "deep": true, "uploads": [2]}', '{"deep": true, "uploads": [2]}'),
       array('{"verb": "verify", "percent": 5}', '{"read_data": 5.0}'),
       array('{"verb": "recover", "uploads": [2]}', '{"uploads": [2]}'),
-      array('{"verb": "recover"}', '{"missing": true}'));
+      array('{"verb": "recover"}', '{"missing": true}'),
+      array('{"verb": "drill"}', '{}'));
   }
 
   public function testWhatMakesNoSenseIsSaidAndNotQueued()

@@ -30,7 +30,7 @@ class MissingFileStoryTest extends TestCase
 
   public function reasons()
   {
-    $pruned = array('kind' => 'pruned', 'since' => self::DAY, 'why' => 'policy old');
+    $pruned = array('kind' => 'pruned', 'since' => self::DAY, 'why' => 'old');
     $gold = array('mode' => 'gold', 'ended' => self::DAY);
     $day = date('Y-m-d', self::DAY);
     return array(
@@ -70,6 +70,12 @@ class MissingFileStoryTest extends TestCase
     $own = array('isUpload' => true);
     return array(
       'pruned, and gold is there' => array($pruned, array(), true, 'certain', 'gives this file back'),
+      'pruned because the vault has it' => array(
+        array('state' => array('proof' => 'vault') + $pruned['state']), array(), true, 'likely',
+        'proven that a backup has it'),
+      'pruned, both give it, and gold is lost' => array(
+        array('state' => array('proof' => 'both') + $pruned['state']), array(), false, 'likely',
+        'proven that a backup has it'),
       'lost, and gold is there' => array(array(), array(), true, 'likely', 'should give'),
       'gold is lost too' => array(array(), array(), false, 'unlikely', 'No backup is known'),
       'but a backup has it' => array($full, array(), false, 'likely', 'should hold it too'),

@@ -27,7 +27,12 @@ class WorkTest extends TestCase
       array(Work::recoverUploads(array(3)), 'recover', '{"uploads":[3]}'),
       array(Work::recoverBlobs(array(self::BLOB)), 'recover',
         '{"blobs":["' . strtolower(self::BLOB) . '"]}'),
-      array(Work::recoverMissing(), 'recover', '{"missing":true}')) as $case) {
+      array(Work::recoverMissing(), 'recover', '{"missing":true}'),
+      array(Work::drill(), 'drill', '{}'),
+      array(Work::expire(true), 'expire', '{"dry_run":true}'),
+      array(Work::prune(null, true, true), 'prune', '{"dry_run":true,"prove":true}'),
+      array(Work::prune('cold', false, true), 'prune', '{"policy":"cold"}'),
+      array(Work::undoPruning(array(3)), 'prune', '{"undo":[3]}')) as $case) {
       list($work, $verb, $json) = $case;
       $this->assertSame($verb, $work->verb());
       $this->assertSame($json, $work->json());
@@ -41,7 +46,10 @@ class WorkTest extends TestCase
       array(Work::check(), 'check'),
       array(Work::check(true, array(3, 4)), 'check --deep --upload 3 --upload 4'),
       array(Work::verify(10), 'verify --read-data=10'),
-      array(Work::recoverMissing(), 'recover --missing')) as $case) {
+      array(Work::recoverMissing(), 'recover --missing'),
+      array(Work::prune('cold', true), 'prune --policy=cold --dry-run'),
+      array(Work::prune('cold', false), 'prune --policy=cold --yes'),
+      array(Work::undoPruning(array(3, 4)), 'prune --undo 3 --undo 4')) as $case) {
       $this->assertSame($case[1], implode(' ', $case[0]->arguments()));
     }
   }
@@ -66,6 +74,9 @@ class WorkTest extends TestCase
       },
       function () {
         Work::recoverBlobs(array(self::BLOB . "\n"));
+      },
+      function () {
+        Work::prune('--yes', true);
       },
       function () {
         Work::verify(101);

@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+use super::*;
+use crate::vault::local::Local;
+
+fn storage() -> (tempfile::TempDir, Arc<dyn Storage>) {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Arc::new(Local::open(dir.path()).unwrap());
+    (dir, storage)
+}
+
+fn left(storage: &Arc<dyn Storage>, change: impl FnOnce(&mut Body)) {
+    let mut body = Body {
+        lease: Uuid::new_v4(),
+        kind: LeaseKind::Append,
+        verb: "backup".into(),
+        run: None,
+        host: "elsewhere".into(),
+        owner: Process::elsewhere(),
+        since: crate::vault::now(),
+        until: crate::vault::now() + HOLDS,
+        released: false,
+    };
+    change(&mut body);
+    let key = Key::from_text(format!("locks/{}-1.json", body.lease.simple()));
+    storage.put(&key, &crate::vault::to_json(&body)).unwrap();
+}
+
+#[test]
+fn one_backup_at_a_time_but_readers_beside_it() {
+    let (_dir, storage) = storage();
+    let backup = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+    let other = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
+    assert!(matches!(other, Err(Error::Locked { .. })));
+    let reader = Lease::acquire(storage.clone(), LeaseKind::Read, "restore", None).unwrap();
+    assert!(matches!(
+        Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None),
+        Err(Error::Locked { .. })
+    ));
+    backup.check().unwrap();
+    drop(backup);
+    drop(reader);
+    drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap());
+    assert_eq!(storage.list("locks/").unwrap(), []);
+}
+
+#[test]
+fn the_parts_of_one_run_go_together() {
+    let (_dir, storage) = storage();
+    let append = |run| Lease::acquire(storage.clone(), LeaseKind::Append, "backup", run);
+    let parts = [append(Some("x")).unwrap(), append(Some("x")).unwrap()];
+    for other in [None, Some("y")] {
+        assert!(
+            matches!(append(other), Err(Error::Locked { .. })),
+            "{other:?}"
+        );
+    }
+    let removes = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", Some("x"));
+    assert!(matches!(removes, Err(Error::Locked { .. })));
+    drop(parts);
+    append(None).unwrap();
+}
+
+#[test]
+fn a_live_lease_of_another_machine_counts_until_it_expires() {
+    let (_dir, storage) = storage();
+    left(&storage, |_| ());
+    let error = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None)
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("elsewhere"), "{error}");
+}
+
+#[test]
+fn leases_that_ended_do_not_count() {
+    let (_dir, storage) = storage();
+    left(&storage, |body| {
+        body.until = crate::vault::now() - SignedDuration::from_secs(1)
+    });
+    left(&storage, |body| body.released = true);
+    // A process of this boot that is not there any more.
+    left(&storage, |body| body.owner = Process::ended());
+    Lease::acquire(storage, LeaseKind::Append, "backup", None).unwrap();
+}
+
+/// Makes a lease run out, as it does while its process is paused.
+fn run_out(storage: &Arc<dyn Storage>, lease: &Lease) {
+    let mut state = lease.shared.state.lock().unwrap();
+    let past = crate::vault::now() - SignedDuration::from_mins(1);
+    state.body.until = past;
+    let key = state.key.clone().unwrap();
+    storage.delete(&key).unwrap();
+    storage
+        .put(&key, &crate::vault::to_json(&state.body))
+        .unwrap();
+    lease
+        .shared
+        .until
+        .store(past.as_second(), Ordering::Relaxed);
+}
+
+#[test]
+fn a_paused_run_goes_on_when_nobody_came_meanwhile() {
+    let (_dir, storage) = storage();
+    let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+    run_out(&storage, &paused);
+    paused.check().unwrap();
+    assert!(Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).is_err());
+    drop(paused);
+    assert_eq!(storage.list("locks/").unwrap(), []);
+}
+
+#[test]
+fn a_paused_run_has_lost_when_somebody_came_meanwhile() {
+    let (_dir, storage) = storage();
+    let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+    run_out(&storage, &paused);
+    let other = Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap();
+    paused.check().unwrap_err();
+    other.check().unwrap();
+    // Also when the other has ended: what it removed is gone.
+    drop(other);
+    let error = paused.check().unwrap_err();
+    assert!(matches!(error, Error::LeaseLost { .. }), "{error}");
+}
+
+#[test]
+fn whoever_removes_objects_tells_a_sleeping_run_of_it() {
+    let (_dir, storage) = storage();
+    let paused = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+    run_out(&storage, &paused);
+    // Where removal was forbidden to it, its older renewals are still there.
+    let state = paused.shared.state.lock().unwrap();
+    let old = format!("locks/{}-0.json", state.body.lease.simple());
+    storage
+        .put(&Key::from_text(old), &crate::vault::to_json(&state.body))
+        .unwrap();
+    drop(state);
+    drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap());
+    assert_eq!(storage.list("locks/").unwrap(), []);
+    assert!(matches!(paused.check(), Err(Error::LeaseLost { .. })));
+}
+
+#[test]
+fn of_many_that_come_at_once_at_most_one_gets_it() {
+    let (_dir, storage) = storage();
+    let barrier = std::sync::Barrier::new(8);
+    let got: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let lease = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
+                    barrier.wait();
+                    usize::from(lease.is_ok())
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    assert!(got <= 1, "{got} runs hold the lease");
+}
