@@ -67,8 +67,9 @@ pub fn run(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Report> {
-    let snapshot = vault.snapshot(wanted)?;
+    // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "drill")?;
+    let snapshot = vault.snapshot(wanted)?;
     let record = begin(instance, vault, &snapshot)?;
     let result = rehearse(instance, vault, &snapshot, options, &lease, context);
     if let Some((run, client)) = record {
