@@ -14,7 +14,8 @@ use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use support::scheduler::Job;
+use support::queue::{clear, end_deletion, end_entry, queue_deletion, run_queued, start_next};
+use support::scheduler::{Job, until_stopped};
 use support::trouble::{Running, SmallDisk, ending, lives, wait_for};
 use support::world::World;
 
@@ -373,4 +374,53 @@ fn the_scheduler_makes_drills_as_the_settings_say() {
         .expect(2)
         .says("such as 1%")
         .says("sample");
+}
+
+#[test]
+fn a_drill_that_gives_way_to_a_deletion_begins_anew_after_it() {
+    let world = World::with(Options {
+        extra_files: 1000,
+        ..Options::one_host()
+    });
+    world.call(&["init"]).expect(0);
+    world.enable_agent();
+    world.write_settings("threads = 1\n[give_way]\nseconds = 0.002");
+    clear(&world);
+    let snapshot = world.backup("full")["snapshot"].clone();
+    for attempt in 1.. {
+        let answer = world.call(&["--json", "queue", "drill"]).expect(0).json();
+        let request = i32::try_from(answer["request"].as_i64().unwrap()).unwrap();
+        let (mut agent, entry) = start_next(&world).unwrap();
+        agent.give_job();
+        wait_for("the drill to make its database", || {
+            (!drill_databases(&world).is_empty()).then_some(())
+        });
+        agent.signal(Signal::SIGSTOP);
+        until_stopped(agent.pid());
+        let deletion = queue_deletion(&world);
+        agent.signal(Signal::SIGCONT);
+        let ended = agent.serve().expect(0);
+        end_entry(&world, &entry, &ended);
+        expect_nothing_left(&world);
+        if world.request(request).0 != "running" {
+            println!("attempt {attempt}: the drill had ended before it looked");
+            assert!(attempt < 8);
+            end_deletion(&world, deletion, true);
+            continue;
+        }
+        // What is newer does not matter: whoever asked sees one drill.
+        world.backup("full");
+        end_deletion(&world, deletion, true);
+        for (_, ended) in run_queued(&world) {
+            let mail = ended.expect(0).mail.unwrap();
+            assert!(mail.contains(snapshot.as_str().unwrap()), "{mail}");
+        }
+        assert_eq!(world.request(request).0, "done");
+        let mut client = world.sample().connect().unwrap();
+        let unfinished = "SELECT count(*) FROM backup_run WHERE state <> 'done'";
+        let count: i64 = client.query_one(unfinished, &[]).unwrap().get(0);
+        assert_eq!(count, 0);
+        expect_nothing_left(&world);
+        return;
+    }
 }

@@ -44,7 +44,7 @@ pub fn tag(text: &str) -> Result<String, String> {
     }
 }
 
-fn host(text: &str) -> Result<HostName, HostNameError> {
+pub(super) fn host(text: &str) -> Result<HostName, HostNameError> {
     HostName::new(text)
 }
 

@@ -6,8 +6,9 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds, table};
 use super::session::Session;
+use crate::blob::HostName;
 use crate::operations::check::{self, Kind, Recovery, Report, Severity};
-use crate::operations::{Instance, Result, request};
+use crate::operations::{Error, Instance, Result, request};
 use crate::vault::Vault;
 use std::time::Instant;
 
@@ -25,15 +26,26 @@ pub struct Args {
     /// End with 3 for what only takes space, too (orphans and debris)
     #[arg(long)]
     strict: bool,
+
+    /// Look only at this host of [REPOSITORY], of which the storage has to be here; what may lie on
+    /// others is counted, and the last findings in the database stay
+    #[arg(long, value_name = "NAME", value_parser = super::backup::host)]
+    repo_host: Vec<HostName>,
 }
 
-impl From<Args> for request::Check {
-    fn from(args: Args) -> Self {
-        Self {
-            deep: args.deep,
-            uploads: args.uploads,
-            strict: args.strict,
+impl Args {
+    /// As a request of the scheduler's agent.
+    pub fn for_queue(self) -> Result<request::Check> {
+        if !self.repo_host.is_empty() {
+            return Err(Error::Usage(
+                "--repo-host is for a check by hand; one by the scheduler is divided among the hosts by itself".into(),
+            ));
         }
+        Ok(request::Check {
+            deep: self.deep,
+            uploads: self.uploads,
+            strict: self.strict,
+        })
     }
 }
 
@@ -43,6 +55,9 @@ struct Answer<'a> {
     ok: bool,
     /// How bad the worst finding is.
     severity: Option<Severity>,
+    /// How many blobs may lie on hosts that were not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<u64>,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -64,17 +79,27 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         strict: args.strict,
     };
     let began = Instant::now();
-    let report = check::run(&instance, vault.as_ref(), &options, session.context())?;
+    let (report, elsewhere) = if args.repo_host.is_empty() {
+        let report = check::run(&instance, vault.as_ref(), &options, session.context())?;
+        (report, None)
+    } else {
+        let hosts = instance.repository_hosts(&args.repo_host)?;
+        let context = session.context();
+        let part = check::parts::look(&instance, vault.as_ref(), &options, &hosts, context)?;
+        let elsewhere = part.elsewhere();
+        (part.report, Some(elsewhere))
+    };
     let spent = began.elapsed().as_secs_f64();
     let answer = Answer {
         seconds: spent,
         ok: !report.has_problems(options.strict),
         severity: report.severity(),
+        elsewhere,
         report: &report,
     };
     session
         .output
-        .result("check", &answer, || text(&report, spent));
+        .result("check", &answer, || text(&report, elsewhere, spent));
     Ok(if report.has_problems(options.strict) {
         Exit::Incomplete
     } else {
@@ -127,7 +152,7 @@ fn recovery(recovery: Recovery) -> &'static str {
     }
 }
 
-fn text(report: &Report, spent: f64) -> String {
+fn text(report: &Report, elsewhere: Option<u64>, spent: f64) -> String {
     let mut text = format!(
         "{} blobs needed, {}; {} files looked at, {}{}, in {}\n",
         number(report.needed.count),
@@ -137,6 +162,12 @@ fn text(report: &Report, spent: f64) -> String {
         if report.deep { ", all read" } else { "" },
         seconds(spent),
     );
+    if let Some(elsewhere) = elsewhere {
+        text += &format!(
+            "{} blobs may lie on hosts that were not looked at\n",
+            number(elsewhere)
+        );
+    }
     if report.empty_folders > 0 {
         text += &format!("{} folders are empty\n", number(report.empty_folders));
     }

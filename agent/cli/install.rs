@@ -158,6 +158,10 @@ pub fn run_uninstall(session: &Session<'_>, args: UninstallArgs) -> Result<Exit>
     }
     let did = install::remove(&place)?;
     let mut notes = Vec::new();
+    let is_timer = |file: &PathBuf| file.extension().is_some_and(|end| end == "timer");
+    if did.removed.iter().any(is_timer) {
+        notes.push("let systemd forget the timers: systemctl daemon-reload".to_owned());
+    }
     if place.root.is_none() {
         reload(&place, &mut notes);
     }

@@ -22,6 +22,7 @@ mod restore;
 mod session;
 mod snapshots;
 mod status;
+mod tidy;
 mod verify;
 
 use crate::operations::settings;

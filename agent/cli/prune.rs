@@ -7,8 +7,10 @@ use super::exit::Exit;
 use super::output::{bytes, number, seconds, table};
 use super::recover;
 use super::session::Session;
+use super::tidy;
 use crate::operations::prune::{self, Options, Report};
 use crate::operations::recover::Amount;
+use crate::operations::tidy::{self as operation, Options as Tidying};
 use crate::operations::{Error, Result, request};
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
@@ -43,6 +45,9 @@ pub struct Args {
     /// Don't ask
     #[arg(long)]
     yes: bool,
+
+    #[command(flatten)]
+    tidy: tidy::TidyArgs,
 }
 
 impl Args {
@@ -51,6 +56,11 @@ impl Args {
     /// # Errors
     /// When nobody has said yes.
     pub fn for_queue(self) -> Result<request::Prune> {
+        if self.tidy.options(false, 1).is_something() {
+            return Err(Error::Usage(
+                "tidying up is not done by the scheduler: call fo_backup prune itself".into(),
+            ));
+        }
         if !self.yes && !self.dry_run && self.undo.is_empty() {
             return Err(nobody_said_yes());
         }
@@ -68,7 +78,9 @@ impl Args {
 struct Answer<'a> {
     seconds: f64,
     #[serde(flatten)]
-    report: &'a Report,
+    report: Option<&'a Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tidy: Option<&'a operation::Report>,
 }
 
 /// How many uploads the text names.
@@ -78,6 +90,8 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let settings = session.settings()?;
     let instance = session.instance()?;
     let yes = args.yes;
+    let tidying = args.tidy.options(args.dry_run, settings.lookers());
+    let prunes = !tidying.is_something() || args.policy.is_some();
     let asked = request::Prune {
         policy: args.policy,
         uploads: args.uploads,
@@ -88,39 +102,73 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     if !asked.undo.is_empty() {
         return recover::perform(session, &asked.undoing());
     }
-    let options = asked.options(&instance, &settings)?;
-    let location = session.location(&settings);
-    let vault = asked.vault(&instance, location, &options)?;
-    if !options.dry_run && !yes {
-        if !std::io::stdin().is_terminal() {
-            return Err(nobody_said_yes());
-        }
-        let look = Options {
-            dry_run: true,
-            ..options.clone()
-        };
-        let began = Instant::now();
-        let report = prune::run(&instance, vault.as_ref(), &look, session.context())?;
-        eprint!("{}", text(&report, began.elapsed().as_secs_f64()));
-        if !agreed(&report)? {
-            return Ok(Exit::Done);
-        }
-    }
     let began = Instant::now();
-    let report = prune::run(&instance, vault.as_ref(), &options, session.context())?;
+    let mut report = None;
+    if prunes {
+        let options = asked.options(&instance, &settings)?;
+        let location = session.location(&settings);
+        let vault = asked.vault(&instance, location, &options)?;
+        let prune =
+            |options: &Options| prune::run(&instance, vault.as_ref(), options, session.context());
+        if !options.dry_run && !yes {
+            expect_somebody()?;
+            let began = Instant::now();
+            let look = prune(&Options {
+                dry_run: true,
+                ..options.clone()
+            })?;
+            eprint!("{}", text(&look, began.elapsed().as_secs_f64()));
+            let what = format!(
+                "Prove what is not proven yet, and remove up to {}",
+                amount(look.drop)
+            );
+            if look.drop.blobs == 0 || !agreed(&what)? {
+                return Ok(Exit::Done);
+            }
+        }
+        report = Some(prune(&options)?);
+    }
+    let mut tidied = None;
+    if tidying.is_something() {
+        if !tidying.dry_run && !yes {
+            expect_somebody()?;
+            let look = Tidying {
+                dry_run: true,
+                ..tidying
+            };
+            let look = operation::run(&instance, &look, session.context())?;
+            eprint!("{}", tidy::text(&look));
+            if !agreed("Do all that")? {
+                return Ok(Exit::Done);
+            }
+        }
+        tidied = Some(operation::run(&instance, &tidying, session.context())?);
+    }
     let spent = began.elapsed().as_secs_f64();
     let answer = Answer {
         seconds: spent,
-        report: &report,
+        report: report.as_ref(),
+        tidy: tidied.as_ref(),
     };
-    session
-        .output
-        .result("prune", &answer, || text(&report, spent));
-    Ok(if report.is_incomplete() {
+    session.output.result("prune", &answer, || {
+        let pruned = report.as_ref().map(|report| text(report, spent));
+        pruned.unwrap_or_default() + &tidied.as_ref().map(tidy::text).unwrap_or_default()
+    });
+    let is_incomplete = report.as_ref().is_some_and(Report::is_incomplete)
+        || tidied.is_some_and(|tidied| !tidied.problems.is_empty());
+    Ok(if is_incomplete {
         Exit::Incomplete
     } else {
         Exit::Done
     })
+}
+
+fn expect_somebody() -> Result<()> {
+    if std::io::stdin().is_terminal() {
+        Ok(())
+    } else {
+        Err(nobody_said_yes())
+    }
 }
 
 fn nobody_said_yes() -> Error {
@@ -130,14 +178,8 @@ fn nobody_said_yes() -> Error {
     )
 }
 
-fn agreed(report: &Report) -> Result<bool> {
-    if report.drop.blobs == 0 {
-        return Ok(false);
-    }
-    eprint!(
-        "\nProve what is not proven yet, and remove up to {}? Type yes: ",
-        amount(report.drop)
-    );
+fn agreed(what: &str) -> Result<bool> {
+    eprint!("\n{what}? Type yes: ");
     let _ = std::io::stderr().flush();
     let mut line = String::new();
     std::io::stdin()

@@ -57,7 +57,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let instance = session.instance()?;
     let work = match args.verb {
         QueueVerb::Backup(args) => Work::Backup(args.for_queue()?),
-        QueueVerb::Check(args) => Work::Check(args.into()),
+        QueueVerb::Check(args) => Work::Check(args.for_queue()?),
         QueueVerb::Verify(args) => Work::Verify(args.into()),
         QueueVerb::Recover(args) => Work::Recover(args.into()),
         QueueVerb::Expire(args) => Work::Expire(args.into()),

@@ -4,6 +4,7 @@
 //! The FOSSology instance that operations work on.
 
 use super::{Error, Result};
+use crate::blob::HostName;
 use crate::fossology::config::{Config, DbConf};
 use crate::fossology::database::{self, Database, assert_fossology};
 use crate::fossology::own::{Asked, Run};
@@ -69,6 +70,23 @@ impl Instance {
     /// [`Error::VaultInRepository`].
     pub fn expect_outside(&self, location: &str) -> Result<()> {
         expect_outside(self.config.layout.path(), location)
+    }
+
+    /// These hosts of `[REPOSITORY]`, as the layout has them.
+    ///
+    /// # Errors
+    /// When one is not known.
+    pub fn repository_hosts(&self, names: &[HostName]) -> Result<Vec<Option<HostName>>> {
+        let known = self.config.layout.hosts();
+        let hosts: Vec<_> = names.iter().cloned().map(Some).collect();
+        if let Some(Some(unknown)) = hosts.iter().find(|host| !known.contains(host)) {
+            let known: Vec<&str> = known.iter().flatten().map(HostName::as_str).collect();
+            return Err(Error::Usage(format!(
+                "'{unknown}' is no host of [REPOSITORY] in fossology.conf; it has: {}",
+                known.join(", ")
+            )));
+        }
+        Ok(hosts)
     }
 
     /// To whom what is written into the repository has to belong: FOSSology's user and group when

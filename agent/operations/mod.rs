@@ -24,6 +24,7 @@ pub mod schedule;
 mod scratch;
 pub mod settings;
 pub mod status;
+pub mod tidy;
 pub mod verify;
 pub mod way;
 mod workers;

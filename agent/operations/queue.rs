@@ -6,7 +6,8 @@
 //! Request and job are one transaction: killed in the middle, nobody has asked for anything.
 //!
 //! A backup of an instance whose storage lies on several agent hosts becomes several entries: one
-//! that lists, one a host that packs after it, side by side, and one that commits after all.
+//! that lists, one a host that packs after it, side by side, and one that commits after all; a check
+//! one a host that looks, and one that puts together what they saw.
 
 use super::backup::{Division, divide};
 use super::request::Work;
@@ -19,7 +20,7 @@ use crate::fossology::queue::{self, NewStep, User};
 use crate::fossology::scheduler::{self, Message};
 use postgres::Transaction;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 /// How often it is looked how far a job is.
@@ -94,11 +95,19 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
     let name = format!("fo_backup {}", work.verb());
     let division = match (work, &options.host) {
         // Whoever names a host wants it done there.
-        (Work::Backup(_), None) => divide(config),
+        (Work::Backup(_) | Work::Check(_), None) => divide(config),
+        // A vault is the same from everywhere, so a verification by several would only read it
+        // through several hosts at once. What the others need is told in docs/design.md.
         _ => None,
     };
     let (job, entries) = match division {
-        Some(division) => add_parts(&mut transaction, &name, &user, request, &division)?,
+        Some(division) => {
+            let roles = match work {
+                Work::Check(_) => [None, Some(Role::Look), Some(Role::Merge)],
+                _ => [Some(Role::List), Some(Role::Pack), Some(Role::Commit)],
+            };
+            add_parts(&mut transaction, &name, &user, request, &division, roles)?
+        }
         None => {
             let arguments = format!("--request={request}");
             let step = step(options.host.as_deref(), &arguments);
@@ -131,33 +140,46 @@ fn step<'a>(host: Option<&'a str>, arguments: &'a str) -> NewStep<'a> {
     }
 }
 
-/// Queues the parts of a backup.
+/// Queues the parts of a request: one before all, if there is such a role, one for each host, and one
+/// after all.
 fn add_parts(
     transaction: &mut Transaction<'_>,
     name: &str,
     user: &User,
     request: i32,
     division: &Division,
+    [first, each, last]: [Option<Role>; 3],
 ) -> Result<(i32, Vec<i32>)> {
-    let home = division.home.as_deref();
-    let enter = |transaction: &mut Transaction<'_>, role, host, of: &Value| {
-        let part = parts::enter(transaction, request, role, host, of)?;
-        Ok::<_, DatabaseError>(format!("--part={part}"))
-    };
-    let arguments = enter(transaction, Role::List, home, &json!([]))?;
-    let list = queue::add_job(transaction, name, user, step(home, &arguments))?;
-    let mut entries = vec![list.entry];
-    for (host, of) in &division.parts {
-        let host = host.as_deref();
-        let arguments = enter(transaction, Role::Pack, host, &json!(of))?;
+    let home = (division.home.as_deref(), json!([]));
+    let parts = division.parts.iter();
+    let parts = parts.map(|(host, of)| (each, host.as_deref(), json!(of)));
+    let all = std::iter::once((first, home.0, home.1.clone()))
+        .chain(parts)
+        .chain([(last, home.0, home.1.clone())]);
+    let mut job = None;
+    let mut entries: Vec<i32> = Vec::new();
+    for (role, host, of) in all {
+        let Some(role) = role else { continue };
+        let part = parts::enter(transaction, request, role, host, &of)?;
+        let arguments = format!("--part={part}");
         let step = step(host, &arguments);
-        entries.push(queue::add_step(transaction, list.job, step, &[list.entry])?);
+        // A step that fails takes those with it that wait for it, and only those.
+        let after = match role {
+            Role::Commit | Role::Merge => entries.as_slice(),
+            Role::Pack => &entries[..1],
+            Role::List | Role::Look => &[],
+        };
+        let entry = match job {
+            None => {
+                let queued = queue::add_job(transaction, name, user, step)?;
+                job = Some(queued.job);
+                queued.entry
+            }
+            Some(job) => queue::add_step(transaction, job, step, after)?,
+        };
+        entries.push(entry);
     }
-    let arguments = enter(transaction, Role::Commit, home, &json!([]))?;
-    // A step that fails takes those with it that wait for it, and only those.
-    let commit = queue::add_step(transaction, list.job, step(home, &arguments), &entries)?;
-    entries.push(commit);
-    Ok((list.job, entries))
+    Ok((job.unwrap_or_default(), entries))
 }
 
 /// Follows a job to its end. Whoever stops following does not stop the job.

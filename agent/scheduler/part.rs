@@ -1,18 +1,19 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One part of a backup that several hosts make: it gets the plan from our table and leaves there
-//! what it did. Only the last one tells the request how it went; one that fails tells it too, and
+//! One part of a backup or a check that several hosts make: it gets what it needs from our table and
+//! leaves there what it did. Only the last one tells the request how it went; one that fails tells it too, and
 //! the scheduler fails what waits for it. Killed, it says `running` and is done again by its job; one
 //! that gives way is queued again.
 
 use super::turn::Turn;
-use super::work::{Done, backup_options, location, taken};
+use super::work::{Done, backup_options, check_options, checked, location, taken, vault_of_check};
 use crate::blob::HostName;
 use crate::fossology::own::parts::{self, Part, Role};
 use crate::fossology::own::{Asked, Outcome};
 use crate::operations::backup::stages;
-use crate::operations::request::Work;
+use crate::operations::check::parts as parts_of_check;
+use crate::operations::request::{self, Work};
 use crate::operations::settings::Settings;
 use crate::operations::{Context, Error, Instance, Result};
 use crate::vault::Vault;
@@ -25,7 +26,7 @@ use serde_json::json;
 enum Left {
     /// For the parts after it, with what people are told.
     Data(Vec<u8>, String),
-    /// The snapshot.
+    /// The end of the whole.
     All(Done),
 }
 
@@ -120,14 +121,66 @@ fn work(
     client: &mut Client,
     context: Context<'_>,
 ) -> Result<Left> {
-    let Work::Backup(parameters) = Work::read(&part.verb, &part.parameters)? else {
-        return Err(Error::Usage(format!(
-            "'{}' is not done in parts",
-            part.verb
-        )));
-    };
+    match Work::read(&part.verb, &part.parameters)? {
+        Work::Backup(parameters) => back_up(part, &parameters, instance, settings, client, context),
+        Work::Check(parameters) => check(part, &parameters, instance, settings, client, context),
+        _ => Err(not_in_parts(part)),
+    }
+}
+
+fn not_in_parts(part: &Part) -> Error {
+    let (verb, role) = (&part.verb, part.role);
+    Error::Usage(format!("'{verb}' has no part '{role}'"))
+}
+
+/// The repository hosts that the part is for.
+fn hosts(part: &Part) -> Result<Vec<Option<HostName>>> {
+    serde_json::from_value(part.repository_hosts.clone())
+        .map_err(|error| Error::Usage(format!("repository_hosts of the part: {error}")))
+}
+
+fn check(
+    part: &Part,
+    parameters: &request::Check,
+    instance: &Instance,
+    settings: &Settings,
+    client: &mut Client,
+    context: Context<'_>,
+) -> Result<Left> {
+    let vault = vault_of_check(instance, settings);
+    let options = check_options(parameters, settings);
+    match part.role {
+        Role::Look => {
+            let hosts = hosts(part)?;
+            let looked = parts_of_check::look(instance, vault.as_ref(), &options, &hosts, context)?;
+            let summary = format!(
+                "looked at: {} files; {} blobs may lie on other hosts",
+                HumanCount(looked.report.files.count),
+                HumanCount(looked.elsewhere())
+            );
+            Ok(Left::Data(written(&looked), summary))
+        }
+        Role::Merge => {
+            let looked = part.looked(client)?;
+            let looked: Result<Vec<_>> = looked.iter().map(|data| read(data)).collect();
+            let report =
+                parts_of_check::merge(instance, vault.as_ref(), &options, looked?, context)?;
+            Ok(Left::All(checked(parameters, &report)))
+        }
+        Role::List | Role::Pack | Role::Commit => Err(not_in_parts(part)),
+    }
+}
+
+fn back_up(
+    part: &Part,
+    parameters: &request::Backup,
+    instance: &Instance,
+    settings: &Settings,
+    client: &mut Client,
+    context: Context<'_>,
+) -> Result<Left> {
     let vault = Vault::open(location(settings)?)?;
-    let options = backup_options(&parameters, settings);
+    let options = backup_options(parameters, settings);
     match part.role {
         Role::List => {
             let plan = stages::list(instance, &vault, &options, context)?;
@@ -139,10 +192,7 @@ fn work(
         }
         Role::Pack => {
             let plan = read(&part.plan(client)?)?;
-            let hosts: Vec<Option<HostName>> =
-                serde_json::from_value(part.repository_hosts.clone()).map_err(|error| {
-                    Error::Usage(format!("repository_hosts of the part: {error}"))
-                })?;
+            let hosts = hosts(part)?;
             let packed = stages::pack(instance, &vault, &options, &plan, &hosts, context)?;
             let mut summary = format!(
                 "packed: {} blobs, {}; added to the vault: {}",
@@ -165,6 +215,7 @@ fn work(
             let snapshot = stages::commit(instance, &vault, &options, plan, packed?, context)?;
             Ok(Left::All(taken(&snapshot)))
         }
+        Role::Look | Role::Merge => Err(not_in_parts(part)),
     }
 }
 

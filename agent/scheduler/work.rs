@@ -122,22 +122,36 @@ fn check(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    // A check goes without a vault, too.
-    let vault = settings.vault.as_deref().and_then(|location| {
+    let vault = vault_of_check(instance, settings);
+    let options = check_options(parameters, settings);
+    let report = check::run(instance, vault.as_ref(), &options, context)?;
+    Ok(checked(parameters, &report))
+}
+
+/// A check goes without a vault, too.
+pub(super) fn vault_of_check(instance: &Instance, settings: &Settings) -> Option<Vault> {
+    settings.vault.as_deref().and_then(|location| {
         check::open_vault(instance, location)
             .inspect_err(|error| log::warn!("the vault is not asked what it has: {error}"))
             .ok()
-    });
+    })
+}
+
+/// How a check is made that was asked for so.
+pub(super) fn check_options(parameters: &request::Check, settings: &Settings) -> check::Options {
     let mut uploads = parameters.uploads.clone();
     uploads.sort_unstable();
     uploads.dedup();
-    let options = check::Options {
+    check::Options {
         deep: parameters.deep,
         uploads,
         threads: settings.lookers(),
         strict: parameters.strict,
-    };
-    let report = check::run(instance, vault.as_ref(), &options, context)?;
+    }
+}
+
+/// What is said of what was found.
+pub(super) fn checked(parameters: &request::Check, report: &check::Report) -> Done {
     let mut summary = format!(
         "{} blobs needed, {} files looked at: ",
         HumanCount(report.needed.count),
@@ -164,11 +178,11 @@ fn check(
             upload.upload, upload.filename
         );
     }
-    Ok(Done {
+    Done {
         outcome: outcome(problems),
         counts: serde_json::to_value(&report.counts).unwrap_or_default(),
         summary,
-    })
+    }
 }
 
 fn verify(

@@ -17,9 +17,10 @@ use Symfony\Component\HttpFoundation\Response;
 class BackupPage extends AdminPage
 {
   const NAME = 'backup';
-  /** Snapshots a page, and in the charts */
+  /** Snapshots a page, and in the charts; how far back retention is looked at */
   const LISTED = 15;
   const DRAWN = 60;
+  const EXPIRIES = 1000;
 
   public function __construct()
   {
@@ -63,6 +64,7 @@ class BackupPage extends AdminPage
     $listed = $runs->getBackups(self::LISTED + 1, $before > 0 ? $before : null);
     $older = count($listed) > self::LISTED ? $listed[self::LISTED - 1]['id'] : null;
     $drawn = $runs->getSnapshots(self::DRAWN);
+    $retention = new Retention($runs->getExpiries(self::EXPIRIES));
     return $this->page('backup', array(
       'message' => htmlspecialchars($problem ?: $this->asked($request), ENT_QUOTES),
       'health' => self::coloured($health),
@@ -73,10 +75,12 @@ class BackupPage extends AdminPage
       }, $open),
       'refresh' => count($open) > 0,
       'verbs' => array_fill_keys(Verbs::known(), true),
-      'backups' => array_map(array(__CLASS__, 'row'), array_slice($listed, 0, self::LISTED)),
+      'backups' => array_map(function ($run) use ($retention) {
+        return self::row($run, $retention);
+      }, array_slice($listed, 0, self::LISTED)),
       'older' => $older,
       'isNewest' => $before <= 0,
-      'charts' => Charts::of($drawn, $drawn ? $runs->getAddedBefore($drawn[0]['id']) : 0,
+      'charts' => Charts::of($drawn, $drawn ? $runs->getAddedBefore($drawn[0]['id']) : 0, $retention,
         $runs->getPruned(self::DRAWN))));
   }
 
@@ -135,13 +139,14 @@ class BackupPage extends AdminPage
     return _("All is well.");
   }
 
-  private static function row(array $run)
+  private static function row(array $run, Retention $retention)
   {
     $counts = $run['counts'] + array('gold_bytes' => 0, 'files_bytes' => 0, 'new' => 0,
       'new_bytes' => 0, 'stored_bytes' => 0);
     $made = $run['snapshot'] !== null;
     return array(
       'snapshot' => $run['snapshot'],
+      'nameNow' => $made ? $retention->nameNow($run['snapshot']) : null,
       'time' => Words::time($run['started']),
       'mode' => $run['mode'],
       'gold' => $made ? Words::bytes($counts['gold_bytes']) : '',
@@ -164,12 +169,17 @@ class BackupPage extends AdminPage
       return $this->refuse(_("The history does not know that snapshot; 'fo_backup snapshots' lists " .
         "those in the vault."), Response::HTTP_NOT_FOUND);
     }
+    $row = self::row($run, new Retention($runs->getExpiries(self::EXPIRIES)));
+    if ($row['nameNow'] === null) {
+      return $this->refuse(_("Retention has removed that snapshot from the vault."),
+        Response::HTTP_NOT_FOUND);
+    }
     global $SysConf, $SYSCONFDIR;
     $directories = isset($SysConf['DIRECTORIES']) ? $SysConf['DIRECTORIES'] : array();
     $user = isset($directories['PROJECTUSER']) ? $directories['PROJECTUSER'] : 'fossy';
     $program = 'sudo -u ' . Words::shell($user) . ' fo_backup -c ' .
       Words::shell(rtrim($SYSCONFDIR, '/'));
-    return $this->page('snapshot', array('message' => '', 'run' => self::row($run),
-      'program' => $program, 'restore' => "$program restore " . Words::shell($run['snapshot'])));
+    return $this->page('snapshot', array('message' => '', 'run' => $row,
+      'program' => $program, 'restore' => "$program restore " . Words::shell($row['nameNow'])));
   }
 }

@@ -40,8 +40,11 @@ class Chart
       return round(self::TOP + $plot - $plot * $value / $top, 1);
     };
     $slot = (self::WIDTH - self::LEFT - self::RIGHT) / max(1, count($labels));
+    // Where there are few, they are not drawn as wide as they could be.
+    $width = min(40, $slot * 0.8);
     $bars = array();
     $lines = array();
+    $dots = array();
     $base = array_fill(0, count($labels), 0);
     foreach ($series as $one) {
       $points = array();
@@ -51,15 +54,18 @@ class Chart
           $points[] = round($left + $slot / 2, 1) . ',' . $y($value);
         } else if ($value > 0) {
           $upper = $y($base[$at] + $value);
-          $bars[] = array('x' => round($left + $slot * 0.1, 1), 'y' => $upper,
-            'width' => round(max(0.5, $slot * 0.8), 1),
+          $bars[] = array('x' => round($left + ($slot - $width) / 2, 1), 'y' => $upper,
+            'width' => round(max(0.5, $width), 1),
             // What is there is seen, however small it is.
             'height' => max(0.7, round($y($base[$at]) - $upper, 1)), 'colour' => $one['colour'],
             'text' => $labels[$at] . ': ' . $one['name'] . ' ' . $format($value));
           $base[$at] += $value;
         }
       }
-      if ($points) {
+      if (count($points) === 1) {
+        list($x, $height) = explode(',', $points[0]);
+        $dots[] = array('x' => $x, 'y' => $height, 'colour' => $one['colour']);
+      } else if ($points) {
         $lines[] = array('points' => implode(' ', $points), 'colour' => $one['colour']);
       }
     }
@@ -77,11 +83,11 @@ class Chart
     }
     return array('id' => $id, 'title' => $title, 'width' => self::WIDTH, 'height' => self::HEIGHT,
       'left' => self::LEFT, 'right' => self::WIDTH - self::RIGHT, 'bottom' => self::HEIGHT - self::BOTTOM,
-      'bars' => $bars, 'lines' => $lines, 'ticks' => $ticks, 'rows' => array_reverse($rows),
+      'bars' => $bars, 'lines' => $lines, 'dots' => $dots, 'ticks' => $ticks, 'rows' => array_reverse($rows),
       'series' => array_map(function ($one) {
         return array('name' => $one['name'], 'colour' => $one['colour']);
       }, $series),
-      'first' => $labels ? reset($labels) : '', 'last' => $labels ? end($labels) : '',
+      'first' => $labels ? reset($labels) : '', 'last' => count($labels) > 1 ? end($labels) : '',
       'summary' => self::summary($labels, $series, $format));
   }
 

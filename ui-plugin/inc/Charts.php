@@ -20,20 +20,22 @@ class Charts
 
   /**
    * @param array[] $runs Backups that made a snapshot, oldest first, as of RunDao::getSnapshots()
-   * @param float $before What older ones had added to the vault
+   * @param float $added What older ones had added to the vault
+   * @param Retention|null $retention What took from it
    * @param array[] $pruned As of RunDao::getPruned()
    * @return array[] As of Chart::make()
    */
-  public static function of(array $runs, $before = 0.0, array $pruned = array())
+  public static function of(array $runs, $added = 0.0, $retention = null, array $pruned = array())
   {
+    $retention = $retention ?: new Retention(array());
     $whole = array_values(array_filter($runs, function ($run) {
       return $run['mode'] === 'full';
     }));
     $bytes = array('Fossology\Backup\UI\Words', 'bytes');
     $vault = array();
     foreach ($runs as $run) {
-      $before += self::count($run, 'stored_bytes');
-      $vault[] = $before;
+      $added += self::count($run, 'stored_bytes');
+      $vault[] = max(0, $added - $retention->givenBackUntil($run['started']));
     }
     $gone = self::pruned($whole, $pruned);
     $repository = array(
@@ -46,8 +48,8 @@ class Charts
       $repository[] = self::bars(_("pruned, made again when needed"), self::GREY, $gone);
     }
     return array(
-      Chart::make('vault', _("What backups have added to the vault"), self::labels($runs), array(
-        array('name' => _("in all"), 'kind' => 'line', 'colour' => self::GREEN, 'values' => $vault)),
+      Chart::make('vault', _("Size of the vault"), self::labels($runs), array(
+        array('name' => _("vault"), 'kind' => 'line', 'colour' => self::GREEN, 'values' => $vault)),
         $bytes),
       Chart::make('new', _("What each backup found new"), self::labels($runs), array(
         self::bars(_("new"), self::BLUE, self::counts($runs, 'new_bytes'))), $bytes),

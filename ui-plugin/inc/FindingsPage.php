@@ -64,6 +64,9 @@ class FindingsPage extends AdminPage
       'message' => htmlspecialchars($problem, ENT_QUOTES),
       'check' => $check === null ? null : self::check($check, time()),
       'kinds' => self::tallies($check, $kind),
+      'isMissing' => (bool)array_filter(
+        array_keys(isset($check['counts']['findings']) ? $check['counts']['findings'] : array()),
+        array('Fossology\Backup\UI\Kinds', 'isRecoverable')),
       'uploads' => $this->uploads($findings, $check),
       'kind' => $kind,
       'kindWords' => $kind === null ? '' : $kinds[$kind][0],

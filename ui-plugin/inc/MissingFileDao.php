@@ -23,7 +23,7 @@ class MissingFileDao
   /** How many of the newest requests are looked through for one that is about a file */
   const REQUESTS = 500;
   /** How many of an upload's files are added up; beyond that its size is estimated */
-  const COUNTED = 50000;
+  const COUNTED = 20000;
 
   /** @var DbManager */
   private $dbManager;

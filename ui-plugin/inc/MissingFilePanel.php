@@ -85,27 +85,36 @@ class MissingFilePanel
       // What was before that says nothing about it.
       $recovery = null;
     }
-    $mayRecover = Rights::mayRecover($this->container, $file['upload']);
+    // FOSSology's pages look at the first place only, and cannot read what belongs to others.
+    $isThere = $this->files->has('files', $file['name']);
+    $mayRecover = !$isThere && Rights::mayRecover($this->container, $file['upload']);
     $token = new CsrfToken($this->container->get('session'), Auth::getUserId());
     return array(
       'title' => sprintf(_("The content of %s is not here now"), $file['file']),
-      'what' => $story->what(),
-      'ways' => $story->ways(),
-      'time' => MissingFileStory::time($this->dao->getUploadBytes($file['upload']),
-        $this->dao->getRate()),
+      'what' => $isThere ? _("It is in the repository, but this page cannot read it: it lies on a storage " .
+        "host where pages do not look, or its owner or mode are wrong. 'fo_backup check' tells an " .
+        "administrator which.") : $story->what(),
+      'ways' => $isThere ? array() : $story->ways(),
+      'time' => $mayRecover && !$open ? $this->time($file['upload']) : null,
       'recovery' => $recovery === null ? null : $this->recoveryVars($recovery, $file, $back),
       'open' => $open,
       'mayRecover' => $mayRecover && !$open,
       'oneText' => $story->chance() === MissingFileStory::UNLIKELY ?
         _("Try to bring this file back") : _("Bring this file back"),
       'allText' => sprintf(_("Bring back all missing files of %s"), $file['uploadName']),
-      'askWhom' => $mayRecover ? null : $this->askWhom($file),
+      'askWhom' => $mayRecover || $isThere ? null : $this->askWhom($file),
       'action' => Traceback_uri() . '?mod=' . RecoverPage::NAME,
       'item' => $file['item'],
       'upload' => $file['upload'],
       'back' => self::localQuery($back),
       'tokenField' => CsrfToken::FIELD,
       'token' => $token->value());
+  }
+
+  private function time($uploadId)
+  {
+    $rate = $this->dao->getRate();
+    return MissingFileStory::time($rate === null ? null : $this->dao->getUploadBytes($uploadId), $rate);
   }
 
   private static function missingSince(array $known)

@@ -95,7 +95,9 @@ class PrunePage extends AdminPage
       'message' => htmlspecialchars($problem, ENT_QUOTES),
       'policies' => self::POLICIES,
       'plan' => $plan === null ? null : self::words($plan, $now),
-      'uploads' => array_map(array(__CLASS__, 'upload'), array_slice($uploads, 0, self::LISTED)),
+      'uploads' => array_map(function ($row) use ($plan) {
+        return self::upload($row, $plan['rehearsal']);
+      }, array_slice($uploads, 0, self::LISTED)),
       'next' => count($uploads) > self::LISTED ? $offset + self::LISTED : null,
       'isFirst' => $offset === 0));
   }
@@ -126,8 +128,13 @@ class PrunePage extends AdminPage
       'problem' => (string)$plan['message']);
   }
 
-  private static function upload(array $row)
+  private static function upload(array $row, $rehearsal)
   {
+    if (!$rehearsal) {
+      // The plan was made before, and then carried out.
+      $row['pruned_blobs'] += $row['proven_blobs'];
+      $row['pruned_bytes'] += $row['proven_bytes'];
+    }
     $amount = function ($name) use ($row) {
       return $row["{$name}_blobs"] > 0 ? self::amount(array($name => array(
         'blobs' => $row["{$name}_blobs"], 'bytes' => $row["{$name}_bytes"])), $name) : '';

@@ -154,7 +154,7 @@ class RequestQueue
         'notTold' => isset($answer['not_told']) ? $answer['not_told'] : null);
     }
     throw new BackupException(sprintf(
-      _("It was not queued among the agent hosts: %s. By hand: fo_backup queue %s"),
+      _("fo_backup did not queue it among the agent hosts: %s. By hand: fo_backup queue %s"),
       self::reason($errors, $code), implode(' ', $work->arguments())));
   }
 

@@ -94,6 +94,19 @@ class RunDao
   }
 
   /**
+   * @brief Runs that applied retention, oldest first: the newest of them
+   * @param int $limit
+   * @return array[]
+   */
+  public function getExpiries($limit)
+  {
+    $rows = $this->dbManager->getRows("SELECT " . self::COLUMNS . " FROM backup_run
+      WHERE verb = 'expire' AND state IN ('done', 'incomplete') ORDER BY id DESC LIMIT $1",
+      array((int)$limit), __METHOD__);
+    return array_map(array(__CLASS__, 'run'), array_reverse($rows));
+  }
+
+  /**
    * @brief How much was pruned, as each plan or removal saw it, oldest first
    * @param int $limit
    * @return array[] 'started', and 'bytes'

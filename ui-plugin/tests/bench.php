@@ -66,9 +66,13 @@ function measure($url, $cookie)
   return array($times, $page);
 }
 
-function cookie(array $headers)
+/** The cookies of an answer, and those from before that it leaves */
+function cookie(array $headers, $before = '')
 {
   $cookies = array();
+  foreach (array_filter(explode('; ', $before)) as $one) {
+    $cookies[strtok($one, '=')] = $one;
+  }
   foreach ($headers as $header) {
     if (preg_match('/^Set-Cookie: ([^;]+)/i', $header, $found)) {
       $cookies[strtok($found[1], '=')] = $found[1];
@@ -87,7 +91,7 @@ if ($real) {
   file_get_contents("$url?mod=auth", false, stream_context_create(array('http' => array(
     'method' => 'POST', 'follow_location' => 0, 'content' => $form,
     'header' => "Content-Type: application/x-www-form-urlencoded\r\nCookie: $cookie"))));
-  $cookie = cookie($http_response_header) ?: $cookie;
+  $cookie = cookie($http_response_header, $cookie);
 } else {
   $site = new Site();
   $url = $site->url;
@@ -98,9 +102,11 @@ if ($real) {
 fill($manager);
 $middle = (int)$manager->getSingleRow('SELECT min(id) AS id FROM backup_finding', array(), 'first')['id'] +
   intdiv(FINDINGS, 2);
+$backup = (int)$manager->getSingleRow("SELECT min(id) AS id FROM backup_run WHERE verb = 'backup'", array(),
+  'backup')['id'] + intdiv(SNAPSHOTS, 2);
 $pages = array(
   'Backup' => array('mod=backup', 'backup-list'),
-  'Backup, older ones' => array('mod=backup&before=500', 'backup-list'),
+  'Backup, older ones' => array("mod=backup&before=$backup", 'backup-list'),
   'Progress (JSON)' => array('mod=backup_status', '"open"'),
   'Check results' => array('mod=backup_findings', 'finding-list'),
   'Check results, from the middle' => array("mod=backup_findings&after=missing.$middle", 'finding-list'),

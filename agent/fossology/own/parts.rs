@@ -25,6 +25,10 @@ pub enum Role {
     Pack,
     /// Makes the snapshot.
     Commit,
+    /// Looks at some repository hosts.
+    Look,
+    /// Puts together what was seen.
+    Merge,
 }
 
 /// Why a part is not carried out.
@@ -64,7 +68,7 @@ pub enum Error {
     },
     /// A part that has to be there first is not done.
     #[error(
-        "part '{name}' of request {request} is {state}{message}, so there is no snapshot; what it has packed is used by the next backup"
+        "part '{name}' of request {request} is {state}{message}, so the whole is not done; what was packed is used by the next backup"
     )]
     NotDone {
         /// The request.
@@ -113,6 +117,8 @@ impl Role {
             Self::List => "list",
             Self::Pack => "pack",
             Self::Commit => "commit",
+            Self::Look => "look",
+            Self::Merge => "merge",
         }
     }
 
@@ -120,7 +126,9 @@ impl Role {
         match text {
             "list" => Self::List,
             "pack" => Self::Pack,
-            // The table allows no fourth.
+            "look" => Self::Look,
+            "merge" => Self::Merge,
+            // The table allows no others.
             _ => Self::Commit,
         }
     }
@@ -326,6 +334,14 @@ impl Part {
         results(client, self.request, Role::Pack)
     }
 
+    /// What all parts that look have left.
+    ///
+    /// # Errors
+    /// [`Error::NotDone`] when one of them is not done.
+    pub fn looked(&self, client: &mut Client) -> Result<Vec<Vec<u8>>, Error> {
+        results(client, self.request, Role::Look)
+    }
+
     /// Gives its lock back.
     ///
     /// # Errors
@@ -383,7 +399,11 @@ pub fn complete(
 ) -> DatabaseResult<()> {
     client
         .execute(
-            "WITH done AS (DELETE FROM backup_part WHERE request = $1)
+            // Those that looked for a check that failed are of no use to another one.
+            "WITH done AS (
+                 DELETE FROM backup_part p USING backup_request r
+                  WHERE r.id = p.request
+                    AND (r.id = $1 OR (r.state = 'failed' AND p.role IN ('look', 'merge'))))
              UPDATE backup_request
                 SET state = $2, ended = clock_timestamp(), counts = $3, message = $4
               WHERE id = $1",

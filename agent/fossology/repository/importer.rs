@@ -12,10 +12,10 @@ use super::Layout;
 use super::access::{Access, Owner};
 use super::partial::{Partial, PartialBlob};
 use super::trees::{BlobPath, Trees};
-use crate::blob::{Hasher, PfileName, TreeSet};
+use crate::blob::{Hasher, PfileName, Tree, TreeSet};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -41,6 +41,17 @@ pub enum Imported {
     Written,
     /// Something else lay under its name: a damaged file or a symbolic link.
     Replaced,
+}
+
+/// What a look for a second copy of an uploaded file has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linked {
+    /// There was a second copy, which is a link now, or would be.
+    Replaced,
+    /// There was none, or it can be no link.
+    Alone,
+    /// Gold is not what its name says: nothing is put in the place of its copy.
+    Damaged,
 }
 
 /// How the import of a large blob begins.
@@ -268,6 +279,50 @@ impl Importer {
         let copied = partial.copy_from(&mut File::from(source));
         copied.map_err(|e| partial.error(e))?;
         partial.commit()
+    }
+
+    /// Puts a hard link to gold in the place of a second copy in `files`; with `look_only` nothing is
+    /// changed. Where that cannot be a link, nothing is changed either.
+    ///
+    /// # Errors
+    /// With the path, when it cannot be read or put there.
+    pub fn link_to_gold(&self, name: &PfileName, look_only: bool) -> Result<Linked> {
+        let path = self.path(name);
+        let first = |tree| self.trees.places(tree, name).next();
+        let (Some(gold), Some(files)) = (first(Tree::Gold), first(Tree::Files)) else {
+            return Ok(Linked::Alone);
+        };
+        let look = |root| -> io::Result<_> {
+            let folder = self.trees.descriptor(root)?;
+            Ok(fstatat(
+                folder,
+                path.as_path(),
+                AtFlags::AT_SYMLINK_NOFOLLOW,
+            )?)
+        };
+        let (Ok(original), Ok(copy)) = (look(gold), look(files)) else {
+            return Ok(Linked::Alone);
+        };
+        let is_file = |mode: u32| mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits();
+        if original.st_dev != copy.st_dev
+            || original.st_ino == copy.st_ino
+            || !is_file(original.st_mode)
+            || !is_file(copy.st_mode)
+        {
+            return Ok(Linked::Alone);
+        }
+        if self.look(gold, name, &path, &|file: &mut File| has_name(file, name))? != State::Good {
+            return Ok(Linked::Damaged);
+        }
+        if !look_only {
+            match self.link(gold, files, name, &path) {
+                Err(Errno::EXDEV | Errno::EOPNOTSUPP | Errno::EMLINK | Errno::EPERM) => {
+                    return Ok(Linked::Alone);
+                }
+                linked => linked.map_err(|errno| self.error(files, &path, errno.into()))?,
+            }
+        }
+        Ok(Linked::Replaced)
     }
 
     /// What makes the name of the next partial file its own.

@@ -15,7 +15,7 @@ mod tests;
 mod trees;
 
 pub use access::Owner;
-pub use importer::{Begun, Imported, Importer};
+pub use importer::{Begun, Imported, Importer, Linked};
 pub use layout::{Layout, Range, Root};
 pub use partial::PartialBlob;
 pub use reader::{Found, ReadError, Reader};

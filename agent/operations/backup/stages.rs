@@ -148,15 +148,7 @@ pub fn pack_ahead(
     hosts: &[HostName],
     context: Context<'_>,
 ) -> Result<Part> {
-    let known = instance.config.layout.hosts();
-    let hosts: Vec<_> = hosts.iter().cloned().map(Some).collect();
-    if let Some(Some(unknown)) = hosts.iter().find(|host| !known.contains(host)) {
-        let known: Vec<&str> = known.iter().flatten().map(HostName::as_str).collect();
-        return Err(Error::Usage(format!(
-            "'{unknown}' is no host of [REPOSITORY] in fossology.conf; it has: {}",
-            known.join(", ")
-        )));
-    }
+    let hosts = instance.repository_hosts(hosts)?;
     let mut client = begin(instance, vault)?;
     own::try_lock_shared(&mut client)?;
     let lease = vault.shared_lease("backup", BY_HAND)?;

@@ -9,6 +9,7 @@ use super::report::Report;
 use crate::blob::PfileName;
 use crate::fossology::own::Asked;
 use crate::operations::Error;
+use crate::vault::Members;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
@@ -24,6 +25,8 @@ pub(super) struct Carried {
     pub report: Option<Report>,
     /// Uploads' own files that are damaged: nothing can come out of them.
     pub bad_gold: Vec<PfileName>,
+    /// What other hosts may have.
+    pub unseen: Members,
 }
 
 impl Carried {
@@ -42,6 +45,7 @@ pub(super) fn gave_way(
     next: usize,
     shards: usize,
     report: Report,
+    unseen: Members,
     bad_gold: HashSet<PfileName>,
 ) -> Error {
     Error::GaveWay {
@@ -50,6 +54,7 @@ pub(super) fn gave_way(
             shards,
             report: Some(report),
             bad_gold: bad_gold.into_iter().collect(),
+            unseen,
         }),
     }
 }

@@ -14,7 +14,7 @@ use super::uploads::Uploads;
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::{self, Use};
 use crate::operations::Result;
-use crate::vault::{IndexFile, IndexMerge};
+use crate::vault::{IndexFile, IndexMerge, Members};
 use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -50,6 +50,8 @@ pub struct Explainer<'a> {
     pub hidden: u64,
     /// Blobs that were deleted while the check ran.
     pub deleted: u64,
+    /// Blobs that other hosts may have.
+    pub unseen: Members,
     pending: Vec<Pending>,
     strays: BTreeMap<PfileName, Vec<Found>>,
     orphans: Vec<Found>,
@@ -73,6 +75,7 @@ impl<'a> Explainer<'a> {
             findings: Findings::default(),
             hidden: 0,
             deleted: 0,
+            unseen: Members::default(),
             pending: Vec::new(),
             strays: BTreeMap::new(),
             orphans: Vec::new(),
@@ -150,7 +153,13 @@ impl<'a> Explainer<'a> {
                     detail: detail.into(),
                 });
             }
-            Verdict::Hidden(_) => self.hidden += 1,
+            Verdict::Hidden { want, trees } => {
+                if self.roots.lies_elsewhere(&want.name) {
+                    self.unseen.insert(want.pfile, trees);
+                } else {
+                    self.hidden += 1;
+                }
+            }
         }
     }
 

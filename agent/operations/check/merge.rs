@@ -36,8 +36,8 @@ pub trait Places {
     /// Whether FOSSology looks for the name in this root.
     fn rank(&self, root: u16, tree: Tree, name: &PfileName) -> Rank;
 
-    /// Whether a folder that could not be read may hold the name, so that nobody can tell
-    /// whether it is there.
+    /// Whether a folder that could not be read, or is on another host, may hold the name, so that
+    /// nobody can tell whether it is there.
     fn is_hidden(&self, tree: Tree, name: &PfileName) -> bool;
 
     /// The number of the group that all has to belong to, if it is known here.
@@ -81,8 +81,13 @@ pub enum Verdict<'a> {
         /// Whether a whole copy lies in the other tree.
         other_tree: bool,
     },
-    /// In these trees nobody can tell: a folder on the way could not be read.
-    Hidden(TreeSet),
+    /// In these trees nobody can tell: a folder on the way could not be read, or is on another host.
+    Hidden {
+        /// The blob.
+        want: &'a Want,
+        /// Where.
+        trees: TreeSet,
+    },
 }
 
 /// Merges the needed blobs with the files that were found, both in the order of names.
@@ -189,7 +194,10 @@ fn judge<'a>(
         }
     }
     if !hidden.is_empty() {
-        tell(Verdict::Hidden(hidden));
+        tell(Verdict::Hidden {
+            want,
+            trees: hidden,
+        });
     }
     if !absent.is_empty() {
         tell(Verdict::Absent {

@@ -234,13 +234,13 @@ impl Places for View<'_> {
     }
 
     fn is_hidden(&self, tree: Tree, name: &PfileName) -> bool {
-        self.roots.places(tree, name).any(|root| {
-            self.roots.list[usize::from(root)].hidden
-                || self
-                    .hidden
-                    .iter()
-                    .any(|hidden| hidden.root == root && name.sha1().starts_with(&hidden.prefix))
-        })
+        self.roots.lies_elsewhere(name)
+            || self.roots.places(tree, name).any(|root| {
+                self.roots.list[usize::from(root)].hidden
+                    || self.hidden.iter().any(|hidden| {
+                        hidden.root == root && name.sha1().starts_with(&hidden.prefix)
+                    })
+            })
     }
 
     fn group(&self) -> Option<u32> {

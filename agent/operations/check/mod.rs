@@ -16,6 +16,7 @@ mod explain;
 mod found;
 mod merge;
 mod merger;
+pub mod parts;
 mod probe;
 mod record;
 mod report;
@@ -35,6 +36,7 @@ use carried::Carried;
 use content::Opener;
 use explain::Explainer;
 use merger::{Merger, Source, Totals};
+use parts::Part;
 use roaring::RoaringBitmap;
 use roots::Roots;
 use shards::in_order;
@@ -70,8 +72,8 @@ pub fn run(
 ) -> Result<Report> {
     let roots = Roots::open(&instance.config.layout)?;
     let mut client = instance.connect("check")?;
-    let record = record::begin(instance, &mut client, options)?;
-    let result = examine(instance, roots, vault, options, None, context);
+    let record = record::begin(instance, &mut client, options, "check")?;
+    let result = examine(instance, roots, vault, options, None, context).map(|part| part.report);
     record::end(record, &mut client, options, &result);
     result
 }
@@ -94,7 +96,7 @@ pub(super) fn of_blobs(
         strict: false,
     };
     let roots = Roots::open(&instance.config.layout)?;
-    examine(instance, roots, None, &options, Some(keys), context)
+    examine(instance, roots, None, &options, Some(keys), context).map(|part| part.report)
 }
 
 fn examine(
@@ -104,7 +106,7 @@ fn examine(
     options: &Options,
     only: Option<&RoaringBitmap>,
     context: Context<'_>,
-) -> Result<Report> {
+) -> Result<Part> {
     let began = SystemTime::now().duration_since(UNIX_EPOCH);
     let began = began.map_or(0, |time| time.as_nanos() as i64);
     let mut catalogue = instance.connect("check catalogue")?;
@@ -135,6 +137,7 @@ fn examine(
     };
     let mut explainer = Explainer::new(&roots, &mut client, &indexes)?;
     explainer.bad_gold.extend(&carried.bad_gold);
+    explainer.unseen = carried.unseen;
 
     let step = if options.deep {
         "checking contents"
@@ -173,11 +176,14 @@ fn examine(
             let path = instance.config.layout.path();
             temporary::look(&roots, path, &mut explainer, began, context)?;
         }
-        early
-            .into_iter()
-            .chain(std::mem::take(&mut totals.broken))
-            .for_each(|finding| explainer.findings.add(finding));
-        if release.is_none_or(|release| release.trim().is_empty()) {
+        let mut told = early;
+        if roots.whole {
+            told.append(&mut totals.broken);
+        }
+        for finding in told {
+            explainer.findings.add(finding);
+        }
+        if roots.whole && release.is_none_or(|release| release.trim().is_empty()) {
             explainer.findings.add(Finding::new(
                 Kind::ReleaseMissing,
                 "sysconfig has no Release: the next fo-postinstall would start its migrations from version 0",
@@ -196,7 +202,8 @@ fn examine(
     let (uploads, in_flight) = explainer.uploads.into_parts();
     let (hidden, deleted) = (explainer.hidden, explainer.deleted);
     let (counts, findings) = explainer.findings.into_parts();
-    let bad_gold = explainer.bad_gold;
+    let (bad_gold, mut unseen) = (explainer.bad_gold, explainer.unseen);
+    unseen.optimize();
     let mut report = Report {
         deep: options.deep,
         only_uploads: options.uploads.clone(),
@@ -217,8 +224,11 @@ fn examine(
         report.join(earlier);
     }
     match totals.left_at {
-        None => Ok(report),
-        Some(next) => Err(carried::gave_way(next, walker.shards(), report, bad_gold)),
+        None => Ok(Part::new(&instance.config.layout, report, unseen)),
+        Some(next) => {
+            let shards = walker.shards();
+            Err(carried::gave_way(next, shards, report, unseen, bad_gold))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! not make our tables can check all the same; then nothing is left.
 
 use super::Options;
+use super::parts::Part;
 use super::report::{Finding, Report};
 use crate::fossology::database::Error;
 use crate::fossology::findings::{FindingRow, replace_findings};
@@ -17,11 +18,16 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// When the connection is lost.
-pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Option<Run>> {
+pub fn begin(
+    instance: &Instance,
+    client: &mut Client,
+    options: &Options,
+    verb: &str,
+) -> Result<Option<Run>> {
     let mode = if options.deep { "deep" } else { "plain" };
     let run = own::ensure_schema(client).and_then(|()| {
         own::settle(client)?;
-        instance.start_run(client, "check", Some(mode))
+        instance.start_run(client, verb, Some(mode))
     });
     match run {
         Ok(run) => Ok(Some(run)),
@@ -71,6 +77,26 @@ fn hit(report: &Report) -> Vec<Value> {
     named
         .map(|affected| json!({"upload": affected.upload, "counts": affected.counts}))
         .collect()
+}
+
+/// Writes down how the look of one host ended. What it found is written when all have looked.
+pub fn end_part(run: Option<Run>, client: &mut Client, result: &Result<Part>) {
+    let Some(run) = run else {
+        return;
+    };
+    let noted = match result {
+        Ok(part) => {
+            let report = &part.report;
+            let counts = json!({
+                "files": report.files, "findings": report.counts, "elsewhere": part.elsewhere(),
+            });
+            run.finish(client, Outcome::Done, None, &counts, None)
+        }
+        Err(error) => history::not_done(run, client, None, error),
+    };
+    if let Err(error) = noted {
+        log::warn!("the look could not be written into the history: {error}");
+    }
 }
 
 /// A finding's rows: one for each upload that it hits.

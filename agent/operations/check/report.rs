@@ -284,7 +284,7 @@ pub struct Arriving {
 }
 
 /// The result of a check.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// Whether every content was read.
     pub deep: bool,

@@ -6,7 +6,7 @@
 
 use super::merge::Rank;
 use super::report::{Finding, Kind, printable};
-use crate::blob::{PfileName, Tree};
+use crate::blob::{HostName, PfileName, Tree};
 use crate::fossology::repository::Layout;
 use crate::operations::{Error, Result};
 use nix::errno::Errno;
@@ -31,6 +31,8 @@ pub struct Root {
     pub folder: Option<OwnedFd>,
     /// Whether it exists and cannot be opened.
     pub hidden: bool,
+    /// Whether it is not looked at here: another host does.
+    pub foreign: bool,
     /// Whether the configuration has it.
     configured: bool,
 }
@@ -39,6 +41,8 @@ pub struct Root {
 #[derive(Debug)]
 pub struct Roots {
     layout: Layout,
+    /// Whether what concerns the whole instance is told here.
+    pub whole: bool,
     /// The roots; others name them by their number.
     pub list: Vec<Root>,
     /// Folders for temporary files of FOSSology's agents, relative to the repository's path.
@@ -57,9 +61,34 @@ impl Roots {
     /// # Errors
     /// When the repository's path is no folder that can be read.
     pub fn open(layout: &Layout) -> Result<Self> {
+        Self::of(layout, None)
+    }
+
+    /// Looks for the roots of some hosts; `None` among them stands for what no host covers, and for
+    /// hosts that are only on disk.
+    ///
+    /// # Errors
+    /// When the storage of one is not here, or the repository's path is no folder that can be read.
+    pub fn of_hosts(layout: &Layout, hosts: &[Option<HostName>]) -> Result<Self> {
+        for host in hosts.iter().flatten() {
+            let path = layout.path().join(host.as_str());
+            if !path.is_dir() {
+                let host = host.to_string();
+                return Err(Error::NoStorage { host, path });
+            }
+        }
+        Self::of(layout, Some(hosts))
+    }
+
+    fn of(layout: &Layout, hosts: Option<&[Option<HostName>]>) -> Result<Self> {
         let path = layout.path();
+        let ours = |host: Option<&HostName>| {
+            hosts.is_none_or(|hosts| hosts.iter().any(|ours| ours.as_ref() == host))
+        };
+        let roots_whole = ours(None);
         let mut roots = Self {
             layout: layout.clone(),
+            whole: roots_whole,
             list: Vec::new(),
             temporary: Vec::new(),
             findings: Vec::new(),
@@ -76,8 +105,27 @@ impl Roots {
         for root in layout.roots() {
             let relative = root.path.strip_prefix(path).unwrap_or(&root.path);
             let host = root.host.as_ref().map(|host| host.as_str().to_owned());
-            roots.push(host, root.tree, relative, true, &mut known);
+            if ours(root.host.as_ref()) {
+                roots.push(host, root.tree, relative, true, &mut known);
+            } else {
+                roots.list.push(Root {
+                    host,
+                    tree: root.tree,
+                    relative: relative.to_owned(),
+                    folder: None,
+                    hidden: false,
+                    foreign: true,
+                    configured: true,
+                });
+            }
         }
+        // What belongs to a host is looked at by whoever looks at that one.
+        let others = |name: &Path| {
+            let known = layout.hosts().into_iter().flatten();
+            let mut known = known.filter(|host| Path::new(host.as_str()) == name);
+            known.next().map_or(!roots_whole, |host| !ours(Some(&host)))
+        };
+        on_disk.retain(|name| !others(name));
         for host in &on_disk {
             let is_configured = layout
                 .roots()
@@ -115,6 +163,7 @@ impl Roots {
             relative: relative.to_owned(),
             folder: None,
             hidden: false,
+            foreign: false,
             configured,
         };
         match opened {
@@ -178,10 +227,24 @@ impl Roots {
         })
     }
 
-    /// Whether FOSSology finds a file of this name and its size in a tree.
+    /// Whether a blob may lie where it is not looked at here.
+    pub fn lies_elsewhere(&self, name: &PfileName) -> bool {
+        let places = Tree::ALL
+            .into_iter()
+            .flat_map(|tree| self.places(tree, name));
+        places
+            .into_iter()
+            .any(|root| self.list[usize::from(root)].foreign)
+    }
+
+    /// Whether FOSSology finds a file of this name and its size in a tree. What is not looked at here
+    /// counts as there: whoever looks at it tells if it is not.
     pub fn has_whole(&self, tree: Tree, name: &PfileName) -> bool {
         let below = format!("{}{name}", name.folders(self.layout.depth()));
         self.places(tree, name).any(|root| {
+            if self.list[usize::from(root)].foreign {
+                return true;
+            }
             let folder = self.list[usize::from(root)].folder.as_ref();
             let stat =
                 folder.map(|folder| fstatat(folder, below.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW));

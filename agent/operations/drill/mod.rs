@@ -6,7 +6,8 @@
 //! read again and compared, each part's time is taken, and then it is removed.
 //!
 //! The instance is not touched but for a row of our history. A drill that fails or is asked to stop
-//! removes what it made; what one leaves that is killed, the next one removes (see [`ground`]).
+//! removes what it made; what one leaves that is killed, the next one removes (see [`ground`]). One
+//! that gives way removes what it made too, and begins anew later, with the same snapshot.
 
 mod ground;
 mod report;
@@ -16,17 +17,18 @@ pub use report::{Amount, Compared, Full, Report, Seconds};
 pub use share::Percent;
 
 use super::restore::{blobs, database, directories, plan, writer};
-use super::{Context, Instance, Result, check, restore};
+use super::{Context, Error, Instance, Result, Stop, check, history, restore};
 use crate::blob::{PfileName, Tree, TreeSet};
-use crate::fossology::own::{self, Outcome, Run};
+use crate::fossology::own::{self, Asked, Outcome, Run};
 use crate::vault::{Lease, LeaseKind, Members, Snapshot, Vault};
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use ground::Ground;
 use postgres::Client;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use share::Share;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Table `[drill]` of fo_backup.toml.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -67,15 +69,70 @@ pub fn run(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Report> {
+    let carried = Carried::of(&instance.asked);
+    let wanted = carried
+        .as_ref()
+        .map_or(wanted, |carried| carried.snapshot.as_str());
     // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "drill")?;
     let snapshot = vault.snapshot(wanted)?;
     let record = begin(instance, vault, &snapshot)?;
-    let result = rehearse(instance, vault, &snapshot, options, &lease, context);
+    let result = leaving(&snapshot, context, |context| {
+        rehearse(instance, vault, &snapshot, options, &lease, context)
+    });
     if let Some((run, client)) = record {
         end(run, client, &snapshot, &result);
     }
     result
+}
+
+/// What a drill has to know that goes on with one which gave way.
+#[derive(Serialize, Deserialize)]
+struct Carried {
+    snapshot: String,
+}
+
+impl Carried {
+    fn of(asked: &Asked) -> Option<Self> {
+        Self::deserialize(asked.carried.as_ref()?).ok()
+    }
+}
+
+/// How often it is looked whether somebody wants a drill to end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Does something that is stopped when it should give way, too: nothing of a drill is worth keeping.
+fn leaving<T>(
+    snapshot: &Snapshot,
+    outer: Context<'_>,
+    work: impl FnOnce(Context<'_>) -> Result<T>,
+) -> Result<T> {
+    let stop = Stop::new();
+    let (end, ended) = bounded::<()>(0);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Ends when the sender is dropped.
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                if outer.stop.requested() || outer.stop.gives_way() {
+                    stop.request();
+                }
+            }
+        });
+        let result = work(Context {
+            progress: outer.progress,
+            stop: &stop,
+        });
+        drop(end);
+        result
+    });
+    match result {
+        Err(Error::Interrupted) if !outer.stop.requested() => Err(Error::GaveWay {
+            carried: json!(Carried {
+                snapshot: snapshot.id.to_string(),
+            }),
+        }),
+        result => result,
+    }
 }
 
 fn rehearse(
@@ -115,7 +172,7 @@ fn attempt(
     context: Context<'_>,
 ) -> Result<Report> {
     let layout = ground.layout(instance);
-    std::fs::create_dir(layout.path()).map_err(super::Error::io("making", layout.path()))?;
+    std::fs::create_dir(layout.path()).map_err(Error::io("making", layout.path()))?;
     let restore_options = restore_options(ground, options);
     let mut seconds = Seconds::default();
 
@@ -322,10 +379,7 @@ fn end(run: Run, mut client: Client, snapshot: &Snapshot, result: &Result<Report
                 message.as_deref(),
             )
         }
-        Err(error) => {
-            let message = error.to_string();
-            run.finish(&mut client, Outcome::Failed, id, &json!({}), Some(&message))
-        }
+        Err(error) => history::not_done(run, &mut client, id, error),
     };
     if let Err(error) = noted {
         log::warn!("the drill's end could not be written into the history: {error}");

@@ -122,9 +122,13 @@ pub fn run(
     result
 }
 
-/// Numbers for the history.
+/// Numbers for the history, and which snapshots of it are gone or have another id: pages that list
+/// the history don't look into the vault.
 pub fn counts(report: &Report) -> Value {
+    let gone = report.snapshots.iter().filter(|mark| !mark.keep);
+    let gone: Vec<&SnapshotId> = gone.map(|mark| &mark.snapshot).collect();
     json!({
+        "gone": gone, "renamed": report.renamed,
         "snapshots": report.snapshots.len(), "removed": report.removed, "packs": report.packs,
         "chunks": report.chunks, "rewritten": report.rewritten, "new_packs": report.new_packs,
         "young": report.young, "given_back": report.given_back(),

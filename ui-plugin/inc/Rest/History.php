@@ -8,6 +8,9 @@
 namespace Fossology\Backup\UI\Rest;
 
 use Fossology\Backup\UI\BackupDao;
+use Fossology\Backup\UI\BackupPage;
+use Fossology\Backup\UI\Retention;
+use Fossology\Backup\UI\RunDao;
 use Fossology\Lib\Db\DbManager;
 
 /**
@@ -18,6 +21,9 @@ use Fossology\Lib\Db\DbManager;
  */
 class History
 {
+  /** Among how many of the newest snapshots one is sought that the vault still has */
+  const NEWEST = 100;
+
   /** @var DbManager */
   private $dbManager;
   /** @var BackupDao */
@@ -32,8 +38,11 @@ class History
   /** @return array */
   public function status()
   {
-    $newest = $this->runs("verb = 'backup' AND state = 'done' AND snapshot IS NOT NULL", 1, 0,
-      __METHOD__ . '.newest');
+    $newest = $this->asSnapshots($this->runs("verb = 'backup' AND state = 'done' AND snapshot IS NOT NULL",
+      self::NEWEST, 0, __METHOD__ . '.newest'));
+    $kept = array_values(array_filter($newest, function ($snapshot) {
+      return $snapshot['kept'];
+    }));
     $last = $this->runs("id IN (SELECT max(id) FROM backup_run GROUP BY verb)", 100, 0,
       __METHOD__ . '.last');
     $blobs = $this->dbManager->getRows(
@@ -48,7 +57,7 @@ class History
         'asked' => self::time($request['asked']), 'started' => self::time($request['started']));
     }, $this->backupDao->getOpenRequests());
     return array(
-      'newestSnapshot' => $newest ? self::snapshot($newest[0]) : null,
+      'newestSnapshot' => $kept ? $kept[0] : null,
       'lastRuns' => array_map(array(__CLASS__, 'run'), $last),
       'openRequests' => $open,
       'pruned' => self::count($blobs, 'pruned'),
@@ -65,7 +74,7 @@ class History
   {
     $runs = $this->runs("verb = 'backup' AND snapshot IS NOT NULL AND state IN ('done', 'incomplete')",
       $limit, ($page - 1) * $limit, __METHOD__);
-    return array_map(array(__CLASS__, 'snapshot'), $runs);
+    return $this->asSnapshots($runs);
   }
 
   /**
@@ -99,12 +108,17 @@ class History
       'snapshot' => $row['snapshot'], 'message' => $row['message']);
   }
 
-  private static function snapshot(array $row)
+  private function asSnapshots(array $runs)
   {
-    return array('id' => $row['snapshot'], 'mode' => $row['mode'],
-      'complete' => $row['state'] === 'done', 'started' => self::time($row['started']),
-      'ended' => self::time($row['ended']), 'who' => $row['who'],
-      'counts' => (object)(json_decode($row['counts'], true) ?: array()));
+    $dao = new RunDao($this->dbManager);
+    $retention = new Retention($dao->getExpiries(BackupPage::EXPIRIES));
+    return array_map(function ($row) use ($retention) {
+      $name = $retention->nameNow($row['snapshot']);
+      return array('id' => $name === null ? $row['snapshot'] : $name, 'mode' => $row['mode'],
+        'complete' => $row['state'] === 'done', 'kept' => $name !== null,
+        'started' => self::time($row['started']), 'ended' => self::time($row['ended']),
+        'who' => $row['who'], 'counts' => (object)(json_decode($row['counts'], true) ?: array()));
+    }, $runs);
   }
 
   private static function count(array $rows, $kind)

@@ -180,6 +180,25 @@ class AdminPagesTest extends TestCase
     $this->assertStringContainsString('does not know that snapshot', self::$browser->text('body'));
   }
 
+  public function testWhatRetentionRemovedIsNotOfferedAndWhatItRenamedIsCalledAsItIs()
+  {
+    History::backups(self::$site->manager, 3);
+    $name = function ($offset) {
+      return $this->row("SELECT snapshot FROM backup_run WHERE verb = 'backup' ORDER BY id OFFSET $offset")
+        ['snapshot'];
+    };
+    History::run(self::$site->manager, 'expire', 'done', 0, array('gone' => array($name(0)),
+      'renamed' => array(array('from' => $name(1), 'to' => '20260101T000000Z-new'))));
+    $this->open('?mod=backup');
+    $this->assertCount(2, self::$browser->all('#backup-list a[href*="snapshot="]'));
+    $this->assertStringContainsString('no longer kept', self::$browser->text('#backup-list'));
+    $this->open('?mod=backup&snapshot=' . $name(1));
+    $this->assertStringContainsString('restore 20260101T000000Z-new',
+      self::$browser->text('#restore-commands'));
+    $this->open('?mod=backup&snapshot=' . $name(0));
+    $this->assertStringContainsString('has removed', self::$browser->text('body'));
+  }
+
   public function testWhatWentWrongIsOnTop()
   {
     History::backups(self::$site->manager, 3);
@@ -284,6 +303,7 @@ class AdminPagesTest extends TestCase
     $this->plan('gold-only', 'gold-only');
     $this->open('?mod=backup_prune');
     $this->assertSame(array(), self::$browser->all('#typed'));
+    $this->assertStringContainsString('7 files, 520 B', self::$browser->text('#prune-uploads'));
     self::$browser->click('#prune-uploads button');
     self::$browser->wait('#dmessage', 'job ');
     $this->assertSame('{"undo": [1]}',

@@ -151,6 +151,8 @@ class Browser
   public function shoot($file, $width = 1250, $height = null)
   {
     $height = $height ?: $this->run('return document.documentElement.scrollHeight') + 20;
+    // The window has a head, too, which is not in the picture.
+    $height += $this->run('return window.outerHeight - window.innerHeight');
     $this->call('POST', '/window/rect', array('width' => $width, 'height' => $height));
     file_put_contents($file, base64_decode($this->call('GET', '/screenshot')));
   }

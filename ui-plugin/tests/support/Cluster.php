@@ -34,6 +34,7 @@ SH;
   private $guard;
   private $pipes;
   private $next = 0;
+  private $models = array();
 
   /** @return Cluster The one of this process */
   public static function get()
@@ -78,9 +79,22 @@ SH;
    */
   public function database($ours = true)
   {
+    $model = $ours ? 'with_ours' : 'without_ours';
+    if (!isset($this->models[$model])) {
+      pg_query($this->connect('postgres'), "CREATE DATABASE $model");
+      $connection = $this->connect($model);
+      self::fill($connection, $ours);
+      // A database that somebody is connected to cannot be copied.
+      pg_close($connection);
+      $this->models[$model] = true;
+    }
     $name = 'fossology' . ++$this->next;
-    pg_query($this->connect('postgres'), "CREATE DATABASE $name");
-    $connection = $this->connect($name);
+    pg_query($this->connect('postgres'), "CREATE DATABASE $name TEMPLATE $model");
+    return "host=$this->folder user=postgres dbname=$name";
+  }
+
+  private static function fill($connection, $ours)
+  {
     $root = dirname(__DIR__, 3);
     pg_query($connection, file_get_contents("$root/tests/sample/schema.sql"));
     if ($ours) {
@@ -95,7 +109,6 @@ SH;
     pg_query($connection, "INSERT INTO groups (group_pk, group_name) VALUES (2, 'fossy');
       INSERT INTO users (user_pk, user_name, user_perm, group_fk, root_folder_fk) VALUES
         (3, 'fossy', 10, 2, 1), (4, 'writer', 3, 2, 1), (5, 'reader', 1, 2, 1)");
-    return "host=$this->folder user=postgres dbname=$name";
   }
 
   /** @return DbManager */

@@ -160,6 +160,19 @@ class ApiTest extends TestCase
     }
   }
 
+  public function testSnapshotsAreCalledAsRetentionLeftThem()
+  {
+    $this->history();
+    $this->instance->query("INSERT INTO backup_run (verb, state, host, who, ended, counts) VALUES
+      ('expire', 'done', 'h', 'w', now(),
+       '{\"gone\": [\"s4\"], \"renamed\": [{\"from\": \"s3\", \"to\": \"s3b\"}]}')");
+    $all = json_decode($this->ask('GET', '/backup/snapshots')->body, true);
+    $this->assertSame(array('s5' => true, 's4' => false, 's3b' => true, 's2' => true, 's1' => true),
+      array_column($all, 'kept', 'id'));
+    $status = json_decode($this->ask('GET', '/backup/status')->body, true);
+    $this->assertSame('s3b', $status['newestSnapshot']['id']);
+  }
+
   /** @dataProvider runs */
   public function testARunIsQueuedAsItsVerbTakesIt($body, $parameters)
   {

@@ -151,6 +151,15 @@ class RecoverPageTest extends TestCase
     $this->assertStringContainsString('/srv/secret', $this->get()->getContent());
   }
 
+  public function testAFileThatIsThereAndOnlyThePageCannotReadIsNotCalledLost()
+  {
+    $this->instance->blob('content', array('files'));
+    $panel = new MissingFilePanel($this->instance, $this->instance->sysConf());
+    $page = $panel->html($this->item);
+    $this->assertStringContainsString('this page cannot read it', $page);
+    $this->assertStringNotContainsString('<form', $page);
+  }
+
   public function testARecoveryFromBeforeThePruningSaysNothing()
   {
     $this->post('upload');

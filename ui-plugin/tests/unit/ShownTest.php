@@ -10,6 +10,7 @@ namespace Fossology\Backup\UI\Tests;
 use Fossology\Backup\UI\Chart;
 use Fossology\Backup\UI\Charts;
 use Fossology\Backup\UI\Progress;
+use Fossology\Backup\UI\Retention;
 use Fossology\Backup\UI\Schedule;
 use Fossology\Backup\UI\Words;
 use PHPUnit\Framework\TestCase;
@@ -56,6 +57,17 @@ class ShownTest extends TestCase
     $this->assertSame('a to b: one from 10 to 20, two from 5 to 0.', $chart['summary']);
   }
 
+  public function testASinglePointIsSeen()
+  {
+    $chart = Chart::make('x', 'X', array('a'), array(
+      array('name' => 'one', 'kind' => 'line', 'colour' => '#111', 'values' => array(10)),
+      array('name' => 'two', 'kind' => 'bar', 'colour' => '#222', 'values' => array(10))), 'strval');
+    $this->assertCount(1, $chart['dots']);
+    $this->assertSame(array(), $chart['lines']);
+    $this->assertLessThan(100, $chart['bars'][0]['width']);
+    $this->assertSame('', $chart['last'], 'its label stands there once');
+  }
+
   public function testAnAxisOfTimeEndsAtWholeMinutes()
   {
     $chart = Chart::make('x', 'X', array('a'), array(
@@ -72,15 +84,30 @@ class ShownTest extends TestCase
     }
   }
 
+  public function testASnapshotIsFoundUnderTheNameItHasNow()
+  {
+    $retention = new Retention(array(
+      array('started' => 1, 'counts' => array('gone' => array('a'),
+        'renamed' => array(array('from' => 'b', 'to' => 'b2')))),
+      array('started' => 2, 'counts' => array()),
+      array('started' => 3, 'counts' => array('gone' => array('c2'),
+        'renamed' => array(array('from' => 'b2', 'to' => 'b3'), array('from' => 'c', 'to' => 'c2'))))));
+    $this->assertNull($retention->nameNow('a'));
+    $this->assertSame('b3', $retention->nameNow('b'));
+    $this->assertNull($retention->nameNow('c'));
+    $this->assertSame('d', $retention->nameNow('d'));
+  }
+
   public function testWhatIsPrunedIsNotCountedAsThere()
   {
     $run = function ($started) {
       return array('mode' => 'full', 'started' => $started, 'seconds' => 1,
         'counts' => array('gold_bytes' => 100, 'files_bytes' => 1000, 'stored_bytes' => 10));
     };
-    $charts = Charts::of(array($run(10), $run(20), $run(30)), 5,
+    $retention = new Retention(array(array('started' => 25, 'counts' => array('given_back' => 12))));
+    $charts = Charts::of(array($run(10), $run(20), $run(30)), 5, $retention,
       array(array('started' => 15, 'bytes' => 400), array('started' => 29, 'bytes' => 300)));
-    $this->assertSame(array(array('35 B'), array('25 B'), array('15 B')),
+    $this->assertSame(array(array('23 B'), array('25 B'), array('15 B')),
       array_column($charts[0]['rows'], 'cells'));
     $cells = array_column($charts[2]['rows'], 'cells');
     $this->assertSame(array('600 B', '100 B', '300 B'), $cells[0], 'the newest');

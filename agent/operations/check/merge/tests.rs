@@ -97,7 +97,7 @@ fn told(wants: &[Want], found: &[Found], places: &Table) -> Vec<String> {
                 let other = if other_tree { " other" } else { "" };
                 format!("absent {} {trees:?}{other}", want.pfile)
             }
-            Verdict::Hidden(trees) => format!("hidden {trees:?}"),
+            Verdict::Hidden { trees, .. } => format!("hidden {trees:?}"),
         });
     });
     all
