@@ -148,6 +148,18 @@ fn both_proofs_are_wanted_where_the_policy_says_so() {
 }
 
 #[test]
+fn storage_that_is_not_mounted_is_not_taken_for_empty() {
+    let world = World::new();
+    let (beta, away) = (world.sample().repository().join("beta"), world.path("away"));
+    fs::rename(&beta, &away).unwrap();
+    let called = world.call(&["prune", "--policy", "gold-only", "--yes"]);
+    called.expect(1).says("repository host 'beta'");
+    assert_eq!(pruned(&world), BTreeSet::new());
+    fs::rename(&away, &beta).unwrap();
+    prune(&world, &GOLD_ONLY, 0);
+}
+
+#[test]
 fn only_one_prunes_at_a_time() {
     let world = World::with_vault();
     prune(&world, &["--policy", "gold-only", "--dry-run"], 0);

@@ -270,8 +270,8 @@ fn packs_that_were_rewritten_come_back_by_hand() {
     world.backup("full");
     world.sample_mut().delete_upload(goes, 0).unwrap();
     let repository = world.sample().repository().to_owned();
-    let before = Before::of(&mut world.sample().connect().unwrap(), &repository);
     world.backup("full");
+    let before = Before::of(&mut world.sample().connect().unwrap(), &repository);
     let expire = ["--json", "expire", "--keep-last", "1", "--max-dead", "0"];
     let report = world.call(&expire).expect(0).json();
     assert!(

@@ -4,7 +4,7 @@
 //! SIGKILL and SIGTERM at random instants of expiries. After each the vault is whole, every
 //! snapshot that is there comes back, and the same command finishes the work.
 
-use crate::history::{History, copy, ids, objects};
+use crate::history::{History, copy, ids, objects, reasons};
 use crate::support::trouble::{Running, files, lives, wait_for};
 use crate::support::world::Called;
 use fossology_backup::demo::sample::Random;
@@ -130,4 +130,39 @@ fn an_expiry_that_is_killed_at_any_instant_does_no_harm() {
     for id in ids(&vault) {
         history.blobs_come_back(&vault, &id);
     }
+}
+
+#[test]
+fn a_snapshot_that_is_there_under_two_ids_counts_once() {
+    let history = History::new();
+    let vault = history.world.vault();
+    let before = history.world.path("copy");
+    copy(&vault, &before);
+    let old = history.there();
+    let report = expire(&history, &vault).expect(0).stdout;
+    assert!(report.contains(&old[4]), "{report}");
+    let new = history.there().pop().unwrap();
+    assert_ne!(new, old[4]);
+    // As if it had been killed before anything old went: all of it is back.
+    let merged = std::process::Command::new("cp")
+        .args(["-an", "--"])
+        .arg(before.join("."))
+        .arg(&vault)
+        .status();
+    assert!(merged.unwrap().success());
+    assert!(history.there().contains(&old[4]) && history.there().contains(&new));
+    history.world.call(&["verify", "--read-data"]).expect(0);
+    history.blobs_come_back(&vault, &new[..16]);
+
+    let report = history.expire(&["--keep-last", "2", "--grace", "0d"], 0);
+    let (keep, why) = reasons(&report, &old[4]);
+    assert!(!keep.as_bool().unwrap());
+    assert_eq!(why, format!("replaced by {new}"));
+    let stays = |id: &str| reasons(&report, id).0.as_bool().unwrap();
+    assert!(
+        stays(&new) && stays(&old[2]) && !stays(&old[1]),
+        "{report:#}"
+    );
+    assert_eq!(history.there().len(), 3);
+    history.all_come_back();
 }

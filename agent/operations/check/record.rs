@@ -66,19 +66,6 @@ pub fn end(run: Option<Run>, client: &mut Client, options: &Options, result: &Re
     }
 }
 
-/// How many of the uploads that are hit the history names.
-const HIT: usize = 100;
-
-/// The uploads that are hit, those with most losses first, so that pages need not count rows.
-fn hit(report: &Report) -> Vec<Value> {
-    let mut uploads: Vec<_> = report.uploads.iter().collect();
-    uploads.sort_by_key(|affected| std::cmp::Reverse(affected.counts.values().sum::<u64>()));
-    let named = uploads.iter().take(HIT);
-    named
-        .map(|affected| json!({"upload": affected.upload, "counts": affected.counts}))
-        .collect()
-}
-
 /// Writes down how the look of one host ended. What it found is written when all have looked.
 pub fn end_part(run: Option<Run>, client: &mut Client, result: &Result<Part>) {
     let Some(run) = run else {
@@ -97,6 +84,19 @@ pub fn end_part(run: Option<Run>, client: &mut Client, result: &Result<Part>) {
     if let Err(error) = noted {
         log::warn!("the look could not be written into the history: {error}");
     }
+}
+
+/// How many of the uploads that are hit the history names.
+const HIT: usize = 100;
+
+/// The uploads that are hit, those with most losses first, so that pages need not count rows.
+fn hit(report: &Report) -> Vec<Value> {
+    let mut uploads: Vec<_> = report.uploads.iter().collect();
+    uploads.sort_by_key(|affected| std::cmp::Reverse(affected.counts.values().sum::<u64>()));
+    let named = uploads.iter().take(HIT);
+    named
+        .map(|affected| json!({"upload": affected.upload, "counts": affected.counts}))
+        .collect()
 }
 
 /// A finding's rows: one for each upload that it hits.

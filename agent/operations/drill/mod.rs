@@ -73,8 +73,9 @@ pub fn run(
     let wanted = carried
         .as_ref()
         .map_or(wanted, |carried| carried.snapshot.as_str());
-    let snapshot = vault.snapshot(wanted)?;
+    // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "drill")?;
+    let snapshot = vault.snapshot(wanted)?;
     let record = begin(instance, vault, &snapshot)?;
     let result = leaving(&snapshot, context, |context| {
         rehearse(instance, vault, &snapshot, options, &lease, context)
