@@ -33,11 +33,11 @@ class Health
     return array_values(array_filter(array(
       self::snapshot($facts['good'], $facts['backup'], $now),
       self::backup($facts['backup'], $now),
-      self::done(_("Check of the repository"), $facts['check'], 8 * self::DAY, $now,
+      self::done(_("Check of the repository"), $facts['check'], 9 * self::DAY, $now,
         _("something was found"), 'late', FindingsPage::NAME),
-      self::done(_("Verification of the vault"), $facts['verify'], 8 * self::DAY, $now,
+      self::done(_("Verification of the vault"), $facts['verify'], 9 * self::DAY, $now,
         _("the vault is damaged"), 'late'),
-      self::done(_("Restore drill"), $facts['drill'], 35 * self::DAY, $now,
+      self::done(_("Restore drill"), $facts['drill'], 9 * self::DAY, $now,
         _("it did not come back whole"), 'unknown'),
       self::next($facts['next'], $now))));
   }
@@ -72,7 +72,7 @@ class Health
         _("none is complete: not everything can be restored"));
     }
     $age = $now - $good['started'];
-    $level = $age <= 26 * self::HOUR ? 'ok' : ($age <= 7 * self::DAY ? 'late' : 'wrong');
+    $level = $age <= 30 * self::HOUR ? 'ok' : ($age <= 7 * self::DAY ? 'late' : 'wrong');
     return self::line($level, $what, Words::ago($good['started'], $now) .
       ', ' . Words::time($good['started']) . ($level === 'ok' ? '' : _(": what came since is in no backup")));
   }

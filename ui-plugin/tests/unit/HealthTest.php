@@ -24,7 +24,7 @@ class HealthTest extends TestCase
   private function levels(array $facts)
   {
     $lines = Health::judge($facts + array('good' => $this->run_(2), 'backup' => $this->run_(2),
-      'check' => $this->run_(40), 'verify' => $this->run_(60), 'drill' => $this->run_(500),
+      'check' => $this->run_(40), 'verify' => $this->run_(60), 'drill' => $this->run_(200),
       'next' => self::NOW + 7200), self::NOW);
     return array_column($lines, 'level', 'what') + array('worst' => Health::worst($lines));
   }
@@ -36,7 +36,7 @@ class HealthTest extends TestCase
 
   public function testASnapshotGrowsOld()
   {
-    foreach (array(26 => 'ok', 27 => 'late', 168 => 'late', 169 => 'wrong') as $hours => $level) {
+    foreach (array(30 => 'ok', 31 => 'late', 168 => 'late', 169 => 'wrong') as $hours => $level) {
       $levels = $this->levels(array('good' => $this->run_($hours)));
       $this->assertSame($level, $levels['Newest good snapshot'], "$hours hours");
       $this->assertSame($level, $levels['worst']);
@@ -60,8 +60,8 @@ class HealthTest extends TestCase
     $what = 'Check of the repository';
     $this->assertSame('wrong', $this->levels(array('check' => $this->run_(1, 'incomplete')))[$what]);
     $this->assertSame('wrong', $this->levels(array('check' => $this->run_(1, 'failed')))[$what]);
-    $this->assertSame('ok', $this->levels(array('check' => $this->run_(8 * 24)))[$what]);
-    $this->assertSame('late', $this->levels(array('check' => $this->run_(8 * 24 + 1)))[$what]);
+    $this->assertSame('ok', $this->levels(array('check' => $this->run_(9 * 24)))[$what]);
+    $this->assertSame('late', $this->levels(array('check' => $this->run_(9 * 24 + 1)))[$what]);
     $this->assertSame('late', $this->levels(array('check' => null))[$what]);
   }
 
