@@ -184,7 +184,7 @@ fn a_lost_connection_is_said_and_the_same_command_works_again() {
         assert_eq!(locks(&world), 0);
     }
     // pg_dump's connection.
-    let held = hold(&world, "jobqueue");
+    let held = hold(&world, "license_file");
     let backup = Running::start(world.command(&["backup"]));
     until_held(&world, "fo_backup");
     end("fo_backup");
@@ -249,7 +249,7 @@ fn a_database_that_is_renamed_in_the_middle_fails_only_that_run() {
 #[test]
 fn while_pg_dump_runs_no_password_is_to_be_seen_and_sigterm_ends_it() {
     let world = World::with_vault();
-    let held = hold(&world, "jobqueue");
+    let held = hold(&world, "license_file");
     let backup = Running::start(world.command(&["-vv", "backup"]));
     until_held(&world, "fo_backup");
     let password = world.cluster.password(Role::Fossy);

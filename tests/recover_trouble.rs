@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use support::checked::{expect, own_blobs};
 use support::recovered::{inode, lose, lose_files, needed_files, notes, recover_with, stand_in};
-use support::trouble::{Running, hold, until_held, wait_for};
+use support::trouble::{Running, hold, until_waited_for, wait_for};
 use support::world::World;
 
 #[test]
@@ -179,10 +179,13 @@ fn a_run_that_is_stopped_keeps_what_came() {
     let world = World::with_vault();
     let notes = notes(&world).len();
     let gone = lose_files(&world);
-    // Its last question but the one for what is lost.
-    let held = hold(&world, "jobqueue");
+    let begun = hold(&world, "pfile");
     let running = Running::start(world.command(&["recover", "--missing"]));
-    until_held(&world, "fo_backup recover");
+    until_waited_for(&world, "pfile");
+    // Its last question but the one for what is lost; it is also its first one.
+    let held = hold(&world, "jobqueue");
+    drop(begun);
+    until_waited_for(&world, "jobqueue");
     running.signal(Signal::SIGTERM);
     drop(held);
     running.wait().expect(130).says("interrupted");
@@ -220,4 +223,17 @@ fn two_at_once_and_a_backup_beside_do_no_harm() {
     }
     world.backup("full");
     expect(&world, &["--deep"], &[]);
+}
+
+#[test]
+fn what_lies_on_storage_that_is_not_mounted_is_not_missing() {
+    let world = World::with_vault();
+    let storage = world.sample().repository().join("beta");
+    let elsewhere = world.sample().repository().join("not mounted");
+    fs::rename(&storage, &elsewhere).unwrap();
+    let refused = world.call(&["recover", "--missing"]).expect(1);
+    refused.says("'beta'").says("mount it");
+    assert!(!storage.exists(), "nothing was written in its place");
+    fs::rename(&elsewhere, &storage).unwrap();
+    world.call(&["recover", "--missing"]).expect(0);
 }

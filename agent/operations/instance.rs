@@ -8,7 +8,7 @@ use crate::blob::HostName;
 use crate::fossology::config::{Config, DbConf};
 use crate::fossology::database::{self, Database, assert_fossology};
 use crate::fossology::own::{Asked, Run};
-use crate::fossology::repository::Owner;
+use crate::fossology::repository::{Layout, Owner};
 use crate::process::host_name;
 use nix::unistd::{Group, Uid, User};
 use postgres::Client;
@@ -115,6 +115,31 @@ impl Instance {
             gid: gid.as_raw(),
         }))
     }
+}
+
+/// Refuses when the storage of a repository host cannot be seen here: what lies there would be taken
+/// for missing, and what is written for it would lie in the folder below its mount.
+///
+/// # Errors
+/// [`Error::NoStorage`].
+pub(super) fn expect_storage(layout: &Layout) -> Result<()> {
+    for host in layout.hosts().into_iter().flatten() {
+        let mut roots = layout
+            .roots()
+            .iter()
+            .filter(|root| root.host.as_ref() == Some(&host))
+            .peekable();
+        let first = roots.peek().map(|root| root.path.clone());
+        if !roots.any(|root| root.path.is_dir())
+            && let Some(path) = first
+        {
+            return Err(Error::NoStorage {
+                host: host.to_string(),
+                path,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a vault's location below a repository's path.

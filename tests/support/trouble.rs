@@ -153,6 +153,17 @@ pub fn until_held(world: &World, application: &str) {
     });
 }
 
+/// Waits until somebody waits for this table.
+#[track_caller]
+pub fn until_waited_for(world: &World, table: &str) {
+    let mut client = world.sample().connect().unwrap();
+    let query = "SELECT pid FROM pg_locks
+                  WHERE NOT granted AND relation = $1::text::regclass LIMIT 1";
+    wait_for(&format!("somebody to wait for '{table}'"), || {
+        client.query_opt(query, &[&table]).unwrap()
+    });
+}
+
 /// A backup that has its moment of the database and has not asked yet what is in it.
 pub fn held_backup(world: &World, arguments: &[&str]) -> (Running, Held) {
     let held = hold(world, "pfile");

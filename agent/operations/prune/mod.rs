@@ -30,11 +30,11 @@ pub use report::{Report, RulePlan, UploadPlan, Way};
 pub use usage::{Usage, usage};
 
 use super::restore::free;
-use super::{Context, Error, Instance, Result, guard, recover};
+use super::{Context, Error, Instance, Result, guard, instance as place, recover};
 use crate::blob::PfileName;
 use crate::fossology::guard::Entries;
 use crate::fossology::own;
-use crate::fossology::repository::{Layout, Reader};
+use crate::fossology::repository::Reader;
 use crate::unpack::fallback::Ununpack;
 use crate::vault::Vault;
 use plan::{Plan, Planner};
@@ -111,7 +111,7 @@ fn prune(
     run: i32,
 ) -> Result<Report> {
     let reader = Reader::new(instance.config.layout.clone())?;
-    expect_storage(reader.layout())?;
+    place::expect_storage(reader.layout())?;
     let free_before = free(reader.layout().path())?;
     let taken_up = if options.changes_something() {
         removal::settle(instance, client, false)?
@@ -163,28 +163,6 @@ fn prune(
         report.free_after = free(reader.layout().path())?;
     }
     Ok(report)
-}
-
-/// Refuses when the storage of a repository host cannot be seen here: what lies there would be taken
-/// for removed.
-fn expect_storage(layout: &Layout) -> Result<()> {
-    for host in layout.hosts().into_iter().flatten() {
-        let roots = || {
-            layout
-                .roots()
-                .iter()
-                .filter(|root| root.host.as_ref() == Some(&host))
-        };
-        if !roots().any(|root| root.path.is_dir())
-            && let Some(root) = roots().next()
-        {
-            return Err(Error::NoStorage {
-                host: host.to_string(),
-                path: root.path.clone(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Reads the uploaded files behind what goes; with one that is bad the plan is made anew.

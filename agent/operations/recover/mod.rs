@@ -38,7 +38,7 @@ pub use lacking::lacking;
 pub use missing::Amount;
 pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
-use super::{Context, Error, Instance, Result, scratch};
+use super::{Context, Error, Instance, Result, instance as place, scratch};
 use crate::blob::PfileName;
 use crate::fossology::own::{self, Files};
 use crate::fossology::repository::{Importer, Reader};
@@ -187,6 +187,7 @@ fn recover(
     let importer = if options.is_rehearsal() {
         None
     } else {
+        place::expect_storage(layout)?;
         Some(Importer::new(layout.clone(), instance.owner()?)?)
     };
     let vault = vault.filter(|_| options.from.vault());
