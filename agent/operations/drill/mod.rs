@@ -126,7 +126,12 @@ fn leaving<T>(
         result
     });
     match result {
-        Err(Error::Interrupted) if !outer.stop.requested() => Err(Error::GaveWay {
+        // A signal to the whole group may end a program of ours before the wish comes through.
+        Err(error) if outer.stop.requested() => {
+            log::info!("stopped: {error}");
+            Err(Error::Interrupted)
+        }
+        Err(Error::Interrupted) => Err(Error::GaveWay {
             carried: json!(Carried {
                 snapshot: snapshot.id.to_string(),
             }),
