@@ -158,7 +158,7 @@ fn prune(
         uploads: plan.tables.uploads,
     };
     if !options.dry_run {
-        bring_back(instance, options, context, &removed.missed)?;
+        bring_back(instance, vault, options, context, &removed.missed)?;
         report.brought_back = removed.missed;
         report.free_after = free(reader.layout().path())?;
     }
@@ -244,6 +244,7 @@ fn remove(planner: &Planner<'_>, client: &mut Client, plan: &Plan) -> Result<Rem
 /// and is made at once.
 fn bring_back(
     instance: &Instance,
+    vault: Option<&Vault>,
     options: &Options,
     context: Context<'_>,
     uploads: &[i32],
@@ -261,11 +262,11 @@ fn bring_back(
         scope: recover::Scope::Uploads(uploads.to_vec()),
         wanted: recover::Wanted::Missing,
         dry_run: false,
-        from: recover::Sources::Gold,
+        from: recover::Sources::Any,
         retry: false,
         ununpack: options.ununpack.clone(),
         threads: options.threads,
         lookers: options.lookers,
     };
-    recover::run(instance, None, &recovery, context).map(drop)
+    recover::run(instance, vault, &recovery, context).map(drop)
 }
