@@ -12,6 +12,7 @@ pub mod fallback;
 mod kinds;
 mod libarchive;
 mod walk;
+mod xz;
 
 pub use walk::walk;
 
