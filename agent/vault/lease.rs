@@ -134,7 +134,7 @@ impl Lease {
             // Two that came at the same time see each other here: both step back and try again.
             let Some(other) = conflict(&*storage, kind, run, Some(lease))? else {
                 if kind != LeaseKind::Read {
-                    storage.tidy()?;
+                    storage.tidy(run.is_none())?;
                 }
                 return Ok(Self::start(shared));
             };
