@@ -42,7 +42,7 @@ struct Cli {
     #[arg(short = 'c', long = "config", value_name = "SYSCONFDIR", global = true)]
     sysconfdir: Option<PathBuf>,
 
-    /// The vault: a directory [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
+    /// The vault: a directory, s3://BUCKET/PREFIX or sftp://USER@HOST/PATH [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
     #[arg(long, value_name = "LOCATION", global = true)]
     vault: Option<String>,
 
@@ -122,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
     };
+    output.tell_requests();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
