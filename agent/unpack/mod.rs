@@ -11,8 +11,10 @@
 pub mod fallback;
 mod kinds;
 mod libarchive;
+mod peek;
 mod walk;
 
+pub use peek::{Peek, peek};
 pub use walk::walk;
 
 use crate::blob::PfileName;
