@@ -201,6 +201,8 @@ pub fn finish_all(world: &World) {
         "maintagent",
     ];
     world.call(&named).expect(0);
+    // What had been started when the scheduler was stopped begins anew.
+    reset(world);
     loop {
         let ours = run_queued(world).into_iter();
         let ours = ours.map(|(_, ended)| ended.expect(0)).count();
