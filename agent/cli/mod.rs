@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod drill;
 mod du;
+mod estimate;
 mod expire;
 mod init;
 mod install;
@@ -81,6 +82,7 @@ enum Verb {
     Drill(drill::Args),
     Prune(prune::Args),
     Du(du::Args),
+    Estimate(estimate::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -121,6 +123,7 @@ pub fn main() -> ExitCode {
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
+        Verb::Estimate(args) => estimate::run(&session, args),
     };
     output.tell_requests();
     match result {
