@@ -10,6 +10,7 @@ mod demo;
 mod drill;
 mod du;
 mod expire;
+mod export;
 mod init;
 mod install;
 mod jobs;
@@ -77,6 +78,7 @@ enum Verb {
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
     Expire(expire::Args),
+    Export(export::Args),
     Status(status::Args),
     Drill(drill::Args),
     Prune(prune::Args),
@@ -117,6 +119,7 @@ pub fn main() -> ExitCode {
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
         Verb::Expire(args) => expire::run(&session, args),
+        Verb::Export(args) => export::run(&session, args),
         Verb::Status(args) => status::run(&session, args),
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),

@@ -23,6 +23,7 @@ pub(super) mod directories;
 mod life;
 pub(super) mod plan;
 mod record;
+mod uploads;
 pub(super) mod writer;
 
 use super::{Context, Instance, Result};
@@ -34,6 +35,7 @@ use std::time::Instant;
 pub use blobs::Damage;
 pub use database::RestoredDatabase;
 pub(super) use plan::free;
+pub use uploads::{RestoredUpload, run_uploads};
 pub use writer::Written;
 
 /// What is restored, and where to.
@@ -68,6 +70,12 @@ pub struct Report {
     pub mode: Mode,
     /// Whether this was only a look.
     pub dry_run: bool,
+    /// The uploads whose blobs alone were wanted; none when it was everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<RestoredUpload>,
+    /// How many blobs the snapshot has of those uploads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected: Option<u64>,
     /// The database, unless it was left alone.
     pub database: Option<RestoredDatabase>,
     /// Where the repository is.
@@ -192,6 +200,8 @@ impl Report {
             snapshot: snapshot.id.clone(),
             mode: snapshot.mode,
             dry_run: options.dry_run,
+            uploads: Vec::new(),
+            selected: None,
             database: None,
             repository: (!options.no_repository).then(|| layout.path().to_owned()),
             blobs: None,
