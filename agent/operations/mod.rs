@@ -7,6 +7,7 @@
 pub mod backup;
 pub mod check;
 mod context;
+pub mod copy;
 pub mod drill;
 mod dumped;
 mod error;

@@ -158,14 +158,40 @@ impl ChunkStore {
         if let Some(there) = self.there.get() {
             return Ok(there.contains(&id));
         }
+        let there = self.ids()?.into_iter().collect();
+        Ok(self.there.get_or_init(|| there).contains(&id))
+    }
+
+    /// The chunks that are there.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn ids(&self) -> Result<Vec<ChunkId>> {
         let there = self.storage.list("database/")?;
-        let there = there
-            .into_iter()
-            .filter_map(|object| match object.key.kind() {
-                Kind::Chunk(id) => Some(id),
-                _ => None,
-            });
-        Ok(self.there.get_or_init(|| there.collect()).contains(&id))
+        let ids = there.into_iter().filter_map(|object| match object.key.kind() {
+            Kind::Chunk(id) => Some(id),
+            _ => None,
+        });
+        Ok(ids.collect())
+    }
+
+    /// The stored bytes of a chunk, compared with its name.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn packed(&self, id: ChunkId) -> Result<Vec<u8>> {
+        let packed = self.storage.whole(&id.key(), PACKED_MOST)?;
+        unpack(id, &packed)?;
+        Ok(packed)
+    }
+
+    /// Puts a chunk as another vault has it, compared there; gives back its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be put.
+    pub fn put_packed(&self, id: ChunkId, packed: &[u8]) -> Result<u64> {
+        self.storage.put(&id.key(), packed)?;
+        Ok(packed.len() as u64)
     }
 
     /// Reads one chunk and compares it with its name.
@@ -173,14 +199,7 @@ impl ChunkStore {
     /// # Errors
     /// When it is missing or damaged.
     pub fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
-        let key = id.key();
-        let packed = self.storage.whole(&key, PACKED_MOST)?;
-        let data = zstd::bulk::decompress(&packed, CHUNK.2 as usize)
-            .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
-        if ChunkId::new(Sha256::digest(&data).into()) != id {
-            return Err(Error::damaged(&key, "its content is not that of its name"));
-        }
-        Ok(data)
+        unpack(id, &self.storage.whole(&id.key(), PACKED_MOST)?)
     }
 
     /// The stored size of a chunk in bytes, or `None` when it is missing.
@@ -239,6 +258,17 @@ impl Read for StreamReader<'_> {
             self.chunk = Cursor::new(self.store.chunk(*id).map_err(io::Error::other)?);
         }
     }
+}
+
+/// The content of a chunk, compared with its name.
+fn unpack(id: ChunkId, packed: &[u8]) -> Result<Vec<u8>> {
+    let key = id.key();
+    let data = zstd::bulk::decompress(packed, CHUNK.2 as usize)
+        .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
+    if ChunkId::new(Sha256::digest(&data).into()) != id {
+        return Err(Error::damaged(&key, "its content is not that of its name"));
+    }
+    Ok(data)
 }
 
 fn io_error(error: CdcError) -> std::io::Error {

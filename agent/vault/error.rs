@@ -219,7 +219,7 @@ impl Error {
     }
 
     /// An object that is not what it has to be.
-    pub(super) fn damaged(key: &Key, why: impl Into<String>) -> Self {
+    pub(crate) fn damaged(key: &Key, why: impl Into<String>) -> Self {
         Self::Damaged {
             key: key.clone(),
             why: why.into(),

@@ -29,6 +29,7 @@ mod sftp;
 mod snapshot;
 mod storage;
 mod tarball;
+mod transport;
 
 pub use chunks::{ChunkStore, Stream, StreamReader};
 pub use error::{Error, Result};
@@ -52,6 +53,7 @@ pub use storage::{Object, Put, Spool, Storage};
 
 use location::Place;
 use remote::Remote;
+use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -90,7 +92,11 @@ impl Vault {
         let storage = open_storage(location, true)?;
         // The instructions alone are what an init leaves that was killed.
         let foreign = |object: &Object| object.key != Key::restore_md();
-        if storage.size(&Key::head())?.is_none() && storage.list("")?.iter().any(foreign) {
+        let is_vault = match storage.begin(&Key::head(), 1) {
+            Err(Error::Missing { .. }) => false,
+            found => found.map(|_| true)?,
+        };
+        if !is_vault && storage.list("")?.iter().any(foreign) {
             return Err(Error::NotEmpty {
                 location: location.to_string(),
             });
@@ -213,6 +219,54 @@ impl Vault {
     /// When the vault cannot be listed.
     pub fn packs(&self) -> Result<Vec<PackInfo>> {
         pack::list(&*self.storage)
+    }
+
+    /// The sizes of the packs and of the indexes that lie in the vault, in bytes.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn packs_and_indexes(&self) -> Result<(HashMap<PackId, u64>, HashMap<PackId, u64>)> {
+        let (mut packs, mut indexes) = (HashMap::new(), HashMap::new());
+        for Object { key, size } in self.storage.list("packs/")? {
+            match key.kind() {
+                ObjectKind::Pack(id) => drop(packs.insert(id, size)),
+                ObjectKind::Index(id) => drop(indexes.insert(id, size)),
+                _ => {}
+            }
+        }
+        Ok((packs, indexes))
+    }
+
+    /// Takes a pack of another vault over, with its index: the index first, so that a pack is never
+    /// without one. `went` hears of each piece, and says whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the pack is not what its name says; then nothing of it is here.
+    pub fn take_pack(
+        &self,
+        from: &Self,
+        id: PackId,
+        size: u64,
+        went: impl FnMut(u64) -> bool,
+    ) -> Result<u64> {
+        transport::take_pack(&*self.storage, &*from.storage, id, size, went)
+    }
+
+    /// The ids of all snapshots, oldest first.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn snapshot_ids(&self) -> Result<Vec<SnapshotId>> {
+        let ids = snapshot::ids(&*self.storage)?;
+        Ok(ids.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Puts a snapshot as another vault has it, byte for byte. All that it names is here already.
+    ///
+    /// # Errors
+    /// When it cannot be read there or written here.
+    pub fn put_copy(&self, from: &Self, id: &SnapshotId) -> Result<()> {
+        transport::copy_snapshot(&*self.storage, &*from.storage, id)
     }
 
     /// All snapshots, oldest first.
