@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod drill;
 mod du;
+mod estimate;
 mod expire;
 mod init;
 mod install;
@@ -42,7 +43,7 @@ struct Cli {
     #[arg(short = 'c', long = "config", value_name = "SYSCONFDIR", global = true)]
     sysconfdir: Option<PathBuf>,
 
-    /// The vault: a directory [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
+    /// The vault: a directory, s3://BUCKET/PREFIX or sftp://USER@HOST/PATH [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
     #[arg(long, value_name = "LOCATION", global = true)]
     vault: Option<String>,
 
@@ -81,6 +82,7 @@ enum Verb {
     Drill(drill::Args),
     Prune(prune::Args),
     Du(du::Args),
+    Estimate(estimate::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -121,7 +123,9 @@ pub fn main() -> ExitCode {
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
+        Verb::Estimate(args) => estimate::run(&session, args),
     };
+    output.tell_requests();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -101,9 +101,9 @@ pub enum Error {
         /// The repository's path.
         repository: PathBuf,
     },
-    /// A scheduler would work on what is being restored.
+    /// A scheduler would work on what is being restored or parked.
     #[error(
-        "FOSSology's scheduler runs ({place}); stop it before a restore, for instance with 'systemctl stop fossology', and start it again afterwards"
+        "FOSSology's scheduler runs ({place}); stop it first, for instance with 'systemctl stop fossology', and start it again afterwards"
     )]
     SchedulerRuns {
         /// Where it was seen.

@@ -9,6 +9,7 @@ pub mod check;
 mod context;
 pub mod drill;
 mod error;
+pub mod estimate;
 pub mod expire;
 pub mod guard;
 mod history;

@@ -5,18 +5,23 @@
 //! their content says so (FastCDC), so that what did not change is stored once. A chunk is named
 //! by its content; one that is there is not written again.
 
+use super::key::Kind;
 use super::{ChunkId, Error, Put, Result, Storage};
 use fastcdc::v2020::{Error as CdcError, StreamCDC};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The least, the usual and the most bytes of a chunk.
 const CHUNK: (u32, u32, u32) = (256 << 10, 1 << 20, 4 << 20);
 
 /// The zstd level of chunks. A dump is text with much repetition: 3 takes half of level 1's room.
 const LEVEL: i32 = 3;
+
+/// More bytes than any chunk has that is packed.
+const PACKED_MOST: u64 = 8 << 20;
 
 /// What a file, a tar or a table of the dump consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -32,6 +37,9 @@ pub struct Stream {
 pub struct ChunkStore {
     storage: Arc<dyn Storage>,
     stored: Arc<AtomicU64>,
+    /// What a server has: asked for once, in place of a question for each chunk. Others only add to
+    /// it while this run has its lease, and what they add is not put twice either.
+    there: Arc<OnceLock<HashSet<ChunkId>>>,
 }
 
 impl ChunkStore {
@@ -39,6 +47,7 @@ impl ChunkStore {
         Self {
             storage,
             stored: Arc::default(),
+            there: Arc::default(),
         }
     }
 
@@ -127,7 +136,7 @@ impl ChunkStore {
 
     fn put(&self, id: ChunkId, data: &[u8]) -> Result<()> {
         let key = id.key();
-        if self.storage.size(&key)?.is_some() {
+        if self.has(id)? {
             return Ok(());
         }
         let mut compressor =
@@ -142,17 +151,30 @@ impl ChunkStore {
         Ok(())
     }
 
+    fn has(&self, id: ChunkId) -> Result<bool> {
+        if self.storage.requests().is_none() {
+            return Ok(self.storage.size(&id.key())?.is_some());
+        }
+        if let Some(there) = self.there.get() {
+            return Ok(there.contains(&id));
+        }
+        let there = self.storage.list("database/")?;
+        let there = there
+            .into_iter()
+            .filter_map(|object| match object.key.kind() {
+                Kind::Chunk(id) => Some(id),
+                _ => None,
+            });
+        Ok(self.there.get_or_init(|| there.collect()).contains(&id))
+    }
+
     /// Reads one chunk and compares it with its name.
     ///
     /// # Errors
     /// When it is missing or damaged.
     pub fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
         let key = id.key();
-        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
-            key: key.clone(),
-            location: self.storage.location(),
-        })?;
-        let packed = self.storage.read(&key, 0, size)?;
+        let packed = self.storage.whole(&key, PACKED_MOST)?;
         let data = zstd::bulk::decompress(&packed, CHUNK.2 as usize)
             .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
         if ChunkId::new(Sha256::digest(&data).into()) != id {

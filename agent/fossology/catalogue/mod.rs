@@ -12,6 +12,7 @@ mod needs;
 mod pruning;
 mod recovery;
 mod rows;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -25,4 +26,5 @@ pub use recovery::{
     Candidate, Extent, Share, candidates, containers, extent, nearest_containers, paths, shares,
     unpack_arguments,
 };
+pub use sizes::{Sizes, sizes};
 pub use uploads::{UploadRow, Use, in_flight, needed_now, some_files, states, uploads, uses};

@@ -256,6 +256,7 @@ fn restore_options(ground: &Ground, options: &Options) -> restore::Options {
         no_database: false,
         repository: None,
         no_repository: false,
+        repo_hosts: Vec::new(),
         dry_run: false,
         admin_url: options.admin_url.clone(),
         threads: options.threads,

@@ -11,7 +11,7 @@ use crate::fossology::database::Database;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
-    self, IndexFile, IndexMerge, PackId, PackInfo, Record, Snapshot, Vault, rebuild_index,
+    self, IndexFile, IndexMerge, Mode, PackId, PackInfo, Record, Snapshot, Vault, rebuild_index,
 };
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -38,6 +38,8 @@ pub(in crate::operations) struct Selection {
     pub not_in_snapshot: u64,
     /// How many are left out because they are pruned.
     pub pruned: u64,
+    /// The keys (`pfile_pk`) of what none of the packs has, where a database was asked.
+    pub lacking: RoaringBitmap,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
@@ -92,6 +94,7 @@ impl Selection {
             bytes: 0,
             not_in_snapshot: 0,
             pruned: 0,
+            lacking: RoaringBitmap::new(),
         };
         for (pack, size) in packs {
             match open_index(vault, pack, size) {
@@ -119,13 +122,22 @@ impl Selection {
         )
     }
 
-    fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
+    /// Of all that the vault has, whichever snapshot it came with.
+    pub(super) fn of_vault(vault: &Vault) -> Result<Self> {
+        let packs = vault.packs()?;
+        Ok(Self::new(
+            vault,
+            packs.iter().map(|pack| (pack.id, pack.size)),
+        ))
+    }
+
+    pub(super) fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
         self.packs[pack].want(number, trees);
         self.blobs += 1;
         self.bytes += name.size();
     }
 
-    fn indexes(&self) -> Vec<IndexFile> {
+    pub(super) fn indexes(&self) -> Vec<IndexFile> {
         self.packs.iter().map(|pack| pack.index.clone()).collect()
     }
 
@@ -182,8 +194,7 @@ pub(in crate::operations) fn these(
     vault: &Vault,
     blobs: impl Iterator<Item = (PfileName, TreeSet)>,
 ) -> Result<Selection> {
-    let packs = vault.packs()?;
-    let mut selection = Selection::new(vault, packs.iter().map(|pack| (pack.id, pack.size)));
+    let mut selection = Selection::of_vault(vault)?;
     let indexes = selection.indexes();
     let mut merge = IndexMerge::new(&indexes)?;
     for (name, trees) in blobs {
@@ -230,7 +241,13 @@ pub(in crate::operations) fn needed_by(
                     selection.want(pack, number, &name, needed.trees);
                 }
             }
-            Ok(_) => selection.not_in_snapshot += 1,
+            Ok(_) => {
+                selection.not_in_snapshot += 1;
+                // Of gold alone nothing else was to be expected.
+                if snapshot.mode == Mode::Full || needed.trees.contains(Tree::Gold) {
+                    selection.lacking.insert(needed.pfile);
+                }
+            }
             Err(error) => {
                 failed.get_or_insert(error);
             }

@@ -13,6 +13,9 @@
 //!    pages can say why files are missing;
 //! 6. last, old and new database change names in one transaction.
 //!
+//! With repository hosts named, the living database is left alone and only what these hosts lack comes
+//! back (see [`hosts`]).
+//!
 //! Killed anywhere, FOSSology still has its old database, and the same command again takes the
 //! complete new database and the blobs that are there, and goes on. One damaged pack or blob never
 //! stops the rest: it is named at the end.
@@ -20,12 +23,16 @@
 pub(super) mod blobs;
 pub(super) mod database;
 pub(super) mod directories;
+mod hit;
+mod hosts;
 mod life;
 pub(super) mod plan;
 mod record;
 pub(super) mod writer;
 
-use super::{Context, Instance, Result};
+use super::recover::Amount;
+use super::{Context, Instance, Result, check};
+use crate::blob::HostName;
 use crate::fossology::repository::Layout;
 use crate::vault::{LeaseKind, Mode, Snapshot, SnapshotId, Vault};
 use std::path::PathBuf;
@@ -33,6 +40,7 @@ use std::time::Instant;
 
 pub use blobs::Damage;
 pub use database::RestoredDatabase;
+pub use hit::Hit;
 pub(super) use plan::free;
 pub use writer::Written;
 
@@ -47,6 +55,8 @@ pub struct Options {
     pub repository: Option<PathBuf>,
     /// Leave the repository alone.
     pub no_repository: bool,
+    /// Only what lacks on these repository hosts by the living database; needs `no_database`.
+    pub repo_hosts: Vec<HostName>,
     /// Look and tell only.
     pub dry_run: bool,
     /// How to connect as a role that may create databases.
@@ -82,6 +92,14 @@ pub struct Report {
     pub pruned: u64,
     /// Blobs that the snapshot names and that cannot be read from the vault.
     pub damaged: Vec<Damage>,
+    /// The uploads that lack something of what should have come, if the database tells.
+    pub uploads: Vec<Hit>,
+    /// What lacked on the repository hosts that were named and is in the vault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<Amount>,
+    /// Uploaded files in the repository that the restored database does not know, as after the
+    /// restore of an older snapshot.
+    pub unknown_gold: u64,
     /// Files of the other directories that were written.
     pub other_files: u64,
     /// Files of the other directories that could not be written.
@@ -107,7 +125,9 @@ impl Report {
     /// Whether something that the snapshot should give back did not come.
     pub fn is_incomplete(&self) -> bool {
         let lost = self.mode == Mode::Full && self.not_in_snapshot > 0;
-        lost || !self.damaged.is_empty() || !self.other_failures.is_empty()
+        lost || !self.uploads.is_empty()
+            || !self.damaged.is_empty()
+            || !self.other_failures.is_empty()
     }
 }
 
@@ -130,6 +150,12 @@ pub fn run(
     let layout = plan::layout(instance, options);
     let mut report = Report::new(&snapshot, &layout, options);
     let mut plan = plan::make(instance, vault, &snapshot, &layout, options)?;
+    if !options.repo_hosts.is_empty() {
+        hosts::run(instance, vault, &layout, options, &mut report, context)?;
+        lease.check()?;
+        report.seconds.total = began.elapsed().as_secs_f64();
+        return Ok(report);
+    }
     if options.dry_run {
         report.database = plan.database.as_ref().map(|target| target.outlook());
         report.seconds.total = began.elapsed().as_secs_f64();
@@ -157,6 +183,7 @@ pub fn run(
         report.not_in_snapshot = selection.not_in_snapshot;
         report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
+        let lacking = selection.lacking.clone();
         let (written, damaged) = writer::write(
             vault,
             selection,
@@ -168,6 +195,10 @@ pub fn run(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
+        if let Some(target) = &plan.database {
+            let mut client = target.staging().connect("fo_backup restore")?;
+            report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
+        }
         let others = directories::restore(vault, &snapshot, layout.path(), instance)?;
         report.other_files = others.files;
         report.other_failures = others.failures;
@@ -175,6 +206,15 @@ pub fn run(
     }
     lease.check()?;
 
+    // A repository that had nothing has nothing that is unknown.
+    let had_blobs = report.blobs.is_none_or(|blobs| blobs.kept > 0);
+    if let Some(target) = plan
+        .database
+        .as_ref()
+        .filter(|_| had_blobs && layout.path().is_dir())
+    {
+        report.unknown_gold = check::unknown_gold::count(&target.staging(), &layout, context)?;
+    }
     if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
         report.seconds.total = began.elapsed().as_secs_f64();
         record::enter(instance, &target.staging(), &report);
@@ -198,6 +238,9 @@ impl Report {
             not_in_snapshot: 0,
             pruned: 0,
             damaged: Vec::new(),
+            uploads: Vec::new(),
+            lacking: None,
+            unknown_gold: 0,
             other_files: 0,
             other_failures: Vec::new(),
             seconds: Seconds::default(),
