@@ -11,6 +11,7 @@ mod drill;
 mod du;
 mod estimate;
 mod expire;
+mod export;
 mod init;
 mod install;
 mod jobs;
@@ -78,6 +79,7 @@ enum Verb {
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
     Expire(expire::Args),
+    Export(export::Args),
     Status(status::Args),
     Drill(drill::Args),
     Prune(prune::Args),
@@ -119,6 +121,7 @@ pub fn main() -> ExitCode {
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
         Verb::Expire(args) => expire::run(&session, args),
+        Verb::Export(args) => export::run(&session, args),
         Verb::Status(args) => status::run(&session, args),
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),

@@ -10,7 +10,7 @@ use super::{ChunkId, Error, Put, Result, Storage};
 use fastcdc::v2020::{Error as CdcError, StreamCDC};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -191,6 +191,16 @@ impl ChunkStore {
         self.storage.size(&id.key())
     }
 
+    /// A stream's content, to be read piece by piece; each chunk is compared with its name before
+    /// anything of it is handed out.
+    pub fn reader<'a>(&self, stream: &'a Stream) -> StreamReader<'a> {
+        StreamReader {
+            store: self.clone(),
+            left: stream.chunks.iter(),
+            chunk: Cursor::default(),
+        }
+    }
+
     /// Writes a stream's content, each chunk compared with its name.
     ///
     /// # Errors
@@ -206,6 +216,28 @@ impl ChunkStore {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Reads a stream: one chunk of it is in memory.
+pub struct StreamReader<'a> {
+    store: ChunkStore,
+    left: std::slice::Iter<'a, ChunkId>,
+    chunk: Cursor<Vec<u8>>,
+}
+
+impl Read for StreamReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.chunk.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let Some(id) = self.left.next() else {
+                return Ok(0);
+            };
+            self.chunk = Cursor::new(self.store.chunk(*id).map_err(io::Error::other)?);
+        }
     }
 }
 
@@ -258,6 +290,10 @@ mod tests {
         let mut again = Vec::new();
         store.copy("a dump", &second, &mut again).unwrap();
         assert_eq!(again, data);
+        let mut piece_by_piece = Vec::new();
+        let mut reader = store.reader(&second);
+        reader.read_to_end(&mut piece_by_piece).unwrap();
+        assert_eq!(piece_by_piece, data);
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod snapshot;
 mod storage;
 mod tarball;
 
-pub use chunks::{ChunkStore, Stream};
+pub use chunks::{ChunkStore, Stream, StreamReader};
 pub use error::{Error, Result};
 pub use index::{IndexFile, IndexMerge, Record};
 pub use key::{ChunkId, Key, Kind as ObjectKind, PackId, SnapshotId};

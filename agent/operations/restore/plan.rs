@@ -85,7 +85,7 @@ pub(super) fn hold_files(
     Ok(Some(client))
 }
 
-fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
+pub(super) fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
     super::super::instance::expect_outside(layout.path(), vault.storage().folder())?;
     let path = layout.path();
     if !options.dry_run && !path.exists() {
