@@ -20,11 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a page calls it, for a world's own folders.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 5] = [
+    // First, since the others are replaced by what may lie there.
+    "/tmp",
     "/etc/fossology",
+    "/usr/local/share/fossology",
     "/srv/fossology/repository",
     "/backup/fossology",
-    "/tmp/saved-etc",
 ];
 
 /// Programs that act on what a test does not have, each with what is done instead.
@@ -94,12 +96,14 @@ fn folder() -> PathBuf {
 }
 
 /// What a page's paths are in a world.
-fn paths(world: &World) -> [(&'static str, String); 4] {
+fn paths(world: &World) -> [(&'static str, String); 5] {
+    let etc = world.sample().sysconfdir();
     let real = [
-        world.sample().sysconfdir(),
+        world.path("tmp"),
+        etc.clone(),
+        etc.with_file_name("local/share/fossology"),
         world.sample().repository().to_owned(),
         world.vault(),
-        world.path("saved-etc"),
     ];
     let mut real = real.iter().map(|path| path.display().to_string());
     PATHS.map(|path| (path, real.next().unwrap()))
@@ -149,6 +153,7 @@ fn run(world: &World, commands: &[&str]) -> Vec<String> {
     for (shown, real) in paths(world) {
         script = script.replace(shown, &real);
     }
+    fs::create_dir(world.path("tmp")).unwrap();
     let (out, err) = (world.path("page.out"), world.path("page.err"));
     let path = std::env::var("PATH").unwrap();
     let mut child = Command::new("bash")
@@ -212,6 +217,10 @@ fn run(world: &World, commands: &[&str]) -> Vec<String> {
         for (shown, real) in paths(world) {
             *text = text.replace(&real, shown);
         }
+        // The host of a snapshot is that of the test.
+        let host = nix::unistd::gethostname().unwrap();
+        let host = format!("  {}", host.to_string_lossy());
+        *text = text.replace(&host, "  fossology");
     }
     printed
 }
