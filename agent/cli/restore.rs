@@ -148,15 +148,11 @@ pub(super) fn expect_no_password(url: Option<&str>) -> Result<()> {
 
 fn text(report: &Report) -> String {
     let mut text = if report.lacking.is_some() {
-        let verb = if report.dry_run {
-            "would come back"
-        } else {
-            "is back"
-        };
-        format!(
-            "what these hosts lack {verb}, in {}\n",
-            seconds(report.seconds.total)
-        )
+        let took = seconds(report.seconds.total);
+        match report.dry_run {
+            true => format!("what these hosts lack, looked for in {took}:\n"),
+            false => format!("what these hosts lacked is back, in {took}\n"),
+        }
     } else if report.dry_run && !report.chosen.is_empty() {
         format!("of snapshot {} ({}):\n", report.snapshot, report.mode)
     } else if !report.chosen.is_empty() {
