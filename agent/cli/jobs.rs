@@ -8,8 +8,9 @@ use super::output::{number, table};
 use super::session::Session;
 use crate::fossology::guard::{Before, Entries};
 use crate::fossology::jobs::{self, MUST_BE_NAMED, ParkedJob, Selection};
+use crate::fossology::own;
 use crate::fossology::scheduler::{self, Message};
-use crate::operations::{Instance, Result, guard};
+use crate::operations::{Error, Instance, Result, guard};
 use std::collections::BTreeMap;
 
 /// List or resume the jobs that a restore has parked; let recoveries go before scans
@@ -23,6 +24,9 @@ pub struct Args {
 enum JobsVerb {
     /// List the parked jobs
     List,
+    /// Park every job that waits or runs, as a restore does: for a database that another program has
+    /// brought back, before the scheduler starts
+    Park,
     /// Put a recovery before the waiting jobs of every upload that lacks files
     Guard,
     /// Queue parked jobs again: all but deletions, maintenance and our own, unless they are named
@@ -41,6 +45,12 @@ enum JobsVerb {
 #[derive(serde::Serialize)]
 struct Listed<'a> {
     parked: &'a [ParkedJob],
+}
+
+#[derive(serde::Serialize)]
+struct Parked {
+    queued: u64,
+    running: u64,
 }
 
 #[derive(serde::Serialize)]
@@ -69,6 +79,25 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
             session
                 .output
                 .result("jobs", &Listed { parked: &parked }, || list(&parked));
+            return Ok(Exit::Done);
+        }
+        Some(JobsVerb::Park) => {
+            if let Some(place) = scheduler::running(&instance.config) {
+                return Err(Error::SchedulerRuns { place });
+            }
+            own::ensure_schema(&mut client)?;
+            let parked = jobs::park_all(&mut client)?;
+            let report = Parked {
+                queued: parked.queued,
+                running: parked.running,
+            };
+            session.output.result("jobs", &report, || {
+                format!(
+                    "{} jobs are parked, {} of them had been running; 'fo_backup jobs resume' lets them go on\n",
+                    number(report.queued + report.running),
+                    number(report.running)
+                )
+            });
             return Ok(Exit::Done);
         }
         Some(JobsVerb::Guard) => {

@@ -14,6 +14,7 @@ pub mod recovered;
 pub mod restored;
 pub mod scheduler;
 pub mod trouble;
+pub mod web;
 pub mod world;
 
 use fossology_backup::blob::{PfileName, Tree, TreeSet};

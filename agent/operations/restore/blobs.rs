@@ -11,7 +11,8 @@ use crate::fossology::database::Database;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
-    self, IndexFile, IndexMerge, Members, PackId, PackInfo, Record, Snapshot, Vault, rebuild_index,
+    self, ByUrl, IndexFile, IndexMerge, Members, PackId, PackInfo, Record, Snapshot, Vault,
+    rebuild_index,
 };
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -38,6 +39,8 @@ pub(in crate::operations) struct Selection {
     pub not_in_snapshot: u64,
     /// How many are left out because they are pruned.
     pub pruned: u64,
+    /// Gold that the snapshot leaves to the web, and no pack has.
+    pub by_url: Vec<ByUrl>,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
@@ -92,6 +95,7 @@ impl Selection {
             bytes: 0,
             not_in_snapshot: 0,
             pruned: 0,
+            by_url: Vec::new(),
         };
         for (pack, size) in packs {
             match open_index(vault, pack, size) {
@@ -234,7 +238,10 @@ pub(in crate::operations) fn needed_by(
                     selection.want(pack, number, &name, needed.trees);
                 }
             }
-            Ok(_) => selection.not_in_snapshot += 1,
+            Ok(_) => match snapshot.by_url.iter().find(|blob| blob.name == name) {
+                Some(blob) => selection.by_url.push(blob.clone()),
+                None => selection.not_in_snapshot += 1,
+            },
             Err(error) => {
                 failed.get_or_insert(error);
             }
@@ -295,6 +302,11 @@ pub(super) fn members_among(
             selection.want(pack, number, &record.name, trees);
             last = Some(record.name);
         }
+    }
+    let wanted = |blob: &&ByUrl| among.is_none_or(|among| among.any().contains(blob.pfile));
+    for blob in snapshot.by_url.iter().filter(wanted) {
+        lacking.remove(blob.pfile);
+        selection.by_url.push(blob.clone());
     }
     selection.not_in_snapshot = lacking.len();
     Ok(selection)

@@ -26,6 +26,7 @@ mod record;
 mod uploads;
 pub(super) mod writer;
 
+use super::by_url::{self, Fetched, GoldSettings};
 use super::{Context, Instance, Result};
 use crate::fossology::repository::Layout;
 use crate::vault::{LeaseKind, Mode, Snapshot, SnapshotId, Vault};
@@ -49,6 +50,8 @@ pub struct Options {
     pub repository: Option<PathBuf>,
     /// Leave the repository alone.
     pub no_repository: bool,
+    /// How gold comes back from the web.
+    pub gold: GoldSettings,
     /// Look and tell only.
     pub dry_run: bool,
     /// How to connect as a role that may create databases.
@@ -90,6 +93,8 @@ pub struct Report {
     pub pruned: u64,
     /// Blobs that the snapshot names and that cannot be read from the vault.
     pub damaged: Vec<Damage>,
+    /// Gold that the snapshot leaves to the web.
+    pub by_url: Fetched,
     /// Files of the other directories that were written.
     pub other_files: u64,
     /// Files of the other directories that could not be written.
@@ -115,7 +120,9 @@ impl Report {
     /// Whether something that the snapshot should give back did not come.
     pub fn is_incomplete(&self) -> bool {
         let lost = self.mode == Mode::Full && self.not_in_snapshot > 0;
-        lost || !self.damaged.is_empty() || !self.other_failures.is_empty()
+        lost || !self.by_url.lost.is_empty()
+            || !self.damaged.is_empty()
+            || !self.other_failures.is_empty()
     }
 }
 
@@ -156,7 +163,7 @@ pub fn run(
     if !options.no_repository {
         let began = Instant::now();
         let _files = plan::hold_files(instance, &layout, options)?;
-        let selection = match &plan.database {
+        let mut selection = match &plan.database {
             Some(target) => {
                 blobs::needed_by(&target.staging(), vault, &snapshot, &mut |_, _, _| true)?
             }
@@ -165,6 +172,7 @@ pub fn run(
         report.not_in_snapshot = selection.not_in_snapshot;
         report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
+        let by_url = std::mem::take(&mut selection.by_url);
         let (written, damaged) = writer::write(
             vault,
             selection,
@@ -176,6 +184,7 @@ pub fn run(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
+        report.by_url = by_url::bring_back(&by_url, &options.gold, instance, &layout, context)?;
         let others = directories::restore(vault, &snapshot, layout.path(), instance)?;
         report.other_files = others.files;
         report.other_failures = others.failures;
@@ -208,6 +217,7 @@ impl Report {
             not_in_snapshot: 0,
             pruned: 0,
             damaged: Vec::new(),
+            by_url: Fetched::default(),
             other_files: 0,
             other_failures: Vec::new(),
             seconds: Seconds::default(),
