@@ -4,6 +4,8 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::backup::DatabaseSettings;
+use super::by_url::GoldSettings;
 use super::drill;
 use super::expire::Retention;
 use super::prune::policy;
@@ -49,6 +51,12 @@ pub struct Settings {
     /// How restores are tried.
     #[serde(default)]
     pub drill: drill::Settings,
+    /// How the database is backed up.
+    #[serde(default)]
+    pub database: DatabaseSettings,
+    /// Which gold is left to the web.
+    #[serde(default)]
+    pub gold: GoldSettings,
     /// What pruning may remove.
     #[serde(default)]
     pub prune: policy::Table,
@@ -131,6 +139,7 @@ impl Settings {
             )));
         }
         self.give_way.check()?;
+        self.database.check()?;
         Ok(self)
     }
 
