@@ -42,7 +42,11 @@ fn cycle(world: &mut World, location: &str) {
     let first = json(world, location, &["backup", "--mode", "full"]);
     let gold = json(world, location, &["backup", "--mode", "gold"]);
     let nothing = json(world, location, &["backup", "--mode", "full"]);
-    println!("first: {} requests, nothing new: {}", requests(&first), requests(&nothing));
+    println!(
+        "first: {} requests, nothing new: {}",
+        requests(&first),
+        requests(&nothing)
+    );
     println!("{}\n{}", first["servers"], nothing["servers"]);
     assert_eq!(nothing["counts"]["new"], 0);
     assert_eq!(gold["counts"]["new"], 0);
@@ -116,7 +120,10 @@ fn cut_connections_are_taken_up_again() {
         for (cuts, limit) in [(3, 9_000), (4, 40_000)] {
             proxy.cut_more(cuts, limit);
             let report = json(&world, &location, &["backup"]);
-            assert!(report["servers"][0]["retries"].as_u64().unwrap() > 0, "{report}");
+            assert!(
+                report["servers"][0]["retries"].as_u64().unwrap() > 0,
+                "{report}"
+            );
         }
         proxy.cut_more(3, 30_000);
         call(&world, &location, &["verify", "--read-data"]).expect(0);
@@ -131,13 +138,23 @@ fn what_cannot_be_used_says_what_to_do() {
     let location = format!("s3://{BUCKET}/x");
     let good = s3_settings(server.port).replace("give_up_after = 20", "give_up_after = 1");
     settings(&world, &good.replace(SECRET, "another"));
-    call(&world, &location, &["init"]).expect(1).says("the keys are wrong");
+    call(&world, &location, &["init"])
+        .expect(1)
+        .says("the keys are wrong");
     settings(&world, &good);
-    call(&world, &location, &["snapshots"]).expect(10).says("init");
-    call(&world, "s3://other/x", &["init"]).expect(1).says("make the bucket 'other' first");
-    call(&world, "s3://id:key@other/x", &["init"]).expect(2).says("keys do not belong");
+    call(&world, &location, &["snapshots"])
+        .expect(10)
+        .says("init");
+    call(&world, "s3://other/x", &["init"])
+        .expect(1)
+        .says("make the bucket 'other' first");
+    call(&world, "s3://id:key@other/x", &["init"])
+        .expect(2)
+        .says("keys do not belong");
     settings(&world, "[storage]\nendpoint = \"http://127.0.0.1:1\"\n");
-    call(&world, &location, &["init"]).expect(2).says("AWS_ACCESS_KEY_ID");
+    call(&world, &location, &["init"])
+        .expect(2)
+        .says("AWS_ACCESS_KEY_ID");
     server.kill();
     settings(&world, &good);
     let called = call(&world, &location, &["init"]).expect(1);
@@ -148,15 +165,27 @@ fn what_cannot_be_used_says_what_to_do() {
     let location = sshd.location(sshd.port, &world.path("far"));
     let other = Sshd::start(world.path("other"), "");
     settings(&world, &quick(other.settings(&[])));
-    call(&world, &location, &["init"]).expect(1).says("Host key verification failed").says("accept it");
+    call(&world, &location, &["init"])
+        .expect(1)
+        .says("Host key verification failed")
+        .says("accept it");
     settings(&world, &quick(sshd.settings(&[])).replace("/user", "/host"));
-    call(&world, &location, &["init"]).expect(1).says("Permission denied").says("give a key");
+    call(&world, &location, &["init"])
+        .expect(1)
+        .says("Permission denied")
+        .says("give a key");
     settings(&world, &quick(sshd.settings(&[])));
     let nowhere = sshd.location(sshd.port, Path::new("/proc/nowhere"));
     call(&world, &nowhere, &["init"]).expect(1).says("refused");
-    call(&world, &location, &["snapshots"]).expect(10).says("init");
+    call(&world, &location, &["snapshots"])
+        .expect(10)
+        .says("init");
     sshd.kill();
-    call(&world, &location, &["init"]).expect(1).says("did not answer");
+    call(&world, &location, &["init"])
+        .expect(1)
+        .says("did not answer");
     settings(&world, "[storage]\nssh = [\"no-such-ssh\"]\n");
-    call(&world, &location, &["init"]).expect(1).says("openssh-client");
+    call(&world, &location, &["init"])
+        .expect(1)
+        .says("openssh-client");
 }

@@ -92,11 +92,12 @@ pub(super) struct Facts<'a> {
 
 /// The verbs that are told, and whether what went wrong with them counts. What did not come back by
 /// a recovery is no mistake of the present: the next check tells what is still missing.
-const VERBS: [(&str, bool); 7] = [
+const VERBS: [(&str, bool); 8] = [
     ("backup", true),
     ("check", true),
     ("verify", true),
     ("drill", true),
+    ("copy", true),
     ("expire", true),
     ("prune", true),
     ("recover", false),
@@ -173,7 +174,8 @@ impl Facts<'_> {
         match self.schedule.of(verb) {
             Some(Every::Never) => None,
             Some(Every::Rhythm(rhythm)) => Some(rhythm.limit),
-            None if planned.is_some() || verb == "backup" => {
+            None if verb == "copy" && !self.schedule.has_offsite => None,
+            None if planned.is_some() || matches!(verb, "backup" | "copy") => {
                 Some(Rhythm::of(Task::of(verb)?.period?).limit)
             }
             None => None,
