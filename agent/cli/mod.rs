@@ -13,6 +13,7 @@ mod expire;
 mod init;
 mod install;
 mod jobs;
+mod keys;
 mod output;
 mod progress;
 mod prune;
@@ -45,6 +46,9 @@ struct Cli {
     /// The vault: a directory [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
     #[arg(long, value_name = "LOCATION", global = true)]
     vault: Option<String>,
+
+    #[command(flatten)]
+    keys: session::Keys,
 
     /// Print the result as one JSON object
     #[arg(long, global = true)]
@@ -81,6 +85,7 @@ enum Verb {
     Drill(drill::Args),
     Prune(prune::Args),
     Du(du::Args),
+    Keys(keys::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -102,7 +107,7 @@ pub fn main() -> ExitCode {
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     signals::install();
     let output = Output::new(cli.json, cli.quiet);
-    let session = Session::new(cli.sysconfdir, cli.vault, &output);
+    let session = Session::new(cli.sysconfdir, cli.vault, cli.keys, &output);
     let result = match cli.verb {
         Verb::Init(args) => init::run(&session, args),
         Verb::Backup(args) => backup::run(&session, args),
@@ -121,6 +126,7 @@ pub fn main() -> ExitCode {
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
+        Verb::Keys(args) => keys::run(&session, args),
     };
     match result {
         Ok(exit) => exit.into(),

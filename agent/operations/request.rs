@@ -176,6 +176,7 @@ impl Prune {
         &self,
         instance: &Instance,
         location: Result<String>,
+        settings: &Settings,
         options: &prune::Options,
     ) -> Result<Option<Vault>> {
         let from = match options.policy.proof {
@@ -183,7 +184,7 @@ impl Prune {
             prune::policy::Proof::Either => Sources::Any,
             prune::policy::Proof::Vault | prune::policy::Proof::Both => Sources::Vault,
         };
-        recover::open_vault(instance, location, from)
+        recover::open_vault(instance, location, from, settings)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::drill;
 use super::expire::Retention;
+use super::keys;
 use super::prune::policy;
 use super::schedule::Schedule;
 use super::way::GiveWay;
@@ -33,6 +34,9 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// The keys of encrypted vaults.
+    #[serde(default)]
+    pub encryption: keys::Settings,
     /// Which snapshots stay.
     #[serde(default)]
     pub retention: Retention,
@@ -107,6 +111,11 @@ impl Settings {
             "FO_BACKUP_POSTGRES_BIN",
             get("FO_BACKUP_POSTGRES_BIN"),
             &mut self.postgres_bin,
+        )?;
+        parse(
+            "FO_BACKUP_IDENTITY",
+            get("FO_BACKUP_IDENTITY"),
+            &mut self.encryption.identity,
         )?;
         parse(
             "FO_BACKUP_UNUNPACK",

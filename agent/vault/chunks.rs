@@ -148,11 +148,7 @@ impl ChunkStore {
     /// When it is missing or damaged.
     pub fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
         let key = id.key();
-        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
-            key: key.clone(),
-            location: self.storage.location(),
-        })?;
-        let packed = self.storage.read(&key, 0, size)?;
+        let packed = self.storage.read_all(&key)?;
         let data = zstd::bulk::decompress(&packed, CHUNK.2 as usize)
             .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
         if ChunkId::new(Sha256::digest(&data).into()) != id {

@@ -9,6 +9,8 @@
 //! at most a few files in `tmp/`, never half an object.
 
 mod chunks;
+mod crypt;
+mod encryption;
 mod error;
 mod index;
 mod key;
@@ -27,6 +29,7 @@ mod storage;
 mod tarball;
 
 pub use chunks::{ChunkStore, Stream};
+pub use crypt::{Identities, ListKey, Passphrase, Recipients};
 pub use error::{Error, Result};
 pub use index::{IndexFile, IndexMerge, Record};
 pub use key::{ChunkId, Key, Kind as ObjectKind, PackId, SnapshotId};
@@ -55,6 +58,8 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone)]
 pub struct Vault {
     storage: Arc<dyn Storage>,
+    /// The same storage, when it is encrypted.
+    sealed: Option<Arc<crypt::Sealed>>,
     head: Head,
 }
 
@@ -65,54 +70,74 @@ struct Head {
     vault: Uuid,
     instance: Uuid,
     made: jiff::Timestamp,
-    /// age recipients; an unencrypted vault has none.
+    /// For whom it was encrypted when it was made; nobody where it is not encrypted.
     #[serde(default)]
-    recipients: Vec<String>,
+    recipients: Recipients,
 }
 
 impl Vault {
-    /// Makes a vault for one FOSSology instance. An empty or missing directory becomes a vault; one that
-    /// is a vault of the same instance already is opened as it is.
+    /// Makes a vault for one FOSSology instance, encrypted when there are recipients. An empty or missing
+    /// directory becomes a vault; one that is a vault of the same instance already is opened as it is.
+    ///
+    /// `keep` is given the new vault's id and the key of its lists, and has to keep it for good before
+    /// it returns: only then is the vault there.
     ///
     /// # Errors
-    /// When something else lies there, or the vault belongs to another instance.
-    pub fn init(location: &str, instance: Uuid) -> Result<Self> {
+    /// When something else lies there, the vault belongs to another instance or is not encrypted in
+    /// that way, or `keep` fails.
+    pub fn init<E: From<Error>>(
+        location: &str,
+        instance: Uuid,
+        recipients: &Recipients,
+        keep: impl FnOnce(Uuid, &ListKey) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let storage = open_storage(location, true)?;
-        // The instructions alone are what an init leaves that was killed.
-        let foreign = |object: &Object| object.key != Key::restore_md();
-        if storage.size(&Key::head())?.is_none() && storage.list("")?.iter().any(foreign) {
-            return Err(Error::NotEmpty {
-                location: location.to_owned(),
-            });
+        if storage.size(&Key::head())?.is_none() {
+            // What an init leaves that was killed.
+            let own =
+                |key: &Key| *key == Key::restore_md() || key.as_str().starts_with("recipients/");
+            if storage.list("")?.iter().any(|object| !own(&object.key)) {
+                return Err(E::from(Error::NotEmpty {
+                    location: location.to_owned(),
+                }));
+            }
+            let head = Head {
+                format: FORMAT,
+                vault: Uuid::new_v4(),
+                instance,
+                made: now(),
+                recipients: recipients.clone(),
+            };
+            // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
+            storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
+            if !recipients.is_empty() {
+                let earlier = crypt::read_generations(&*storage)?;
+                let list_key = ListKey::generate();
+                keep(head.vault, &list_key)?;
+                let first = crypt::Generation::after(&earlier, recipients.clone(), &list_key)?;
+                first.put(&*storage)?;
+            }
+            storage.put(&Key::head(), &to_json(&head))?;
         }
-        let head = Head {
-            format: FORMAT,
-            vault: Uuid::new_v4(),
-            instance,
-            made: now(),
-            recipients: Vec::new(),
-        };
-        // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
-        storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
-        storage.put(&Key::head(), &to_json(&head))?;
         let vault = Self::open(location)?;
         vault.expect_instance(instance)?;
+        vault.expect_encryption(recipients)?;
         Ok(vault)
     }
 
     /// Opens the vault at a location.
     ///
     /// # Errors
-    /// [`Error::NotAVault`] when there is none, and when its format is newer or it is encrypted.
+    /// [`Error::NotAVault`] when there is none, and when its format is newer.
     pub fn open(location: &str) -> Result<Self> {
         let storage = open_storage(location, false)?;
         let key = Key::head();
-        let Some(size) = storage.size(&key)? else {
-            return Err(Error::NotAVault {
+        let text = storage.read_all(&key).map_err(|error| match error {
+            Error::Missing { .. } => Error::NotAVault {
                 location: location.to_owned(),
-            });
-        };
-        let text = storage.read(&key, 0, size)?;
+            },
+            other => other,
+        })?;
         // The format is looked at first: a newer vault.json may have any form besides.
         #[derive(serde::Deserialize)]
         struct Format {
@@ -129,12 +154,20 @@ impl Vault {
             });
         }
         let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
-        if !head.recipients.is_empty() {
-            return Err(Error::Encrypted {
-                location: location.to_owned(),
+        if head.recipients.is_empty() {
+            return Ok(Self {
+                storage,
+                sealed: None,
+                head,
             });
         }
-        Ok(Self { storage, head })
+        let generations = crypt::read_generations(&*storage)?;
+        let sealed = Arc::new(crypt::Sealed::new(storage, generations));
+        Ok(Self {
+            storage: sealed.clone(),
+            sealed: Some(sealed),
+            head,
+        })
     }
 
     /// The storage that the vault lies in.
@@ -232,7 +265,7 @@ impl Vault {
     /// # Errors
     /// When it is damaged, or of a newer format.
     pub fn read_snapshot(&self, file: &Object) -> Result<Snapshot> {
-        snapshot::read(&*self.storage, &file.key, file.size)
+        snapshot::read(&*self.storage, &file.key)
     }
 
     /// Whether the vault's instructions are those that this program writes.
@@ -240,12 +273,7 @@ impl Vault {
     /// # Errors
     /// When they are missing or cannot be read.
     pub fn has_own_instructions(&self) -> Result<bool> {
-        let key = Key::restore_md();
-        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
-            key: key.clone(),
-            location: self.location(),
-        })?;
-        Ok(self.storage.read(&key, 0, size)? == restore_md::TEXT.as_bytes())
+        Ok(self.storage.read_all(&Key::restore_md())? == restore_md::TEXT.as_bytes())
     }
 
     /// An id for a snapshot of this time, later than that of every other snapshot.
@@ -254,7 +282,7 @@ impl Vault {
     /// When the vault cannot be listed.
     pub fn new_snapshot_id(&self, time: jiff::Timestamp) -> Result<SnapshotId> {
         let ids = snapshot::ids(&*self.storage)?;
-        Ok(SnapshotId::after(ids.last().map(|(id, _)| id), time))
+        Ok(SnapshotId::after(ids.last(), time))
     }
 
     /// Puts a snapshot once more, with other packs that hold the same members, and another id of the
@@ -267,7 +295,7 @@ impl Vault {
         let id = old.again();
         let text = snapshot::with_packs(&*self.storage, old, &id, packs)?;
         self.storage.put(&id.key(), &text)?;
-        snapshot::read(&*self.storage, &id.key(), text.len() as u64)
+        snapshot::read(&*self.storage, &id.key())
     }
 
     /// Puts a snapshot. Everything that it names is durable already: each object was synced

@@ -7,6 +7,7 @@
 
 use super::{Key, Result};
 use std::io;
+use tempfile::SpooledTempFile;
 
 /// A place that holds objects.
 pub trait Storage: Send + Sync {
@@ -28,6 +29,33 @@ pub trait Storage: Send + Sync {
     /// [`super::Error::Missing`] when there is no such object, [`super::Error::Damaged`] when it
     /// ends before.
     fn read(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>>;
+
+    /// All of an object's content.
+    ///
+    /// # Errors
+    /// [`super::Error::Missing`] when there is no such object.
+    fn read_all(&self, key: &Key) -> Result<Vec<u8>> {
+        let size = self.size(key)?.ok_or_else(|| super::Error::Missing {
+            key: key.clone(),
+            location: self.location(),
+        })?;
+        self.read(key, 0, size)
+    }
+
+    /// The size of an object's content in bytes, or `None` when there is none. Another one than
+    /// [`Storage::size`] where objects are encrypted.
+    fn content_size(&self, key: &Key) -> Result<Option<u64>> {
+        self.size(key)
+    }
+
+    /// Exactly `len` bytes of what is stored, from `offset` on: what an object's size and a pack's
+    /// id are about. The same as [`Storage::read`] where objects are not encrypted.
+    ///
+    /// # Errors
+    /// As [`Storage::read`].
+    fn read_stored(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {
+        self.read(key, offset, len)
+    }
 
     /// The objects whose keys begin with a prefix, in the order of their keys.
     fn list(&self, prefix: &str) -> Result<Vec<Object>>;
@@ -89,6 +117,17 @@ pub struct Object {
 pub trait Spool: io::Write + Send {
     /// Forgets what was written after the first `len` bytes.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
+
+    /// Where content waits that may have to be taken back, when this spool cannot be cut.
+    fn waiting_room(&self) -> io::Result<Option<SpooledTempFile>> {
+        Ok(None)
+    }
+
+    /// Ends the content. Gives back the digest and the size of what is stored when that is not what
+    /// was written.
+    fn end(&mut self) -> io::Result<Option<([u8; 32], u64)>> {
+        Ok(None)
+    }
 
     /// Gives the object its name, which has to be the digest of its content; durable when this
     /// returns. An object of that name and another size is damaged and replaced.

@@ -34,7 +34,7 @@ pub(super) use listing::trusted;
 pub use part::Part;
 pub use plan::Plan;
 
-use super::{Context, Instance, Result, history};
+use super::{Context, Instance, Result, history, keys};
 use crate::fossology::own::{self, Files, Outcome, parts};
 use crate::fossology::repository::Reader;
 use crate::vault::{LeaseKind, Mode, Snapshot, Vault};
@@ -120,6 +120,7 @@ fn begin(instance: &Instance, vault: &Vault) -> Result<Client> {
     let mut client = instance.connect("backup")?;
     own::ensure_schema(&mut client)?;
     vault.expect_instance(own::instance_id(&mut client)?)?;
+    keys::expect_own(&mut client, vault)?;
     // A pruned blob must not go while it is looked for.
     own::hold_files(&mut client, Files::Shared)?;
     Ok(client)

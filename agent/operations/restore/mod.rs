@@ -124,6 +124,7 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Report> {
     let began = Instant::now();
+    vault.expect_readable()?;
     // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "restore")?;
     let snapshot = vault.snapshot(wanted)?;
@@ -210,6 +211,7 @@ impl Report {
 /// # Errors
 /// When they cannot be read from the vault or written.
 pub fn configuration(vault: &Vault, wanted: &str, folder: &std::path::Path) -> Result<u64> {
+    vault.expect_readable()?;
     let snapshot = vault.snapshot(wanted)?;
     directories::configuration(vault, &snapshot, folder)
 }

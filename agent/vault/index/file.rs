@@ -64,7 +64,7 @@ impl IndexFile {
     /// When it is missing, cut, or of another pack. [`IndexFile::verify`] looks at all of it.
     pub fn open(storage: Arc<dyn Storage>, pack: PackId) -> Result<Self> {
         let key = pack.index_key();
-        let size = storage.size(&key)?.ok_or_else(|| Error::Missing {
+        let size = storage.content_size(&key)?.ok_or_else(|| Error::Missing {
             key: key.clone(),
             location: storage.location(),
         })?;
