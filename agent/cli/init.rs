@@ -5,6 +5,7 @@
 
 use super::exit::Exit;
 use super::session::Session;
+use crate::fossology::database::LIES_OPEN;
 use crate::operations::Result;
 use crate::operations::init;
 use crate::vault::Recipients;
@@ -45,8 +46,15 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         recipients: vault.recipients(),
     };
     session.output.result("init", &report, || {
+        let encrypted = if report.recipients.is_empty() {
+            format!(
+                "It is not encrypted. Whoever can read it finds in its dumps: {LIES_OPEN}. 'init --recipient' makes an encrypted one elsewhere, 'backup --scrub' leaves those out\n"
+            )
+        } else {
+            format!("It is encrypted for {}\n", report.recipients)
+        };
         format!(
-            "vault {} at {} holds instance {}\n",
+            "vault {} at {} holds instance {}\n{encrypted}",
             report.id, report.vault, report.instance
         )
     });

@@ -28,6 +28,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Whether job logs are taken too.
     pub logs: Option<bool>,
+    /// Whether secrets are left out of dumps.
+    pub scrub: Option<bool>,
     /// Where dumps lie on their way.
     pub scratch: Option<PathBuf>,
     /// Where PostgreSQL's programs are.

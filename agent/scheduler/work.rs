@@ -79,6 +79,7 @@ pub(super) fn backup_options(parameters: &request::Backup, settings: &Settings) 
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: parameters.logs || settings.logs.unwrap_or(false),
+        scrub: parameters.scrub || settings.scrub.unwrap_or(false),
         tags: parameters.tags.clone(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),

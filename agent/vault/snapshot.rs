@@ -77,6 +77,9 @@ pub struct Snapshot {
     pub catalogue: CatalogueMark,
     /// How much of what.
     pub counts: Counts,
+    /// Tables and columns of which secrets were left out of the dump.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scrubbed: Vec<String>,
     /// Words by which people and the rotation know it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,

@@ -109,13 +109,23 @@ impl World {
     /// command is given the private key: so tests of plain vaults are tests of encrypted ones.
     pub fn with_vault() -> Self {
         let world = Self::new();
-        if encrypts() {
-            let recipient = world.key("key");
-            world.call(&["init", "--recipient", &recipient]).expect(0);
-        } else {
-            world.call(&["init"]).expect(0);
-        }
+        world.init();
         world
+    }
+
+    /// Makes the vault; see [`World::with_vault`].
+    pub fn init(&self) {
+        if encrypts() {
+            let recipient = self.key("key");
+            self.call(&["init", "--recipient", &recipient]).expect(0);
+        } else {
+            self.call(&["init"]).expect(0);
+        }
+    }
+
+    /// Whether the vault is encrypted and every command is given its key.
+    pub fn encrypts_for_all(&self) -> bool {
+        encrypts()
     }
 
     /// A world whose vault is encrypted for the key in the file `key`, which commands are not given.
@@ -132,6 +142,17 @@ impl World {
         let text = format!("# made for a test\n{}\n", key.secret().expose_secret());
         std::fs::write(self.path(file), text).unwrap();
         key.public()
+    }
+
+    /// An object of the vault as it was before it was encrypted.
+    pub fn plain(&self, object: &str) -> Vec<u8> {
+        let sealed = self.vault().join(format!("{object}.age"));
+        if !sealed.exists() {
+            return std::fs::read(self.vault().join(object)).unwrap();
+        }
+        let key = std::fs::read_to_string(self.path("key")).unwrap();
+        let key: age::x25519::Identity = key.lines().last().unwrap().parse().unwrap();
+        age::decrypt(&key, &std::fs::read(sealed).unwrap()).unwrap()
     }
 
     /// Calls the command with the private key in a file of the world.

@@ -12,6 +12,7 @@ mod connect;
 mod error;
 mod process;
 mod properties;
+mod scrub;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tools;
@@ -20,4 +21,5 @@ pub use admin::{Admin, OtherSession};
 pub use connect::{Database, OLDEST_SERVER, RawText, assert_fossology, server_major};
 pub use error::{Error, Result};
 pub use properties::{DatabaseProperties, Extension, Locale, RoleProperties, Setting, properties};
+pub use scrub::{LIES_OPEN, Scrubber};
 pub use tools::{Restored, Tools};

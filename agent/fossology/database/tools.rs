@@ -125,6 +125,29 @@ impl Tools {
         run(command, "pg_dump", stop)
     }
 
+    /// What a dump holds, a line each, as pg_restore lists it.
+    pub(super) fn contents(&self, dump: &Path) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.list(dump)?).into_owned())
+    }
+
+    fn list(&self, dump: &Path) -> Result<Vec<u8>> {
+        let program = self.folder.join("pg_restore");
+        let list = Command::new(&program)
+            .arg("--list")
+            .arg(dump)
+            .env("LC_ALL", "C")
+            .output()
+            .map_err(|source| Error::Program { program, source })?;
+        if list.status.success() {
+            return Ok(list.stdout);
+        }
+        Err(Error::ProgramFailed {
+            program: "pg_restore",
+            status: list.status.to_string(),
+            messages: String::from_utf8_lossy(&list.stderr).trim_end().to_owned(),
+        })
+    }
+
     /// Restores a dump into an empty database. Everything in it will belong to `owner`, whoever
     /// restores, for FOSSology works as one role and that one's name may differ here.
     ///
@@ -149,23 +172,8 @@ impl Tools {
         stop: &dyn Fn() -> bool,
     ) -> Result<Restored> {
         let program = self.folder.join("pg_restore");
-        let list = Command::new(&program)
-            .arg("--list")
-            .arg(dump)
-            .env("LC_ALL", "C")
-            .output()
-            .map_err(|source| Error::Program {
-                program: program.clone(),
-                source,
-            })?;
-        if !list.status.success() {
-            return Err(Error::ProgramFailed {
-                program: "pg_restore",
-                status: list.status.to_string(),
-                messages: String::from_utf8_lossy(&list.stderr).trim_end().to_owned(),
-            });
-        }
-        let contents = Contents::split(&list.stdout);
+        let list = self.list(dump)?;
+        let contents = Contents::split(&list);
         let write = |name: &str, text: &[u8]| {
             let path = scratch.join(name);
             match fs::write(&path, text) {

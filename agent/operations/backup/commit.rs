@@ -159,6 +159,7 @@ pub(super) fn commit(
         left_out: plan.left_out,
         catalogue: plan.listing.mark,
         counts,
+        scrubbed: plan.scrubbed,
         tags: plan.tags,
         replaces: Vec::new(),
     })

@@ -54,6 +54,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether job logs are taken too.
     pub logs: bool,
+    /// Whether secrets are left out of the dump.
+    pub scrub: bool,
     /// Words by which the snapshot is to be known.
     pub tags: Vec<String>,
     /// Where the dump lies until it is stored.

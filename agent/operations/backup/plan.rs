@@ -13,7 +13,9 @@ use super::listing::Listing;
 use super::{Options, streams};
 use crate::blob::HostName;
 use crate::fossology::catalogue::Moment;
-use crate::fossology::database::{Error as DatabaseError, Tools, properties, server_major};
+use crate::fossology::database::{
+    Error as DatabaseError, Scrubber, Tools, properties, server_major,
+};
 use crate::operations::{Context, Error, Instance, Result, Scratch};
 use crate::vault::{Database, SnapshotId, Stream, Vault};
 use jiff::Timestamp;
@@ -47,6 +49,8 @@ pub struct Plan {
     pub(super) configuration: Stream,
     pub(super) directories: BTreeMap<String, Stream>,
     pub(super) left_out: Vec<String>,
+    #[serde(default)]
+    pub(super) scrubbed: Vec<String>,
     #[serde(default)]
     pub(super) tags: Vec<String>,
     /// What it has added to the vault, in bytes.
@@ -117,6 +121,11 @@ pub(super) fn plan<T>(
     let properties = properties(moment.transaction())?;
     let release = moment.release()?;
 
+    let scrubber = match options.scrub {
+        true => Some(Scrubber::new(moment.transaction())?),
+        false => None,
+    };
+
     // Each job of pg_dump is a connection, which a small database is not worth.
     let jobs = (properties.size / (256 << 20) + 1).min(4) as usize;
     // Whichever side fails first stops the other.
@@ -125,6 +134,7 @@ pub(super) fn plan<T>(
     let (dumped, listed) = std::thread::scope(|scope| {
         let dump = scope.spawn(|| {
             let growth = Growth::new(context.progress);
+            let mut scrubbed = Vec::new();
             let make = |folder: &Path| {
                 let look_and_stop = || {
                     growth.look(folder);
@@ -139,12 +149,16 @@ pub(super) fn plan<T>(
                         let place = options.scratch.clone();
                         Error::NoRoomForDump { place, source }
                     }
-                    _ => source.into(),
-                })
+                    _ => Error::from(source),
+                })?;
+                if let Some(scrubber) = &scrubber {
+                    scrubbed = scrubber.scrub(&tools, folder)?;
+                }
+                Ok(())
             };
             let dumped = streams::dump(make, &scratch, &chunks, options, context.progress, &stop);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
-            dumped
+            dumped.map(|(files, size)| (files, size, scrubbed))
         });
         let list = || {
             context.progress.begin("listing what is needed", 0, 0);
@@ -169,7 +183,7 @@ pub(super) fn plan<T>(
         }
         (listed, _) => listed?,
     };
-    let (files, dump_bytes) = dumped?;
+    let (files, dump_bytes, scrubbed) = dumped?;
     moment.end()?;
 
     context
@@ -201,6 +215,7 @@ pub(super) fn plan<T>(
         configuration,
         directories,
         left_out,
+        scrubbed,
         tags: options.tags.clone(),
         stored: chunks.stored(),
         listing,

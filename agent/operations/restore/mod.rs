@@ -86,6 +86,8 @@ pub struct Report {
     pub other_files: u64,
     /// Files of the other directories that could not be written.
     pub other_failures: Vec<String>,
+    /// Tables and columns of which secrets were left out of the dump.
+    pub scrubbed: Vec<String>,
     /// How long each part took, in seconds.
     pub seconds: Seconds,
 }
@@ -201,6 +203,7 @@ impl Report {
             damaged: Vec::new(),
             other_files: 0,
             other_failures: Vec::new(),
+            scrubbed: snapshot.scrubbed.clone(),
             seconds: Seconds::default(),
         }
     }

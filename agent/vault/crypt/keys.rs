@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// The largest file of private keys, in bytes.
 const MOST: u64 = 1 << 20;
 
+/// The most work that a passphrase may cost, as a power of two: 4 GiB of memory.
+const WORK: u8 = 22;
+
 /// A passphrase, wiped from memory when it is dropped.
 pub type Passphrase = SecretString;
 
@@ -60,7 +63,9 @@ impl Identities {
                 return Err(wrong("it is encrypted, but not with a passphrase".into()));
             }
             let passphrase = passphrase(file).map_err(|error| wrong(error.to_string()))?;
-            let identity = age::scrypt::Identity::new(passphrase);
+            let mut identity = age::scrypt::Identity::new(passphrase);
+            // What is too much otherwise depends on how busy the machine is at this moment.
+            identity.set_max_work_factor(WORK);
             let mut clear = Zeroizing::new(Vec::new());
             decryptor
                 .decrypt(std::iter::once(&identity as &dyn age::Identity))
