@@ -126,6 +126,8 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         logs: args.logs || settings.logs.unwrap_or(false),
         scrub: args.scrub || settings.scrub.unwrap_or(false),
         tags: args.tags,
+        external: settings.database.external(),
+        by_url: settings.gold.by_url(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };

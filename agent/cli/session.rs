@@ -8,7 +8,7 @@ use super::settings::Settings;
 use super::signals::STOP;
 use crate::fossology::config::Config;
 use crate::operations::{Context, Error, Instance, Result, keys};
-use crate::vault::Vault;
+use crate::vault::{Location, Vault};
 use std::path::{Path, PathBuf};
 
 /// The private keys of an encrypted vault, as the command line names them.
@@ -96,18 +96,21 @@ impl<'a> Session<'a> {
     }
 
     /// Where the vault is.
-    pub fn location(&self, settings: &Settings) -> Result<String> {
-        self.vault.clone().or_else(|| settings.vault.clone()).ok_or_else(|| {
+    pub fn location(&self, settings: &Settings) -> Result<Location> {
+        let named = self.vault.as_ref().or(settings.vault.as_ref()).ok_or_else(|| {
             Error::Usage(
                 "no vault is named: give --vault LOCATION, or set FO_BACKUP_VAULT, or vault in fo_backup.toml".into(),
             )
-        })
+        })?;
+        settings.place(named)
     }
 
     /// Opens the vault.
     pub fn open_vault(&self, settings: &Settings) -> Result<Vault> {
         let instance = self.instance().ok();
-        keys::open(&self.location(settings)?, settings, instance.as_ref())
+        let vault = keys::open(&self.location(settings)?, settings, instance.as_ref())?;
+        self.output.watch(&vault);
+        Ok(vault)
     }
 
     /// What operations run with.

@@ -6,17 +6,17 @@
 use super::keys::{expect_own, known};
 use super::{Error, Instance, Result};
 use crate::fossology::own;
-use crate::vault::{Recipients, Vault};
+use crate::vault::{Location, Recipients, Vault};
 
 /// Makes a vault for this instance, encrypted when there are recipients. A vault of the instance that
 /// is there already stays as it is.
 ///
 /// # Errors
 /// When something else lies at the location, or a vault of another instance.
-pub fn run(instance: &Instance, location: &str, recipients: &Recipients) -> Result<Vault> {
+pub fn run(instance: &Instance, location: &Location, recipients: &Recipients) -> Result<Vault> {
     let mut client = instance.connect("init")?;
     own::ensure_schema(&mut client)?;
-    instance.expect_outside(location)?;
+    instance.expect_outside(location.as_folder())?;
     let id = own::instance_id(&mut client)?;
     let vault = Vault::init(location, id, recipients, |vault, key| {
         own::keep_vault_key(&mut client, vault, &known(key, recipients)).map_err(Error::from)
@@ -32,7 +32,7 @@ pub fn run(instance: &Instance, location: &str, recipients: &Recipients) -> Resu
 ///
 /// # Errors
 /// When there is no vault.
-pub fn adopt(instance: &Instance, location: &str) -> Result<Vault> {
+pub fn adopt(instance: &Instance, location: &Location) -> Result<Vault> {
     let vault = Vault::open(location)?;
     let mut client = instance.connect("init")?;
     own::ensure_schema(&mut client)?;

@@ -12,7 +12,7 @@ use super::settings::Settings as All;
 use super::{Error, Instance, Result};
 use crate::fossology::config::Secret;
 use crate::fossology::own::{self, VaultKey};
-use crate::vault::{self, Identities, ListKey, Passphrase, Recipients, Vault};
+use crate::vault::{self, Identities, ListKey, Location, Passphrase, Recipients, Vault};
 use postgres::{Client, GenericClient};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -137,7 +137,7 @@ fn ask(file: &Path) -> io::Result<Passphrase> {
 ///
 /// # Errors
 /// When there is no vault, or a private key cannot be used or is the wrong one.
-pub fn open(location: &str, settings: &All, instance: Option<&Instance>) -> Result<Vault> {
+pub fn open(location: &Location, settings: &All, instance: Option<&Instance>) -> Result<Vault> {
     let vault = Vault::open(location)?;
     if !vault.is_encrypted() {
         return Ok(vault);

@@ -178,7 +178,7 @@ fn back_up(
     client: &mut Client,
     context: Context<'_>,
 ) -> Result<Left> {
-    let vault = keys::open(location(settings)?, settings, Some(instance))?;
+    let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = backup_options(parameters, settings);
     match part.role {
         Role::List => {

@@ -4,9 +4,15 @@
 //! The keys of an open vault: which are at hand, and for whom it is encrypted from now on. A change of
 //! recipients is one new object; killed before it is there, nothing has changed.
 
-use super::{Error, Identities, Key, ListKey, Recipients, Result, Vault, crypt};
+use super::{
+    Error, Head, Identities, Key, ListKey, Location, Put, Recipients, Result, Storage, Vault,
+    crypt, is_vault, open_storage, restore_md, to_json,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// More bytes than an object of recipients has.
+const MOST: u64 = 1 << 20;
 
 impl Vault {
     /// Whether its objects are encrypted.
@@ -119,6 +125,51 @@ impl Vault {
         self.expect_sealed()?.change(recipients, list_key)
     }
 
+    /// Makes an empty place a copy's vault: of the same instance, and encrypted for the same.
+    ///
+    /// # Errors
+    /// When something lies there.
+    pub fn init_like(location: &Location, other: &Self) -> Result<Self> {
+        let storage = open_storage(location, true)?;
+        if !is_vault(&*storage, location)? {
+            let head = Head::new(other.instance(), other.head.recipients.clone());
+            storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
+            follow(&*storage, &*other.raw)?;
+            storage.put(&Key::head(), &to_json(&head))?;
+        }
+        Self::open(location)
+    }
+
+    /// Takes over the changes of recipients of the vault that this one is a copy of, and the keys
+    /// that it was given.
+    ///
+    /// # Errors
+    /// When only one of them is encrypted, or this one has changes of its own.
+    pub fn follow(&self, other: &Self) -> Result<()> {
+        self.expect_like(other)?;
+        let (Some(ours), Some(theirs)) = (&self.sealed, &other.sealed) else {
+            return Ok(());
+        };
+        follow(&*self.raw, &*other.raw)?;
+        ours.look_again()?;
+        ours.share(theirs);
+        Ok(())
+    }
+
+    /// Refuses a copy that is encrypted in another way.
+    pub(super) fn expect_like(&self, other: &Self) -> Result<()> {
+        let is = match (self.is_encrypted(), other.is_encrypted()) {
+            (true, false) => "is encrypted, and the one that is to be copied there is not",
+            (false, true) => "is not encrypted, and the one that is to be copied there is",
+            _ => return Ok(()),
+        };
+        Err(Error::OtherEncryption {
+            location: self.location(),
+            is: is.into(),
+            todo: "name an empty place, which becomes a vault like this one",
+        })
+    }
+
     /// Refuses a vault that is not encrypted.
     ///
     /// # Errors
@@ -150,4 +201,19 @@ impl Vault {
             todo: "'fo_backup keys add' and 'keys remove' change that for what is written from then on",
         })
     }
+}
+
+/// Puts the changes of recipients that lack there.
+fn follow(to: &dyn Storage, from: &dyn Storage) -> Result<()> {
+    for object in from.list("recipients/")? {
+        let text = from.whole(&object.key, MOST)?;
+        if to.put(&object.key, &text)? == Put::Existed && to.whole(&object.key, MOST)? != text {
+            return Err(Error::OtherEncryption {
+                location: to.location(),
+                is: "is encrypted for others".into(),
+                todo: "name an empty place, which becomes a vault like this one",
+            });
+        }
+    }
+    Ok(())
 }

@@ -16,49 +16,67 @@ mod index;
 mod key;
 mod lease;
 mod local;
+mod location;
 mod members;
 mod pack;
 mod rebuild;
+mod remote;
 mod removal;
 mod repack;
 mod restore_md;
 pub mod retention;
+mod s3;
 mod seal;
+mod sftp;
 mod snapshot;
 mod storage;
 mod tarball;
+mod transport;
 
-pub use chunks::{ChunkStore, Stream};
+pub use chunks::{ChunkStore, Stream, StreamReader};
 pub use crypt::{Identities, ListKey, Passphrase, Recipients};
 pub use error::{Error, Result};
 pub use index::{IndexFile, IndexMerge, Record};
 pub use key::{ChunkId, Key, Kind as ObjectKind, PackId, SnapshotId};
 pub use lease::{Lease, LeaseKind};
+pub use location::Location;
 pub use members::{Members, bitmap};
 pub use pack::{
     FRAME_TARGET, Frame, FrameBuilder, LARGE, LargeBlob, PackInfo, PackReader, PackWriter,
 };
 pub use rebuild::rebuild_index;
+pub use remote::{Requests, Settings as StorageSettings};
 pub use removal::Removal;
 pub use repack::{Moved, Repacker};
 pub use snapshot::{
-    Absent, Alias, CatalogueMark, Counts, Database, ExtraPath, Mode, PackRef, Snapshot,
-    SnapshotList,
+    Absent, Alias, ByUrl, CatalogueMark, Counts, Database, External, ExtraPath, Mode, PackRef,
+    Snapshot, SnapshotList,
 };
 pub use storage::{Object, Put, Spool, Storage};
 
-use std::path::Path;
+use location::Place;
+use remote::Remote;
+use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The format that this program writes, and the newest that it reads.
+/// The format that this program writes, and the newest of a vault that it reads.
 pub const FORMAT: u32 = 1;
+
+/// More bytes than any vault.json has.
+const HEAD_MOST: u64 = 1 << 20;
+
+/// The format of a snapshot that lacks what an earlier reader would take to be in it: gold that
+/// comes back from the web, or a database that another program has backed up.
+pub const FORMAT_ELSEWHERE: u32 = 2;
 
 /// An open vault.
 #[derive(Clone)]
 pub struct Vault {
     storage: Arc<dyn Storage>,
-    /// The same storage, when it is encrypted.
+    /// Where everything lies as it is stored; the same where nothing is encrypted.
+    raw: Arc<dyn Storage>,
+    /// `storage`, when it is encrypted.
     sealed: Option<Arc<crypt::Sealed>>,
     head: Head,
 }
@@ -75,6 +93,18 @@ struct Head {
     recipients: Recipients,
 }
 
+impl Head {
+    fn new(instance: Uuid, recipients: Recipients) -> Self {
+        Self {
+            format: FORMAT,
+            vault: Uuid::new_v4(),
+            instance,
+            made: now(),
+            recipients,
+        }
+    }
+}
+
 impl Vault {
     /// Makes a vault for one FOSSology instance, encrypted when there are recipients. An empty or missing
     /// directory becomes a vault; one that is a vault of the same instance already is opened as it is.
@@ -86,28 +116,14 @@ impl Vault {
     /// When something else lies there, the vault belongs to another instance or is not encrypted in
     /// that way, or `keep` fails.
     pub fn init<E: From<Error>>(
-        location: &str,
+        location: &Location,
         instance: Uuid,
         recipients: &Recipients,
         keep: impl FnOnce(Uuid, &ListKey) -> Result<(), E>,
     ) -> Result<Self, E> {
         let storage = open_storage(location, true)?;
-        if storage.size(&Key::head())?.is_none() {
-            // What an init leaves that was killed.
-            let own =
-                |key: &Key| *key == Key::restore_md() || key.as_str().starts_with("recipients/");
-            if storage.list("")?.iter().any(|object| !own(&object.key)) {
-                return Err(E::from(Error::NotEmpty {
-                    location: location.to_owned(),
-                }));
-            }
-            let head = Head {
-                format: FORMAT,
-                vault: Uuid::new_v4(),
-                instance,
-                made: now(),
-                recipients: recipients.clone(),
-            };
+        if !is_vault(&*storage, location)? {
+            let head = Head::new(instance, recipients.clone());
             // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
             storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
             if !recipients.is_empty() {
@@ -129,15 +145,17 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NotAVault`] when there is none, and when its format is newer.
-    pub fn open(location: &str) -> Result<Self> {
+    pub fn open(location: &Location) -> Result<Self> {
         let storage = open_storage(location, false)?;
         let key = Key::head();
-        let text = storage.read_all(&key).map_err(|error| match error {
-            Error::Missing { .. } => Error::NotAVault {
-                location: location.to_owned(),
-            },
-            other => other,
-        })?;
+        let text = match storage.whole(&key, HEAD_MOST) {
+            Err(Error::Missing { .. }) => {
+                return Err(Error::NotAVault {
+                    location: location.to_string(),
+                });
+            }
+            text => text?,
+        };
         // The format is looked at first: a newer vault.json may have any form besides.
         #[derive(serde::Deserialize)]
         struct Format {
@@ -149,21 +167,23 @@ impl Vault {
         let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
         if format > FORMAT {
             return Err(Error::Newer {
-                location: location.to_owned(),
+                location: location.to_string(),
                 format,
             });
         }
         let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
         if head.recipients.is_empty() {
             return Ok(Self {
+                raw: storage.clone(),
                 storage,
                 sealed: None,
                 head,
             });
         }
         let generations = crypt::read_generations(&*storage)?;
-        let sealed = Arc::new(crypt::Sealed::new(storage, generations));
+        let sealed = Arc::new(crypt::Sealed::new(storage.clone(), generations));
         Ok(Self {
+            raw: storage,
             storage: sealed.clone(),
             sealed: Some(sealed),
             head,
@@ -236,6 +256,77 @@ impl Vault {
         pack::list(&*self.storage)
     }
 
+    /// The sizes of the packs and of the indexes that lie in the vault, in bytes.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn packs_and_indexes(&self) -> Result<(HashMap<PackId, u64>, HashMap<PackId, u64>)> {
+        let (mut packs, mut indexes) = (HashMap::new(), HashMap::new());
+        for Object { key, size } in self.storage.list("packs/")? {
+            match key.kind() {
+                ObjectKind::Pack(id) => drop(packs.insert(id, size)),
+                ObjectKind::Index(id) => drop(indexes.insert(id, size)),
+                _ => {}
+            }
+        }
+        Ok((packs, indexes))
+    }
+
+    /// Takes a pack of another vault over, with its index: the index first, so that a pack is never
+    /// without one. `went` hears of each piece, and says whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the pack is not what its name says; then nothing of it is here.
+    pub fn take_pack(
+        &self,
+        from: &Self,
+        id: PackId,
+        size: u64,
+        went: impl FnMut(u64) -> bool,
+    ) -> Result<u64> {
+        self.expect_like(from)?;
+        transport::take_pack(&self.way_from(from), id, size, went)
+    }
+
+    /// The ids of all snapshots, oldest first.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn snapshot_ids(&self) -> Result<Vec<SnapshotId>> {
+        snapshot::ids(&*self.storage)
+    }
+
+    /// Puts a snapshot as another vault has it, byte for byte. All that it names is here already.
+    ///
+    /// # Errors
+    /// When it cannot be read there or written here.
+    pub fn put_copy(&self, from: &Self, id: &SnapshotId) -> Result<()> {
+        self.expect_like(from)?;
+        transport::copy_snapshot(&self.way_from(from), id)
+    }
+
+    /// Takes a chunk of another vault over, compared with its name where it can be read; gives back
+    /// its stored bytes.
+    ///
+    /// # Errors
+    /// When it is damaged there or cannot be put here.
+    pub fn take_chunk(&self, from: &Self, id: ChunkId) -> Result<u64> {
+        self.expect_like(from)?;
+        if from.is_readable() {
+            from.chunks().packed(id)?;
+        }
+        transport::take_chunk(&self.way_from(from), id)
+    }
+
+    fn way_from<'a>(&'a self, from: &'a Self) -> transport::Way<'a> {
+        transport::Way {
+            to: &*self.raw,
+            from: &*from.raw,
+            clear: &*from.storage,
+            sealed: self.is_encrypted(),
+        }
+    }
+
     /// All snapshots, oldest first.
     ///
     /// # Errors
@@ -273,7 +364,7 @@ impl Vault {
     /// # Errors
     /// When they are missing or cannot be read.
     pub fn has_own_instructions(&self) -> Result<bool> {
-        Ok(self.storage.read_all(&Key::restore_md())? == restore_md::TEXT.as_bytes())
+        Ok(self.storage.whole(&Key::restore_md(), HEAD_MOST)? == restore_md::TEXT.as_bytes())
     }
 
     /// An id for a snapshot of this time, later than that of every other snapshot.
@@ -310,17 +401,40 @@ impl Vault {
     }
 }
 
-fn open_storage(location: &str, make: bool) -> Result<Arc<dyn Storage>> {
-    if let Some((scheme, _)) = location.split_once("://") {
-        return Err(Error::Scheme {
-            scheme: scheme.to_owned(),
-        });
+/// Whether a vault is there; what is neither that nor empty is refused.
+fn is_vault(storage: &dyn Storage, location: &Location) -> Result<bool> {
+    match storage.begin(&Key::head(), 1) {
+        Err(Error::Missing { .. }) => {}
+        found => return found.map(|_| true),
     }
-    let path = Path::new(location);
-    if make {
-        local::Local::make(path)?;
+    // What an init leaves that was killed.
+    let own = |key: &Key| *key == Key::restore_md() || key.as_str().starts_with("recipients/");
+    match storage.list("")?.iter().any(|object| !own(&object.key)) {
+        true => Err(Error::NotEmpty {
+            location: location.to_string(),
+        }),
+        false => Ok(false),
     }
-    Ok(Arc::new(local::Local::open(path)?))
+}
+
+fn open_storage(location: &Location, make: bool) -> Result<Arc<dyn Storage>> {
+    let settings = location.settings();
+    Ok(match location.place() {
+        Place::Folder(path) => {
+            if make {
+                local::Local::make(path)?;
+            }
+            Arc::new(local::Local::open(path)?)
+        }
+        Place::S3(bucket) => {
+            let server = s3::S3::new(bucket, settings)?;
+            Arc::new(Remote::new(server, settings.scratch()))
+        }
+        Place::Sftp(folder) => {
+            let server = sftp::Sftp::new(folder, settings);
+            Arc::new(Remote::new(server, settings.scratch()))
+        }
+    })
 }
 
 /// The current time in whole seconds, as snapshots carry it.

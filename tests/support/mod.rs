@@ -13,7 +13,9 @@ pub mod queue;
 pub mod recovered;
 pub mod restored;
 pub mod scheduler;
+pub mod servers;
 pub mod trouble;
+pub mod web;
 pub mod world;
 
 use fossology_backup::blob::{PfileName, Tree, TreeSet};

@@ -33,6 +33,24 @@ pub struct Restored {
     pub grants_left_out: Vec<String>,
 }
 
+/// The rows of a table in a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpedTable {
+    /// The table, without its schema.
+    pub name: String,
+    /// The file of the dump that has its rows, in COPY's text format.
+    pub file: String,
+    /// The columns, in the order of the fields.
+    pub columns: Vec<String>,
+}
+
+impl DumpedTable {
+    /// The number of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+}
+
 impl Tools {
     /// Finds programs for a server, or for a dump, of this major version.
     ///
@@ -130,6 +148,71 @@ impl Tools {
         Ok(String::from_utf8_lossy(&self.list(dump)?).into_owned())
     }
 
+    /// Which tables a dump has, with their columns, and in which of its files their rows are. Of
+    /// the dump only its table of contents has to be in `folder`, where nothing else may be: the
+    /// files of the tables that are `wanted` are made there, empty. pg_restore is asked because the
+    /// form of that table changes with PostgreSQL's versions; no server is needed for it.
+    ///
+    /// # Errors
+    /// With pg_restore's messages.
+    pub fn dumped_tables(
+        &self,
+        folder: &Path,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<DumpedTable>> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io {
+                doing: "writing",
+                path,
+                source,
+            }
+        };
+        let list = self.list(folder)?;
+        let mut chosen = Vec::new();
+        let mut files = Vec::new();
+        for line in list.split_inclusive(|&byte| byte == b'\n') {
+            let text = String::from_utf8_lossy(line);
+            let words: Vec<&str> = text.split(' ').collect();
+            if let [number, _, _, "TABLE", "DATA", _, table, ..] = words[..]
+                && wanted(table)
+            {
+                let file = format!("{}.dat", number.trim_end_matches(';'));
+                let path = folder.join(&file);
+                fs::write(&path, b"").map_err(failed(&path))?;
+                files.push((table.to_owned(), file));
+                chosen.extend(line);
+            }
+        }
+        let (list, script) = (folder.join("tables.list"), folder.join("tables.sql"));
+        fs::write(&list, &chosen).map_err(failed(&list))?;
+        let mut command = Command::new(self.folder.join("pg_restore"));
+        command
+            .env("LC_ALL", "C")
+            .arg("--data-only")
+            .arg(option("--use-list=", &list))
+            .arg(option("--file=", &script))
+            .arg(folder);
+        run(command, "pg_restore", &|| false)?;
+        let script = fs::read(&script).map_err(failed(&script))?;
+        let mut tables: Vec<DumpedTable> = Vec::new();
+        for line in String::from_utf8_lossy(&script).lines() {
+            let Some((name, columns)) = copied_columns(line) else {
+                continue;
+            };
+            if let Some((_, file)) = files.iter().find(|(table, _)| *table == name) {
+                let file = file.clone();
+                tables.push(DumpedTable {
+                    name,
+                    file,
+                    columns,
+                });
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The contents of a dump, as pg_restore lists them.
     fn list(&self, dump: &Path) -> Result<Vec<u8>> {
         let program = self.folder.join("pg_restore");
         let list = Command::new(&program)
@@ -172,8 +255,7 @@ impl Tools {
         stop: &dyn Fn() -> bool,
     ) -> Result<Restored> {
         let program = self.folder.join("pg_restore");
-        let list = self.list(dump)?;
-        let contents = Contents::split(&list);
+        let contents = Contents::split(&self.list(dump)?);
         let write = |name: &str, text: &[u8]| {
             let path = scratch.join(name);
             match fs::write(&path, text) {
@@ -225,6 +307,15 @@ impl Tools {
             grants_left_out: left_out,
         })
     }
+}
+
+/// Table and columns of a line like `COPY public.pfile (pfile_pk, "Pfile") FROM stdin;`.
+fn copied_columns(line: &str) -> Option<(String, Vec<String>)> {
+    let plain = |word: &str| word.trim_matches('"').to_owned();
+    let (table, columns) = line.strip_prefix("COPY ")?.split_once(" (")?;
+    let table = table.rsplit('.').next()?;
+    let columns = columns.strip_suffix(") FROM stdin;")?;
+    Some((plain(table), columns.split(", ").map(plain).collect()))
 }
 
 /// An option whose value is a path of any bytes.

@@ -23,6 +23,7 @@ mod report;
 mod roots;
 mod shards;
 mod temporary;
+pub mod unknown_gold;
 mod uploads;
 mod walk;
 
@@ -32,7 +33,7 @@ use super::settings::Settings;
 use super::{Context, Error, Instance, Result, keys};
 use crate::fossology::catalogue::{self, Moment};
 use crate::fossology::own;
-use crate::vault::{IndexFile, Vault};
+use crate::vault::{IndexFile, Location, Vault};
 use carried::Carried;
 use content::Opener;
 use explain::Explainer;
@@ -267,7 +268,7 @@ fn indexes(vault: &Vault) -> Result<Vec<IndexFile>> {
 ///
 /// # Errors
 /// When there is none, or it is another instance's.
-pub fn open_vault(instance: &Instance, location: &str, settings: &Settings) -> Result<Vault> {
+pub fn open_vault(instance: &Instance, location: &Location, settings: &Settings) -> Result<Vault> {
     let vault = keys::open(location, settings, Some(instance))?;
     let mut client = instance.connect("check")?;
     if own::schema_version(&mut client)?.is_some() {

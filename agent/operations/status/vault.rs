@@ -65,7 +65,7 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
         location: vault.location(),
         encrypted: vault.is_encrypted(),
         snapshots: files.len() as u64,
-        free_bytes: free(&vault.location()),
+        free_bytes: vault.storage().folder().and_then(free),
         ..VaultStatus::default()
     };
     for file in files.iter().rev().take(LOOKED_AT) {
@@ -109,7 +109,7 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
     Ok(status)
 }
 
-fn free(location: &str) -> Option<u64> {
-    let found = nix::sys::statvfs::statvfs(Path::new(location)).ok()?;
+fn free(folder: &Path) -> Option<u64> {
+    let found = nix::sys::statvfs::statvfs(folder).ok()?;
     Some(found.blocks_available() * found.fragment_size())
 }

@@ -139,7 +139,7 @@ impl Copies {
     /// Forgets the copies of packs that are not there any more.
     pub fn keep_only(&self, there: impl Fn(PackId) -> bool) -> Result<()> {
         let local = &self.place()?.storage;
-        local.tidy()?;
+        local.tidy(false)?;
         for object in local.list("packs/")? {
             match object.key.kind() {
                 ObjectKind::Index(id) if there(id) => {}

@@ -10,6 +10,9 @@ use age::x25519;
 use std::collections::BTreeSet;
 use std::fmt;
 
+/// More bytes than such an object has.
+const MOST: u64 = 1 << 20;
+
 /// Public keys for which a vault is encrypted, in a fixed order, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
@@ -161,7 +164,7 @@ pub(in crate::vault) fn read_all(storage: &dyn Storage) -> Result<Vec<Generation
             .strip_suffix(".json")
             .and_then(|number| number.parse().ok());
         let Some(number) = number else { continue };
-        let text = storage.read_all(&object.key)?;
+        let text = storage.whole(&object.key, MOST)?;
         let damaged = |why: String| Error::damaged(&object.key, why);
         let read: Generation = serde_json::from_slice(&text)
             .map_err(|error| damaged(format!("no valid recipients ({error})")))?;

@@ -10,10 +10,13 @@ use super::generation::{Generation, newest};
 use super::reader::{Part, failed};
 use super::spool::SealedSpool;
 use super::{ENDING, Identities, ListKey, Recipients, decrypt, encrypt, encryptor};
-use crate::vault::{Error, Key, Object, PackId, Put, Result, Spool, Storage};
+use crate::vault::{Error, Key, Object, ObjectKind, PackId, Put, Requests, Result, Spool, Storage};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+
+/// More bytes than any object has that is read as a whole.
+const MOST: u64 = 1 << 30;
 
 /// How many objects stay open to read more of them.
 const OPEN: usize = 8;
@@ -149,6 +152,25 @@ impl Sealed {
         Ok(())
     }
 
+    /// Reads the changes of recipients anew.
+    pub fn look_again(&self) -> Result<()> {
+        let found = super::read_generations(&*self.inner)?;
+        let mut generations = self
+            .generations
+            .write()
+            .unwrap_or_else(|error| error.into_inner());
+        *generations = found;
+        Ok(())
+    }
+
+    /// Takes all keys that another one has.
+    pub fn share(&self, other: &Self) {
+        let theirs = read(&other.keys);
+        let mut keys = self.keys.write().unwrap_or_else(|error| error.into_inner());
+        keys.all.extend(theirs.all.clone());
+        keys.lists.extend(theirs.lists.iter().cloned());
+    }
+
     fn is_list(key: &Key) -> bool {
         index_of(key).is_some() || key.as_str().starts_with("snapshots/")
     }
@@ -179,7 +201,7 @@ impl Sealed {
     fn decrypted(&self, key: &Key) -> Result<Vec<u8>> {
         let sealed = self
             .inner
-            .read_all(&stored(key))
+            .whole(&stored(key), MOST)
             .map_err(|error| named(key, error))?;
         let mut clear = self.with_keys(key, |keys| decrypt(keys, &sealed))?;
         Ok(std::mem::take(&mut *clear))
@@ -301,21 +323,33 @@ impl Storage for Sealed {
         self.with_part(key, |part| part.read(offset, len as usize))
     }
 
-    fn read_all(&self, key: &Key) -> Result<Vec<u8>> {
+    fn begin(&self, key: &Key, most: u64) -> Result<(Vec<u8>, u64)> {
         if is_clear(key.as_str()) {
-            return self.inner.read_all(key);
+            return self.inner.begin(key, most);
         }
-        self.decrypted(key)
-    }
-
-    fn content_size(&self, key: &Key) -> Result<Option<u64>> {
-        if is_clear(key.as_str()) || self.size(key)?.is_none() {
-            return self.size(key);
+        if let Some(pack) = index_of(key) {
+            // Asked here, since a copy may be there of what is gone.
+            if self.inner.size(&stored(key))?.is_none() {
+                return Err(Error::Missing {
+                    key: key.clone(),
+                    location: self.location(),
+                });
+            }
+            return self
+                .copies
+                .of(pack, || self.decrypted(key))?
+                .begin(key, most);
         }
-        match index_of(key) {
-            Some(pack) => self.copies.of(pack, || self.decrypted(key))?.size(key),
-            None => self.with_part(key, Part::len).map(Some),
+        if matches!(key.kind(), ObjectKind::Pack(_)) {
+            return self.with_part(key, |part| {
+                let size = part.len()?;
+                Ok((part.read(0, most.min(size) as usize)?, size))
+            });
         }
+        let mut content = self.decrypted(key)?;
+        let size = content.len() as u64;
+        content.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        Ok((content, size))
     }
 
     fn read_stored(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {
@@ -352,12 +386,20 @@ impl Storage for Sealed {
         self.inner.unfinished()
     }
 
-    fn tidy(&self) -> Result<()> {
+    fn folder(&self) -> Option<&Path> {
+        self.inner.folder()
+    }
+
+    fn requests(&self) -> Option<Requests> {
+        self.inner.requests()
+    }
+
+    fn tidy(&self, alone: bool) -> Result<()> {
         if self.copies.are_kept() {
             let objects = self.list("packs/")?;
             let packs: HashSet<PackId> = objects.iter().filter_map(|o| index_of(&o.key)).collect();
             self.copies.keep_only(|pack| packs.contains(&pack))?;
         }
-        self.inner.tidy()
+        self.inner.tidy(alone)
     }
 }

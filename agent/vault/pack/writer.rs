@@ -167,21 +167,17 @@ impl PackWriter {
         let end = compressor(1)?
             .compress(&[0; 1024])
             .map_err(Error::io("compressing", "a frame"))?;
-        self.append(&end)?;
-        let ended = self.spool.end().map_err(Error::io("writing", "a pack"))?;
-        let (digest, size) = match ended {
-            Some(stored) => stored,
-            None => (self.digest.finalize().into(), self.len),
-        };
-        let id = PackId::new(digest);
-        let index = encode(id, size, self.class, &mut self.records);
-        // The same bytes are packed again only when the pack of this name could not be used (it is
-        // cut, or neither it nor its index decodes). A put would leave it as it is.
-        for key in [id.key(), id.index_key()] {
-            if self.storage.size(&key)?.is_some() {
-                self.storage.delete(&key)?;
+        let (id, size) = loop {
+            self.append(&end)?;
+            let ended = self.spool.end().map_err(Error::io("writing", "a pack"))?;
+            let (digest, size) =
+                ended.unwrap_or_else(|| (self.digest.clone().finalize().into(), self.len));
+            let id = PackId::new(digest);
+            if self.make_room(id)? {
+                break (id, size);
             }
-        }
+        };
+        let index = encode(id, size, self.class, &mut self.records);
         self.storage.put(&id.index_key(), &index)?;
         self.spool.publish(&id.key())?;
         Ok(Some(PackRef {
@@ -190,6 +186,24 @@ impl PackWriter {
             blobs: self.records.len() as u64,
             tree: self.class,
         }))
+    }
+}
+
+impl PackWriter {
+    /// Removes what lies under the names of a pack: the same bytes are packed again only when that
+    /// could not be used (it is cut, or neither it nor its index decodes, or only the index is
+    /// there), and a put would leave it as it is. `false` where it cannot be removed: then another
+    /// end gives the pack another name.
+    fn make_room(&self, id: PackId) -> Result<bool> {
+        for key in [id.key(), id.index_key()] {
+            if self.storage.size(&key)?.is_some() {
+                match self.storage.delete(&key) {
+                    Err(Error::NoRemoval { .. }) => return Ok(false),
+                    removed => removed?,
+                }
+            }
+        }
+        Ok(true)
     }
 }
 
