@@ -35,6 +35,8 @@ demo: tools build ## shows a backup, a disaster and a restore, on a PostgreSQL o
 
 test: toolchain tools ## runs all tests
 	$(CARGO) test --locked
+	FO_BACKUP_TEST_ENCRYPTED=1 $(CARGO) test --locked \
+		--test backup --test restore --test restore_by_hand --test format --test kill
 	phpunit -c ui-plugin/tests/phpunit.xml
 
 lint: toolchain tools $(VENV)/reuse-6.2.0 ## checks format, lints, scripts, licences
