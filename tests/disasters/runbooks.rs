@@ -319,3 +319,44 @@ fn follow(world: &World, name: &str) {
 fn call(world: &World, arguments: &[&str]) -> Called {
     world.call(arguments).expect(0)
 }
+
+#[test]
+fn a_page_that_shows_something_else_is_found() {
+    for (one, other) in [
+        (
+            "in 3.2 s: 12 blobs, 1.59 MB;",
+            "in 1 min 4 s: 1,234 blobs, 12 kB;",
+        ),
+        (
+            "snapshot 20261124T160437Z-cc9e747c (gold)",
+            "snapshot 20270101T000000Z-0a1b2c3d (gold)",
+        ),
+        ("  alpha/files/00/2b/x.698  ", "alpha/files/ff/aa/x.1"),
+    ] {
+        assert_eq!(normal(one), normal(other));
+    }
+    for (one, other) in [
+        ("12 blobs written", "12 blobs kept"),
+        ("nothing was found", "nothing was lost"),
+        ("missing 1", "missing"),
+    ] {
+        assert_ne!(normal(one), normal(other));
+    }
+    let lines = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+    for (shown, printed, expected) in [
+        ("a b", "a b", true),
+        ("a … d", "a b c d", true),
+        ("a …", "a", true),
+        ("a b", "a", false),
+        ("a", "a b", false),
+        ("a … c", "a b d", false),
+    ] {
+        assert_eq!(fits(&lines(shown), &lines(printed)), expected, "{shown}");
+    }
+    let found = blocks("text\n```sh\nls\n```\n\n```text\na\n```\n");
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|block| (block.language.as_str(), block.text.as_str()))
+        .collect();
+    assert_eq!(found, [("sh", "ls\n"), ("text", "a\n")]);
+}
