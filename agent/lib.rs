@@ -12,6 +12,7 @@ pub mod cli;
 pub mod demo;
 mod exit;
 pub mod fossology;
+mod http;
 pub mod operations;
 pub mod process;
 pub mod scheduler;

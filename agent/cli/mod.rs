@@ -11,6 +11,7 @@ mod drill;
 mod du;
 mod estimate;
 mod expire;
+mod export;
 mod init;
 mod install;
 mod jobs;
@@ -43,7 +44,7 @@ struct Cli {
     #[arg(short = 'c', long = "config", value_name = "SYSCONFDIR", global = true)]
     sysconfdir: Option<PathBuf>,
 
-    /// The vault: a directory [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
+    /// The vault: a directory, s3://BUCKET/PREFIX or sftp://USER@HOST/PATH [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
     #[arg(long, value_name = "LOCATION", global = true)]
     vault: Option<String>,
 
@@ -78,6 +79,7 @@ enum Verb {
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
     Expire(expire::Args),
+    Export(export::Args),
     Status(status::Args),
     Drill(drill::Args),
     Prune(prune::Args),
@@ -119,12 +121,14 @@ pub fn main() -> ExitCode {
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
         Verb::Expire(args) => expire::run(&session, args),
+        Verb::Export(args) => export::run(&session, args),
         Verb::Status(args) => status::run(&session, args),
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
         Verb::Estimate(args) => estimate::run(&session, args),
     };
+    output.tell_requests();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

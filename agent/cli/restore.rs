@@ -45,6 +45,11 @@ pub struct Args {
     )]
     repo_host: Vec<HostName>,
 
+    /// Bring back only the files of this upload, and nothing of the database; may be given again.
+    /// FOSSology may go on meanwhile
+    #[arg(long, value_name = "N", conflicts_with_all = ["database", "no_repository", "config_to"])]
+    upload: Vec<i32>,
+
     /// Write the snapshot's configuration files into this folder, too
     #[arg(long, value_name = "DIR")]
     config_to: Option<PathBuf>,
@@ -99,7 +104,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let instance = session.instance()?;
     let options = restore::Options {
         database: args.database,
-        no_database: args.no_database,
+        no_database: args.no_database || !args.upload.is_empty(),
         repository: args.repository,
         no_repository: args.no_repository,
         repo_hosts: args.repo_host,
@@ -109,13 +114,12 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };
-    let report = restore::run(
-        &instance,
-        &vault,
-        &args.snapshot,
-        &options,
-        session.context(),
-    )?;
+    let (id, context) = (&args.snapshot, session.context());
+    let report = if args.upload.is_empty() {
+        restore::run(&instance, &vault, id, &options, context)?
+    } else {
+        restore::run_uploads(&instance, &vault, id, &args.upload, &options, context)?
+    };
     session.output.result("restore", &report, || text(&report));
     Ok(if report.is_incomplete() {
         Exit::Incomplete
@@ -149,6 +153,15 @@ fn text(report: &Report) -> String {
             true => format!("what these hosts lack, looked for in {took}:\n"),
             false => format!("what these hosts lacked is back, in {took}\n"),
         }
+    } else if report.dry_run && !report.chosen.is_empty() {
+        format!("of snapshot {} ({}):\n", report.snapshot, report.mode)
+    } else if !report.chosen.is_empty() {
+        format!(
+            "uploads of snapshot {} ({}) are restored, in {}\n",
+            report.snapshot,
+            report.mode,
+            seconds(report.seconds.total)
+        )
     } else if report.dry_run {
         format!(
             "snapshot {} ({}) can be restored:\n",
@@ -162,6 +175,17 @@ fn text(report: &Report) -> String {
             seconds(report.seconds.total)
         )
     };
+    for upload in &report.chosen {
+        text += &format!(
+            "  upload {} ({}): {} blobs\n",
+            upload.upload,
+            upload.filename,
+            number(upload.blobs)
+        );
+    }
+    if let Some(selected) = report.selected.filter(|_| report.dry_run) {
+        text += &format!("  {} of them are in the vault\n", number(selected));
+    }
     if let Some(database) = &report.database {
         text += &format!("  database {}", database.name);
         if !report.dry_run {

@@ -7,10 +7,13 @@
 pub mod backup;
 pub mod check;
 mod context;
+pub mod copy;
 pub mod drill;
+mod dumped;
 mod error;
 pub mod estimate;
 pub mod expire;
+pub mod export;
 pub mod guard;
 mod history;
 pub mod init;

@@ -13,6 +13,7 @@ mod kinds;
 mod libarchive;
 mod peek;
 mod walk;
+mod xz;
 
 pub use peek::{Peek, peek};
 pub use walk::walk;

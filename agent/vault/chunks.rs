@@ -5,18 +5,23 @@
 //! their content says so (FastCDC), so that what did not change is stored once. A chunk is named
 //! by its content; one that is there is not written again.
 
+use super::key::Kind;
 use super::{ChunkId, Error, Put, Result, Storage};
 use fastcdc::v2020::{Error as CdcError, StreamCDC};
 use sha2::{Digest, Sha256};
-use std::io::{Read, Write};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::io::{self, Cursor, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The least, the usual and the most bytes of a chunk.
 const CHUNK: (u32, u32, u32) = (256 << 10, 1 << 20, 4 << 20);
 
 /// The zstd level of chunks. A dump is text with much repetition: 3 takes half of level 1's room.
 const LEVEL: i32 = 3;
+
+/// More bytes than any chunk has that is packed.
+const PACKED_MOST: u64 = 8 << 20;
 
 /// What a file, a tar or a table of the dump consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -32,6 +37,9 @@ pub struct Stream {
 pub struct ChunkStore {
     storage: Arc<dyn Storage>,
     stored: Arc<AtomicU64>,
+    /// What a server has: asked for once, in place of a question for each chunk. Others only add to
+    /// it while this run has its lease, and what they add is not put twice either.
+    there: Arc<OnceLock<HashSet<ChunkId>>>,
 }
 
 impl ChunkStore {
@@ -39,6 +47,7 @@ impl ChunkStore {
         Self {
             storage,
             stored: Arc::default(),
+            there: Arc::default(),
         }
     }
 
@@ -127,7 +136,7 @@ impl ChunkStore {
 
     fn put(&self, id: ChunkId, data: &[u8]) -> Result<()> {
         let key = id.key();
-        if self.storage.size(&key)?.is_some() {
+        if self.has(id)? {
             return Ok(());
         }
         let mut compressor =
@@ -142,23 +151,55 @@ impl ChunkStore {
         Ok(())
     }
 
+    fn has(&self, id: ChunkId) -> Result<bool> {
+        if self.storage.requests().is_none() {
+            return Ok(self.storage.size(&id.key())?.is_some());
+        }
+        if let Some(there) = self.there.get() {
+            return Ok(there.contains(&id));
+        }
+        let there = self.ids()?.into_iter().collect();
+        Ok(self.there.get_or_init(|| there).contains(&id))
+    }
+
+    /// The chunks that are there.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn ids(&self) -> Result<Vec<ChunkId>> {
+        let there = self.storage.list("database/")?;
+        let ids = there.into_iter().filter_map(|object| match object.key.kind() {
+            Kind::Chunk(id) => Some(id),
+            _ => None,
+        });
+        Ok(ids.collect())
+    }
+
+    /// The stored bytes of a chunk, compared with its name.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn packed(&self, id: ChunkId) -> Result<Vec<u8>> {
+        let packed = self.storage.whole(&id.key(), PACKED_MOST)?;
+        unpack(id, &packed)?;
+        Ok(packed)
+    }
+
+    /// Puts a chunk as another vault has it, compared there; gives back its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be put.
+    pub fn put_packed(&self, id: ChunkId, packed: &[u8]) -> Result<u64> {
+        self.storage.put(&id.key(), packed)?;
+        Ok(packed.len() as u64)
+    }
+
     /// Reads one chunk and compares it with its name.
     ///
     /// # Errors
     /// When it is missing or damaged.
     pub fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
-        let key = id.key();
-        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
-            key: key.clone(),
-            location: self.storage.location(),
-        })?;
-        let packed = self.storage.read(&key, 0, size)?;
-        let data = zstd::bulk::decompress(&packed, CHUNK.2 as usize)
-            .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
-        if ChunkId::new(Sha256::digest(&data).into()) != id {
-            return Err(Error::damaged(&key, "its content is not that of its name"));
-        }
-        Ok(data)
+        unpack(id, &self.storage.whole(&id.key(), PACKED_MOST)?)
     }
 
     /// The stored size of a chunk in bytes, or `None` when it is missing.
@@ -167,6 +208,16 @@ impl ChunkStore {
     /// When the storage does not answer.
     pub fn stored_size(&self, id: ChunkId) -> Result<Option<u64>> {
         self.storage.size(&id.key())
+    }
+
+    /// A stream's content, to be read piece by piece; each chunk is compared with its name before
+    /// anything of it is handed out.
+    pub fn reader<'a>(&self, stream: &'a Stream) -> StreamReader<'a> {
+        StreamReader {
+            store: self.clone(),
+            left: stream.chunks.iter(),
+            chunk: Cursor::default(),
+        }
     }
 
     /// Writes a stream's content, each chunk compared with its name.
@@ -185,6 +236,39 @@ impl ChunkStore {
         }
         Ok(())
     }
+}
+
+/// Reads a stream: one chunk of it is in memory.
+pub struct StreamReader<'a> {
+    store: ChunkStore,
+    left: std::slice::Iter<'a, ChunkId>,
+    chunk: Cursor<Vec<u8>>,
+}
+
+impl Read for StreamReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.chunk.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let Some(id) = self.left.next() else {
+                return Ok(0);
+            };
+            self.chunk = Cursor::new(self.store.chunk(*id).map_err(io::Error::other)?);
+        }
+    }
+}
+
+/// The content of a chunk, compared with its name.
+fn unpack(id: ChunkId, packed: &[u8]) -> Result<Vec<u8>> {
+    let key = id.key();
+    let data = zstd::bulk::decompress(packed, CHUNK.2 as usize)
+        .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
+    if ChunkId::new(Sha256::digest(&data).into()) != id {
+        return Err(Error::damaged(&key, "its content is not that of its name"));
+    }
+    Ok(data)
 }
 
 fn io_error(error: CdcError) -> std::io::Error {
@@ -236,6 +320,10 @@ mod tests {
         let mut again = Vec::new();
         store.copy("a dump", &second, &mut again).unwrap();
         assert_eq!(again, data);
+        let mut piece_by_piece = Vec::new();
+        let mut reader = store.reader(&second);
+        reader.read_to_end(&mut piece_by_piece).unwrap();
+        assert_eq!(piece_by_piece, data);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod admin;
 mod connect;
+mod copy_text;
 mod error;
 mod process;
 mod properties;
@@ -18,6 +19,7 @@ mod tools;
 
 pub use admin::{Admin, OtherSession};
 pub use connect::{Database, OLDEST_SERVER, RawText, assert_fossology, server_major};
+pub use copy_text::{CopyRow, copy_text};
 pub use error::{Error, Result};
 pub use properties::{DatabaseProperties, Extension, Locale, RoleProperties, Setting, properties};
-pub use tools::{Restored, Tools};
+pub use tools::{DumpedTable, Restored, Tools};

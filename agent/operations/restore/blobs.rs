@@ -11,7 +11,8 @@ use crate::fossology::database::Database;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
-    self, IndexFile, IndexMerge, Mode, PackId, PackInfo, Record, Snapshot, Vault, rebuild_index,
+    self, IndexFile, IndexMerge, Members, Mode, PackId, PackInfo, Record, Snapshot, Vault,
+    rebuild_index,
 };
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -156,7 +157,11 @@ impl Selection {
 }
 
 /// A pack's index; one that is lost or damaged is made again from the pack.
-fn open_index(vault: &Vault, pack: PackId, size: u64) -> Result<IndexFile, vault::Error> {
+pub(in crate::operations) fn open_index(
+    vault: &Vault,
+    pack: PackId,
+    size: u64,
+) -> Result<IndexFile, vault::Error> {
     let storage = vault.storage();
     let found = storage.size(&pack.key())?;
     if found != Some(size) {
@@ -260,14 +265,30 @@ pub(in crate::operations) fn needed_by(
 
 /// The blobs that a snapshot names, without asking a database.
 pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection> {
+    members_among(vault, snapshot, None)
+}
+
+/// As [`members_of`], those of them that are among some keys of the snapshot's database.
+pub(super) fn members_among(
+    vault: &Vault,
+    snapshot: &Snapshot,
+    among: Option<&Members>,
+) -> Result<Selection> {
+    let members = match among {
+        Some(among) => snapshot.members.common(among),
+        None => snapshot.members.clone(),
+    };
     let mut selection = Selection::of_snapshot(vault, snapshot);
-    let aliases: HashMap<PfileName, TreeSet> = snapshot
-        .aliases
-        .iter()
-        .map(|alias| (alias.name, snapshot.members.trees(alias.pfile)))
-        .collect();
+    let mut aliases: HashMap<PfileName, TreeSet> = HashMap::new();
+    for alias in &snapshot.aliases {
+        let trees = aliases.entry(alias.name).or_default();
+        *trees = trees.union(members.trees(alias.pfile));
+    }
     let mut extra: HashMap<PfileName, TreeSet> = HashMap::new();
     for path in &snapshot.extra {
+        if !members.of(path.tree).contains(path.pfile) {
+            continue;
+        }
         let trees = extra.entry(path.name).or_default();
         *trees = trees.with(path.tree);
     }
@@ -275,7 +296,7 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
     let mut merge = IndexMerge::new(&indexes)?;
     let mut last = None;
     // Members that no pack has; those whose records carry another key are not looked for.
-    let mut lacking = snapshot.members.any();
+    let mut lacking = among.unwrap_or(&members).any();
     for alias in &snapshot.aliases {
         lacking.remove(alias.pfile);
     }
@@ -284,8 +305,7 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
         if last == Some(record.name) {
             continue; // it lies in two packs
         }
-        let trees = snapshot
-            .members
+        let trees = members
             .trees(record.pfile)
             .union(aliases.get(&record.name).copied().unwrap_or_default())
             .union(extra.get(&record.name).copied().unwrap_or_default());

@@ -28,6 +28,7 @@ mod hosts;
 mod life;
 pub(super) mod plan;
 mod record;
+mod uploads;
 pub(super) mod writer;
 
 use super::recover::Amount;
@@ -42,6 +43,7 @@ pub use blobs::Damage;
 pub use database::RestoredDatabase;
 pub use hit::Hit;
 pub(super) use plan::free;
+pub use uploads::{RestoredUpload, run_uploads};
 pub use writer::Written;
 
 /// What is restored, and where to.
@@ -78,6 +80,12 @@ pub struct Report {
     pub mode: Mode,
     /// Whether this was only a look.
     pub dry_run: bool,
+    /// The uploads whose blobs alone were wanted; none when it was everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<RestoredUpload>,
+    /// How many blobs the snapshot has of those uploads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected: Option<u64>,
     /// The database, unless it was left alone.
     pub database: Option<RestoredDatabase>,
     /// Where the repository is.
@@ -232,6 +240,8 @@ impl Report {
             snapshot: snapshot.id.clone(),
             mode: snapshot.mode,
             dry_run: options.dry_run,
+            chosen: Vec::new(),
+            selected: None,
             database: None,
             repository: (!options.no_repository).then(|| layout.path().to_owned()),
             blobs: None,

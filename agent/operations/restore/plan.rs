@@ -85,8 +85,8 @@ pub(super) fn hold_files(
     Ok(Some(client))
 }
 
-fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
-    super::super::instance::expect_outside(layout.path(), &vault.location())?;
+pub(super) fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
+    super::super::instance::expect_outside(layout.path(), vault.storage().folder())?;
     let path = layout.path();
     if !options.dry_run && !path.exists() {
         // Somebody who names a new place wants it made; a missing place of the configuration is
