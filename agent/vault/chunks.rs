@@ -168,10 +168,12 @@ impl ChunkStore {
     /// When the vault cannot be listed.
     pub fn ids(&self) -> Result<Vec<ChunkId>> {
         let there = self.storage.list("database/")?;
-        let ids = there.into_iter().filter_map(|object| match object.key.kind() {
-            Kind::Chunk(id) => Some(id),
-            _ => None,
-        });
+        let ids = there
+            .into_iter()
+            .filter_map(|object| match object.key.kind() {
+                Kind::Chunk(id) => Some(id),
+                _ => None,
+            });
         Ok(ids.collect())
     }
 
