@@ -235,7 +235,9 @@ fn normal(line: &str) -> String {
         for part in word.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
             let bare = part.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
             let digits = bare.bytes().any(|byte| byte.is_ascii_digit());
-            if is_hex(bare) || digits {
+            let is_folder = part.len() == 3 && part.ends_with('/');
+            let is_byte = is_folder && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_hex(bare) || digits || is_byte {
                 normal.push('#');
             } else {
                 normal += bare;
