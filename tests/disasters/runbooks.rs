@@ -11,7 +11,7 @@
 
 mod pages;
 
-use super::support::queue::{reset, run_others, run_queued};
+use super::support::queue::play;
 use super::support::world::{Called, World};
 use std::fs::{self, File};
 use std::io::Write;
@@ -128,18 +128,6 @@ fn stand_ins(world: &World) -> PathBuf {
         assert!(made.unwrap().success());
     }
     folder
-}
-
-/// Plays the scheduler from its start, with its reset, until nothing is left that it could do.
-fn play(world: &World) {
-    reset(world);
-    loop {
-        let ours = run_queued(world).into_iter();
-        let ours = ours.map(|(_, ended)| ended.expect(0)).count();
-        if ours == 0 && run_others(world).is_empty() {
-            return;
-        }
-    }
 }
 
 /// Runs a page; gives what each block of `sh` printed.
