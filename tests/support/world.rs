@@ -4,8 +4,8 @@
 //! A whole world for a test: a PostgreSQL cluster, a sample instance, a vault, and the command
 //! `fo_backup` as a user calls it.
 
-use fossology_backup::demo::Cluster;
 use fossology_backup::demo::sample::{Options, Sample};
+use fossology_backup::demo::{Cluster, ClusterOptions};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -80,16 +80,35 @@ impl World {
 
     pub fn with(options: Options) -> Self {
         let mut world = Self::empty();
-        let place = world.path("instance");
+        world.build(options);
+        world
+    }
+
+    fn build(&mut self, options: Options) {
+        let place = self.path("instance");
         std::fs::create_dir(&place).unwrap();
-        world.sample = Some(Sample::build(&place, &world.cluster, options).unwrap());
+        self.sample = Some(Sample::build(&place, &self.cluster, options).unwrap());
+    }
+
+    /// A world with a vault whose database server can be copied as a whole.
+    pub fn replicable() -> Self {
+        let mut world = Self::empty_with(&ClusterOptions {
+            replicable: true,
+            ..ClusterOptions::default()
+        });
+        world.build(Options::default());
+        world.call(&["init"]).expect(0);
         world
     }
 
     /// A world without an instance: for one that is brought along.
     pub fn empty() -> Self {
+        Self::empty_with(&ClusterOptions::default())
+    }
+
+    fn empty_with(options: &ClusterOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cluster = Cluster::start(folder.path()).unwrap();
+        let cluster = Cluster::start_with(folder.path(), options).unwrap();
         std::fs::create_dir(folder.path().join("scratch")).unwrap();
         Self {
             sample: None,
