@@ -174,7 +174,10 @@ fn without_a_label_or_with_a_failure_there_is_no_snapshot() {
 #[test]
 fn jobs_of_a_database_that_came_back_otherwise_wait_until_somebody_lets_them_go() {
     let world = World::with_vault();
-    let parked = world.call(&["--json", "jobs", "park"]).expect(0).json();
+    let parked = world
+        .call(&["--json", "jobs", "park", "--all"])
+        .expect(0)
+        .json();
     assert!(parked["queued"].as_u64().unwrap() >= 2, "{parked}");
     let startable =
         "SELECT count(*) FROM jobqueue WHERE jq_starttime IS NULL OR jq_endtime IS NULL";

@@ -9,7 +9,7 @@ mod support;
 
 use fossology_backup::operations::verify::{self, Report};
 use fossology_backup::operations::{Context, Quiet, Stop};
-use fossology_backup::vault::Vault;
+use fossology_backup::vault::{Location, Vault};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fs;
@@ -30,7 +30,7 @@ fn verify_all(vault: &Path) -> Result<Report, String> {
         progress: &Quiet,
         stop: &Stop::new(),
     };
-    let vault = Vault::open(vault.to_str().unwrap()).map_err(|error| error.to_string())?;
+    let vault = Vault::open(&Location::folder(vault)).map_err(|error| error.to_string())?;
     verify::run(&vault, None, &options, context).map_err(|error| error.to_string())
 }
 

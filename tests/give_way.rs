@@ -11,7 +11,7 @@ mod support;
 
 use fossology_backup::demo::sample::{NewUpload, Options};
 use fossology_backup::operations::{Context, Error, Instance, Progress, Stop, verify};
-use fossology_backup::vault::Vault;
+use fossology_backup::vault::{Location, Vault};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
@@ -302,7 +302,7 @@ fn a_verification_reads_no_pack_twice() {
         .json();
     let packs = whole["checked"]["packs_read"].as_u64().unwrap();
     assert!(packs > 3, "{packs}");
-    let vault = Vault::open(world.vault().to_str().unwrap()).unwrap();
+    let vault = Vault::open(&Location::folder(&world.vault())).unwrap();
     let mut instance = Instance::load(&world.sample().sysconfdir()).unwrap();
     let options = verify::Options {
         snapshot: None,

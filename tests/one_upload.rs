@@ -63,7 +63,7 @@ fn the_files_of_an_upload_come_back_alone() {
         assert_eq!(blobs_in(&place), wanted, "upload {upload}");
         let report = called.expect(0).json();
         assert!(report["database"].is_null(), "{report}");
-        assert_eq!(report["uploads"][0]["upload"], *upload);
+        assert_eq!(report["chosen"][0]["upload"], *upload);
     }
     let [first, second] = [uploads[0], uploads[3]];
     let place = world.path("both");

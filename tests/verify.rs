@@ -9,7 +9,7 @@ mod support;
 
 use fossology_backup::blob::{PfileName, Tree};
 use fossology_backup::operations::{Context, Error, Quiet, Stop, verify};
-use fossology_backup::vault::{IndexFile, PackId, PackReader, Record, Vault};
+use fossology_backup::vault::{IndexFile, Location, PackId, PackReader, Record, Vault};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -68,7 +68,7 @@ fn pack_id(key: &str) -> PackId {
 }
 
 fn records(world: &World, pack: &str) -> Vec<Record> {
-    let vault = Vault::open(world.vault().to_str().unwrap()).unwrap();
+    let vault = Vault::open(&Location::folder(&world.vault())).unwrap();
     let index = IndexFile::open(vault.storage().clone(), pack_id(pack)).unwrap();
     let mut records = Vec::new();
     index.for_each(|_, record| records.push(record)).unwrap();
@@ -160,7 +160,7 @@ fn one_bad_frame_hits_its_blobs_and_uploads_and_no_others() {
     assert_eq!(uploads, needing.map(i64::from).collect());
 
     // What was not named is whole.
-    let vault = Vault::open(world.vault().to_str().unwrap()).unwrap();
+    let vault = Vault::open(&Location::folder(&world.vault())).unwrap();
     let reader = PackReader::new(vault.storage().clone(), pack_id(&pack));
     for record in all.iter().filter(|record| !expected.contains(&record.name)) {
         let content = reader.blob(record).unwrap();
@@ -413,7 +413,7 @@ fn left_overs_and_foreign_files_are_notes() {
 #[test]
 fn it_stops_when_it_is_asked_to() {
     let (world, _) = backed_up();
-    let vault = Vault::open(world.vault().to_str().unwrap()).unwrap();
+    let vault = Vault::open(&Location::folder(&world.vault())).unwrap();
     let stop = Stop::new();
     stop.request();
     let context = Context {

@@ -10,10 +10,11 @@ use crate::fossology::guard::{Before, Entries};
 use crate::fossology::jobs::{self, MUST_BE_NAMED, ParkedJob, Selection};
 use crate::fossology::own;
 use crate::fossology::scheduler::{self, Message};
-use crate::operations::{Error, Instance, Result, guard};
+use crate::operations::guard::{self, Parking};
+use crate::operations::{Error, Instance, Result};
 use std::collections::BTreeMap;
 
-/// List or resume the jobs that a restore has parked; let recoveries go before scans
+/// List, park or resume jobs; let recoveries go before scans
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,11 +25,24 @@ pub struct Args {
 enum JobsVerb {
     /// List the parked jobs
     List,
-    /// Park every job that waits or runs, as a restore does: for a database that another program has
-    /// brought back, before the scheduler starts
-    Park,
     /// Put a recovery before the waiting jobs of every upload that lacks files
     Guard,
+    /// Park the jobs of uploads whose files are lost, until 'jobs resume'
+    ///
+    /// Deletions and maintenance go with them, since they would take what is lost for deleted. The
+    /// scheduler must not run.
+    Park {
+        /// Of all uploads that lack files
+        #[arg(long, required_unless_present_any = ["upload", "all"], conflicts_with_all = ["upload", "all"])]
+        lacking: bool,
+        /// All that wait or run, as a restore does: for a database that another program has brought
+        /// back
+        #[arg(long, conflicts_with = "upload")]
+        all: bool,
+        /// Of this upload; may be given again
+        #[arg(long, value_name = "N")]
+        upload: Vec<i32>,
+    },
     /// Queue parked jobs again: all but deletions, maintenance and our own, unless they are named
     ///
     /// Where an upload lacks files, its recovery goes first.
@@ -81,7 +95,21 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                 .result("jobs", &Listed { parked: &parked }, || list(&parked));
             return Ok(Exit::Done);
         }
-        Some(JobsVerb::Park) => {
+        Some(JobsVerb::Guard) => {
+            let recoveries = recover_first(Entries::Waiting)?;
+            tell(&instance, !recoveries.is_empty());
+            let answer = Guarded { recoveries };
+            session.output.result("jobs", &answer, || {
+                let text = guarded(&answer.recoveries);
+                if text.is_empty() {
+                    "no job waits for an upload that lacks files\n".into()
+                } else {
+                    text
+                }
+            });
+            return Ok(Exit::Done);
+        }
+        Some(JobsVerb::Park { all: true, .. }) => {
             if let Some(place) = scheduler::running(&instance.config) {
                 return Err(Error::SchedulerRuns { place });
             }
@@ -100,18 +128,13 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
             });
             return Ok(Exit::Done);
         }
-        Some(JobsVerb::Guard) => {
-            let recoveries = recover_first(Entries::Waiting)?;
-            tell(&instance, !recoveries.is_empty());
-            let answer = Guarded { recoveries };
-            session.output.result("jobs", &answer, || {
-                let text = guarded(&answer.recoveries);
-                if text.is_empty() {
-                    "no job waits for an upload that lacks files\n".into()
-                } else {
-                    text
-                }
-            });
+        Some(JobsVerb::Park {
+            lacking, upload, ..
+        }) => {
+            let lookers = session.settings()?.lookers();
+            let uploads = (!lacking).then_some(upload);
+            let parking = guard::park(&instance, uploads, lookers, session.context())?;
+            session.output.result("jobs", &parking, || parked(&parking));
             return Ok(Exit::Done);
         }
         Some(JobsVerb::Resume { agent, entry }) => (agent, entry),
@@ -176,6 +199,20 @@ pub(super) fn guarded(recoveries: &[Before]) -> String {
         );
     }
     text
+}
+
+fn parked(parking: &Parking) -> String {
+    let all = parking.parked.queued + parking.parked.running;
+    let uploads: Vec<String> = parking.uploads.iter().map(i32::to_string).collect();
+    let of = match uploads.as_slice() {
+        [] => return "no upload that has jobs lacks files\n".into(),
+        uploads => uploads.join(", "),
+    };
+    format!(
+        "{} jobs are parked, of uploads {of} and what deletes or tidies up; {} of them had been started; 'fo_backup jobs resume' lets them go on\n",
+        number(all),
+        number(parking.parked.running)
+    )
 }
 
 fn list(parked: &[ParkedJob]) -> String {

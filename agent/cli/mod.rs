@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod drill;
 mod du;
+mod estimate;
 mod expire;
 mod export;
 mod init;
@@ -43,7 +44,7 @@ struct Cli {
     #[arg(short = 'c', long = "config", value_name = "SYSCONFDIR", global = true)]
     sysconfdir: Option<PathBuf>,
 
-    /// The vault: a directory [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
+    /// The vault: a directory, s3://BUCKET/PREFIX or sftp://USER@HOST/PATH [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
     #[arg(long, value_name = "LOCATION", global = true)]
     vault: Option<String>,
 
@@ -83,6 +84,7 @@ enum Verb {
     Drill(drill::Args),
     Prune(prune::Args),
     Du(du::Args),
+    Estimate(estimate::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -124,7 +126,9 @@ pub fn main() -> ExitCode {
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
+        Verb::Estimate(args) => estimate::run(&session, args),
     };
+    output.tell_requests();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -7,8 +7,10 @@
 use super::exit::Exit;
 use super::progress::{Bars, Lines};
 use crate::operations::{Progress, Quiet};
+use crate::vault::{Requests, Storage, Vault};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex};
 
 /// The version of what `--json` prints; it changes when a field goes away or changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -18,12 +20,24 @@ pub struct Output {
     json: bool,
     quiet: bool,
     progress: Box<dyn Progress>,
+    /// The servers that are asked.
+    servers: Mutex<Vec<Arc<dyn Storage>>>,
+}
+
+/// What was asked of a server.
+#[derive(Serialize)]
+struct Asked {
+    location: String,
+    #[serde(flatten)]
+    requests: Requests,
 }
 
 #[derive(Serialize)]
 struct Envelope<'a, T> {
     schema: u32,
     verb: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<Asked>,
     #[serde(flatten)]
     result: &'a T,
 }
@@ -42,6 +56,48 @@ impl Output {
             json,
             quiet,
             progress,
+            servers: Mutex::default(),
+        }
+    }
+
+    /// Counts what is asked of a vault's server from here on.
+    pub fn watch(&self, vault: &Vault) {
+        let mut servers = self
+            .servers
+            .lock()
+            .unwrap_or_else(|error| error.into_inner());
+        servers.push(vault.storage().clone());
+    }
+
+    fn asked(&self) -> Vec<Asked> {
+        let servers = self
+            .servers
+            .lock()
+            .unwrap_or_else(|error| error.into_inner());
+        let asked = |server: &Arc<dyn Storage>| {
+            Some(Asked {
+                location: server.location(),
+                requests: server.requests()?,
+            })
+        };
+        servers.iter().filter_map(asked).collect()
+    }
+
+    /// Says how much was asked of servers, to who wants to know more.
+    pub fn tell_requests(&self) {
+        for Asked { location, requests } in self.asked() {
+            log::info!(
+                "{location}: {} requests ({} lists, {} heads, {} gets, {} puts, {} deletes; {} tried again), {} sent, {} received",
+                requests.total(),
+                requests.lists,
+                requests.heads,
+                requests.gets,
+                requests.puts,
+                requests.deletes,
+                requests.retries,
+                bytes(requests.sent_bytes),
+                bytes(requests.received_bytes)
+            );
         }
     }
 
@@ -60,6 +116,7 @@ impl Output {
         let envelope = Envelope {
             schema: SCHEMA,
             verb,
+            servers: self.asked(),
             result,
         };
         serde_json::to_string_pretty(&envelope).unwrap_or_else(|error| error.to_string()) + "\n"

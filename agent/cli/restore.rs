@@ -6,6 +6,7 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
+use crate::blob::HostName;
 use crate::operations::by_url::Fetched;
 use crate::operations::restore::{self, Report};
 use crate::operations::{Error, Result};
@@ -33,6 +34,17 @@ pub struct Args {
     /// Leave the repository alone
     #[arg(long)]
     no_repository: bool,
+
+    /// Bring back only what this host of [REPOSITORY] lacks by the living database, from any
+    /// snapshot, while FOSSology may be at work; may be given again
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = super::backup::host,
+        requires = "no_database",
+        conflicts_with_all = ["repository", "no_repository", "config_to"]
+    )]
+    repo_host: Vec<HostName>,
 
     /// Bring back only the files of this upload, and nothing of the database; may be given again.
     /// FOSSology may go on meanwhile
@@ -97,6 +109,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         repository: args.repository,
         no_repository: args.no_repository,
         gold: settings.gold.clone(),
+        repo_hosts: args.repo_host,
         dry_run: args.dry_run,
         admin_url: args.admin_url,
         threads: settings.threads(),
@@ -136,9 +149,15 @@ pub(super) fn expect_no_password(url: Option<&str>) -> Result<()> {
 }
 
 fn text(report: &Report) -> String {
-    let mut text = if report.dry_run && !report.uploads.is_empty() {
+    let mut text = if report.lacking.is_some() {
+        let took = seconds(report.seconds.total);
+        match report.dry_run {
+            true => format!("what these hosts lack, looked for in {took}:\n"),
+            false => format!("what these hosts lacked is back, in {took}\n"),
+        }
+    } else if report.dry_run && !report.chosen.is_empty() {
         format!("of snapshot {} ({}):\n", report.snapshot, report.mode)
-    } else if !report.uploads.is_empty() {
+    } else if !report.chosen.is_empty() {
         format!(
             "uploads of snapshot {} ({}) are restored, in {}\n",
             report.snapshot,
@@ -158,7 +177,7 @@ fn text(report: &Report) -> String {
             seconds(report.seconds.total)
         )
     };
-    for upload in &report.uploads {
+    for upload in &report.chosen {
         text += &format!(
             "  upload {} ({}): {} blobs\n",
             upload.upload,
@@ -213,7 +232,19 @@ fn text(report: &Report) -> String {
         }
         text.push('\n');
     }
-    if report.not_in_snapshot > 0 {
+    if let Some(lacking) = report.lacking {
+        text += &format!(
+            "  lacking on these hosts and in the vault: {} blobs, {}\n",
+            number(lacking.blobs),
+            bytes(lacking.bytes)
+        );
+        if report.not_in_snapshot > 0 {
+            text += &format!(
+                "INCOMPLETE: {} blobs lack that no snapshot has; 'fo_backup recover --missing' unpacks what gold gives\n",
+                number(report.not_in_snapshot)
+            );
+        }
+    } else if report.not_in_snapshot > 0 {
         text += &match report.mode {
             Mode::Gold => format!(
                 "  {} blobs are not in this gold-only snapshot and have to be unpacked again from gold\n",
@@ -238,6 +269,26 @@ fn text(report: &Report) -> String {
             text += &format!("  pack {}: {what}: {}\n", damage.pack, damage.why);
         }
         text += "  'fo_backup verify --read-data' names all that is hit\n";
+    }
+    if !report.uploads.is_empty() {
+        text += "uploads that lack something:\n";
+        for hit in report.uploads.iter().take(SHOWN) {
+            text += &format!(
+                "  {} {}: {} blobs\n",
+                hit.upload,
+                hit.filename,
+                number(hit.blobs)
+            );
+        }
+        if report.uploads.len() > SHOWN {
+            text += "  … (--json names all)\n";
+        }
+    }
+    if report.unknown_gold > 0 {
+        text += &format!(
+            "  {} uploaded files in the repository are of no upload that this database has; 'fo_backup check --unknown-gold' tells what they are\n",
+            number(report.unknown_gold)
+        );
     }
     for failure in report.other_failures.iter().take(SHOWN) {
         text += &format!("  NOT WRITTEN {failure}\n");

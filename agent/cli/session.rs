@@ -8,7 +8,7 @@ use super::settings::Settings;
 use super::signals::STOP;
 use crate::fossology::config::Config;
 use crate::operations::{Context, Error, Instance, Result};
-use crate::vault::Vault;
+use crate::vault::{Location, Vault};
 use std::path::{Path, PathBuf};
 
 /// One call of the command.
@@ -61,17 +61,20 @@ impl<'a> Session<'a> {
     }
 
     /// Where the vault is.
-    pub fn location(&self, settings: &Settings) -> Result<String> {
-        self.vault.clone().or_else(|| settings.vault.clone()).ok_or_else(|| {
+    pub fn location(&self, settings: &Settings) -> Result<Location> {
+        let named = self.vault.as_ref().or(settings.vault.as_ref()).ok_or_else(|| {
             Error::Usage(
                 "no vault is named: give --vault LOCATION, or set FO_BACKUP_VAULT, or vault in fo_backup.toml".into(),
             )
-        })
+        })?;
+        settings.place(named)
     }
 
     /// Opens the vault.
     pub fn open_vault(&self, settings: &Settings) -> Result<Vault> {
-        Ok(Vault::open(&self.location(settings)?)?)
+        let vault = Vault::open(&self.location(settings)?)?;
+        self.output.watch(&vault);
+        Ok(vault)
     }
 
     /// What operations run with.

@@ -5,16 +5,16 @@
 
 use super::{Instance, Result};
 use crate::fossology::own;
-use crate::vault::Vault;
+use crate::vault::{Location, Vault};
 
 /// Makes a vault for this instance. A vault of the instance that is there already stays as it is.
 ///
 /// # Errors
 /// When something else lies at the location, or a vault of another instance.
-pub fn run(instance: &Instance, location: &str) -> Result<Vault> {
+pub fn run(instance: &Instance, location: &Location) -> Result<Vault> {
     let mut client = instance.connect("init")?;
     own::ensure_schema(&mut client)?;
-    instance.expect_outside(location)?;
+    instance.expect_outside(location.as_folder())?;
     Ok(Vault::init(location, own::instance_id(&mut client)?)?)
 }
 
@@ -23,7 +23,7 @@ pub fn run(instance: &Instance, location: &str) -> Result<Vault> {
 ///
 /// # Errors
 /// When there is no vault.
-pub fn adopt(instance: &Instance, location: &str) -> Result<Vault> {
+pub fn adopt(instance: &Instance, location: &Location) -> Result<Vault> {
     let vault = Vault::open(location)?;
     let mut client = instance.connect("init")?;
     own::ensure_schema(&mut client)?;

@@ -64,11 +64,11 @@ impl Instance {
         Run::start(client, verb, mode, &host_name(), &self.asked)
     }
 
-    /// Refuses a vault that lies below the repository's path: losing one would lose the other.
+    /// Refuses a vault's folder that lies below the repository's path: losing one would lose the other.
     ///
     /// # Errors
     /// [`Error::VaultInRepository`].
-    pub fn expect_outside(&self, location: &str) -> Result<()> {
+    pub fn expect_outside(&self, location: Option<&Path>) -> Result<()> {
         expect_outside(self.config.layout.path(), location)
     }
 
@@ -146,13 +146,16 @@ pub(super) fn expect_storage(layout: &Layout) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::VaultInRepository`].
-pub fn expect_outside(repository: &Path, location: &str) -> Result<()> {
+pub fn expect_outside(repository: &Path, location: Option<&Path>) -> Result<()> {
+    let Some(location) = location else {
+        return Ok(()); // on another host
+    };
     let real = repository
         .canonicalize()
         .unwrap_or_else(|_| repository.to_owned());
     // The vault may not exist yet; then what of its path exists decides.
-    let absolute = std::path::absolute(location)
-        .map_err(Error::io("looking for the vault", Path::new(location)))?;
+    let absolute =
+        std::path::absolute(location).map_err(Error::io("looking for the vault", location))?;
     let Some(place) = absolute
         .ancestors()
         .find_map(|place| place.canonicalize().ok())
@@ -161,7 +164,7 @@ pub fn expect_outside(repository: &Path, location: &str) -> Result<()> {
     };
     if place.starts_with(&real) {
         return Err(Error::VaultInRepository {
-            vault: location.to_owned(),
+            vault: location.display().to_string(),
             repository: real,
         });
     }

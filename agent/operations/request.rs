@@ -17,7 +17,7 @@ use super::{Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::unpack::fallback::Ununpack;
 use crate::vault::retention::is_tag;
-use crate::vault::{Mode, Vault};
+use crate::vault::{Location, Mode, Vault};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -175,7 +175,7 @@ impl Prune {
     pub fn vault(
         &self,
         instance: &Instance,
-        location: Result<String>,
+        location: Result<Location>,
         options: &prune::Options,
     ) -> Result<Option<Vault>> {
         let from = match options.policy.proof {

@@ -12,6 +12,7 @@ use super::prune::policy;
 use super::schedule::Schedule;
 use super::way::GiveWay;
 use super::{Error, Result};
+use crate::vault::{Location, StorageSettings};
 use std::env;
 use std::fs;
 use std::io;
@@ -35,6 +36,9 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// How a vault over the network is reached.
+    #[serde(default)]
+    pub storage: StorageSettings,
     /// Which snapshots stay.
     #[serde(default)]
     pub retention: Retention,
@@ -69,7 +73,7 @@ impl Settings {
             match fs::read_to_string(&path) {
                 Ok(text) => {
                     settings = toml::from_str(&text)
-                        .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
+                        .map_err(|error| Error::Usage(mistake(&path, &text, &error)))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io("reading", &path)(error)),
@@ -151,12 +155,46 @@ impl Settings {
         self.threads.unwrap_or((self.threads() * 2).max(4))
     }
 
+    /// Where something is that a person calls so.
+    ///
+    /// # Errors
+    /// When it is none of the forms that a location may have.
+    pub fn place(&self, text: &str) -> Result<Location> {
+        let storage = StorageSettings {
+            scratch: Some(self.scratch()),
+            ..self.storage.clone()
+        };
+        Ok(Location::parse(text, &storage)?)
+    }
+
+    /// Where the vault is, if that is set.
+    ///
+    /// # Errors
+    /// As [`Settings::place`].
+    pub fn vault(&self) -> Result<Option<Location>> {
+        self.vault
+            .as_deref()
+            .map(|text| self.place(text))
+            .transpose()
+    }
+
     /// Where dumps lie on their way.
     pub fn scratch(&self) -> PathBuf {
         // /tmp is often in memory, which a dump may fill.
         let usual = || env::var_os("TMPDIR").map_or("/var/tmp".into(), PathBuf::from);
         self.scratch.clone().unwrap_or_else(usual)
     }
+}
+
+/// What is wrong with a file, with line and key; its text is not shown, since it may be a secret.
+fn mistake(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = &text.as_bytes()[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count();
+    let key = text.lines().nth(line).and_then(|line| line.split_once('='));
+    let key = key.map_or(String::new(), |(key, _)| format!(", {}", key.trim()));
+    let what = error.message().lines().next().unwrap_or_default();
+    format!("{}, line {}{key}: {what}", path.display(), line + 1)
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ fn back_up(
     client: &mut Client,
     context: Context<'_>,
 ) -> Result<Left> {
-    let vault = Vault::open(location(settings)?)?;
+    let vault = Vault::open(&location(settings)?)?;
     let options = backup_options(parameters, settings);
     match part.role {
         Role::List => {

@@ -11,7 +11,7 @@ use crate::operations::settings::Settings;
 use crate::operations::{
     Context, Error, Instance, Result, backup, check, drill, expire, prune, recover, verify,
 };
-use crate::vault::{Snapshot, Vault};
+use crate::vault::{Location, Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -51,8 +51,8 @@ pub fn run(
     }
 }
 
-pub(super) fn location(settings: &Settings) -> Result<&str> {
-    settings.vault.as_deref().ok_or_else(|| {
+pub(super) fn location(settings: &Settings) -> Result<Location> {
+    settings.vault()?.ok_or_else(|| {
         Error::Usage(
             "no vault is named: set vault in fo_backup.toml in FOSSology's configuration folder"
                 .into(),
@@ -66,7 +66,7 @@ fn back_up(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(location(settings)?)?;
+    let vault = Vault::open(&location(settings)?)?;
     let options = backup_options(parameters, settings);
     let snapshot = backup::run(instance, &vault, &options, context)?;
     Ok(taken(&snapshot))
@@ -132,11 +132,11 @@ fn check(
 
 /// A check goes without a vault, too.
 pub(super) fn vault_of_check(instance: &Instance, settings: &Settings) -> Option<Vault> {
-    settings.vault.as_deref().and_then(|location| {
-        check::open_vault(instance, location)
-            .inspect_err(|error| log::warn!("the vault is not asked what it has: {error}"))
-            .ok()
-    })
+    let location = settings.vault().transpose()?;
+    location
+        .and_then(|location| check::open_vault(instance, &location))
+        .inspect_err(|error| log::warn!("the vault is not asked what it has: {error}"))
+        .ok()
 }
 
 /// How a check is made that was asked for so.
@@ -193,7 +193,7 @@ fn verify(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(location(settings)?)?;
+    let vault = Vault::open(&location(settings)?)?;
     let options = verify::Options {
         snapshot: parameters.snapshot.clone(),
         read: parameters.read_data,
@@ -237,7 +237,7 @@ fn recover(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let location = location(settings).map(str::to_owned);
+    let location = location(settings);
     let vault = recover::open_vault(instance, location, parameters.from)?;
     let options = parameters.options(instance, settings)?;
     let report = recover::run(instance, vault.as_ref(), &options, context)?;
@@ -285,7 +285,7 @@ fn expire(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(location(settings)?)?;
+    let vault = Vault::open(&location(settings)?)?;
     let options = parameters.options(settings);
     let report = expire::run(&vault, Some(instance), &options, context)?;
     let total = report.snapshots.len() as u64;
@@ -339,7 +339,7 @@ fn drill(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(location(settings)?)?;
+    let vault = Vault::open(&location(settings)?)?;
     let options = parameters.options(settings);
     let report = drill::run(instance, &vault, parameters.wanted(), &options, context)?;
     let restored = match report.sample {
@@ -383,7 +383,7 @@ fn prune(
         return recover(&parameters.undoing(), instance, settings, context);
     }
     let options = parameters.options(instance, settings)?;
-    let location = location(settings).map(str::to_owned);
+    let location = location(settings);
     let vault = parameters.vault(instance, location, &options)?;
     let report = prune::run(instance, vault.as_ref(), &options, context)?;
     let mut summary = format!(

@@ -5,12 +5,14 @@
 //! their content says so (FastCDC), so that what did not change is stored once. A chunk is named
 //! by its content; one that is there is not written again.
 
+use super::key::Kind;
 use super::{ChunkId, Error, Put, Result, Storage};
 use fastcdc::v2020::{Error as CdcError, StreamCDC};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::io::{self, Cursor, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The least, the usual and the most bytes of a chunk that is written. Each place of a table that
 /// changed costs about one and a half of them: smaller ones would cost a large dump more objects than they
@@ -22,6 +24,9 @@ const MOST: usize = 4 << 20;
 
 /// The zstd level of chunks. A dump is text with much repetition: 3 takes half of level 1's room.
 const LEVEL: i32 = 3;
+
+/// More bytes than any chunk has that is packed.
+const PACKED_MOST: u64 = 8 << 20;
 
 /// What a file, a tar or a table of the dump consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -37,6 +42,9 @@ pub struct Stream {
 pub struct ChunkStore {
     storage: Arc<dyn Storage>,
     stored: Arc<AtomicU64>,
+    /// What a server has: asked for once, in place of a question for each chunk. Others only add to
+    /// it while this run has its lease, and what they add is not put twice either.
+    there: Arc<OnceLock<HashSet<ChunkId>>>,
 }
 
 impl ChunkStore {
@@ -44,6 +52,7 @@ impl ChunkStore {
         Self {
             storage,
             stored: Arc::default(),
+            there: Arc::default(),
         }
     }
 
@@ -132,7 +141,7 @@ impl ChunkStore {
 
     fn put(&self, id: ChunkId, data: &[u8]) -> Result<()> {
         let key = id.key();
-        if self.storage.size(&key)?.is_some() {
+        if self.has(id)? {
             return Ok(());
         }
         let mut compressor =
@@ -147,23 +156,57 @@ impl ChunkStore {
         Ok(())
     }
 
+    fn has(&self, id: ChunkId) -> Result<bool> {
+        if self.storage.requests().is_none() {
+            return Ok(self.storage.size(&id.key())?.is_some());
+        }
+        if let Some(there) = self.there.get() {
+            return Ok(there.contains(&id));
+        }
+        let there = self.ids()?.into_iter().collect();
+        Ok(self.there.get_or_init(|| there).contains(&id))
+    }
+
+    /// The chunks that are there.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn ids(&self) -> Result<Vec<ChunkId>> {
+        let there = self.storage.list("database/")?;
+        let ids = there
+            .into_iter()
+            .filter_map(|object| match object.key.kind() {
+                Kind::Chunk(id) => Some(id),
+                _ => None,
+            });
+        Ok(ids.collect())
+    }
+
+    /// The stored bytes of a chunk, compared with its name.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn packed(&self, id: ChunkId) -> Result<Vec<u8>> {
+        let packed = self.storage.whole(&id.key(), PACKED_MOST)?;
+        unpack(id, &packed)?;
+        Ok(packed)
+    }
+
+    /// Puts a chunk as another vault has it, compared there; gives back its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be put.
+    pub fn put_packed(&self, id: ChunkId, packed: &[u8]) -> Result<u64> {
+        self.storage.put(&id.key(), packed)?;
+        Ok(packed.len() as u64)
+    }
+
     /// Reads one chunk and compares it with its name.
     ///
     /// # Errors
     /// When it is missing or damaged.
     pub fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
-        let key = id.key();
-        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
-            key: key.clone(),
-            location: self.storage.location(),
-        })?;
-        let packed = self.storage.read(&key, 0, size)?;
-        let data = zstd::bulk::decompress(&packed, MOST)
-            .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
-        if ChunkId::new(Sha256::digest(&data).into()) != id {
-            return Err(Error::damaged(&key, "its content is not that of its name"));
-        }
-        Ok(data)
+        unpack(id, &self.storage.whole(&id.key(), PACKED_MOST)?)
     }
 
     /// The stored size of a chunk in bytes, or `None` when it is missing.
@@ -222,6 +265,17 @@ impl Read for StreamReader<'_> {
             self.chunk = Cursor::new(self.store.chunk(*id).map_err(io::Error::other)?);
         }
     }
+}
+
+/// The content of a chunk, compared with its name.
+fn unpack(id: ChunkId, packed: &[u8]) -> Result<Vec<u8>> {
+    let key = id.key();
+    let data = zstd::bulk::decompress(packed, MOST)
+        .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
+    if ChunkId::new(Sha256::digest(&data).into()) != id {
+        return Err(Error::damaged(&key, "its content is not that of its name"));
+    }
+    Ok(data)
 }
 
 fn io_error(error: CdcError) -> std::io::Error {

@@ -30,6 +30,51 @@ pub enum Error {
         /// The object or place.
         what: String,
     },
+    /// What names a place is wrong, or what is set for it.
+    #[error("'{text}' cannot be used as a vault's location: {why}")]
+    Location {
+        /// What was given, without secrets.
+        text: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A server could not be reached for long.
+    #[error(
+        "{location} did not answer for {seconds} s, {doing}: {source}; look at the network and the server, then run it again: what is complete there stays and is used"
+    )]
+    NoAnswer {
+        /// The server's place.
+        location: String,
+        /// What was being done.
+        doing: String,
+        /// How long it was tried.
+        seconds: u64,
+        /// What was seen last.
+        source: io::Error,
+    },
+    /// A server said no.
+    #[error("{location} refused, {doing}: {says}; {todo}")]
+    Refused {
+        /// The server's place.
+        location: String,
+        /// What was being done.
+        doing: String,
+        /// The server's words.
+        says: String,
+        /// What to do about it.
+        todo: String,
+    },
+    /// No room on this host for a pack on its way.
+    #[error(
+        "making a file in {folder}, where packs lie on their way: {source}; set scratch in fo_backup.toml",
+        folder = folder.display()
+    )]
+    Scratch {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// There is no vault at the location.
     #[error("no vault at {location}; 'fo_backup --vault {location} init' makes one")]
     NotAVault {
@@ -61,7 +106,9 @@ pub enum Error {
         location: String,
     },
     /// The location names a storage that is not known.
-    #[error("'{scheme}://' is no storage that this version knows; name a directory")]
+    #[error(
+        "'{scheme}://' is no storage that this version knows; name a directory, s3://BUCKET/PREFIX or sftp://USER@HOST/PATH"
+    )]
     Scheme {
         /// The part before `://`.
         scheme: String,
@@ -172,7 +219,7 @@ impl Error {
     }
 
     /// An object that is not what it has to be.
-    pub(super) fn damaged(key: &Key, why: impl Into<String>) -> Self {
+    pub(crate) fn damaged(key: &Key, why: impl Into<String>) -> Self {
         Self::Damaged {
             key: key.clone(),
             why: why.into(),

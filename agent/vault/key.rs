@@ -201,7 +201,7 @@ impl SnapshotId {
     }
 
     /// Whether both are of one moment.
-    pub(super) fn same_moment(&self, other: &Self) -> bool {
+    pub fn same_moment(&self, other: &Self) -> bool {
         self.0[..17] == other.0[..17]
     }
 

@@ -3,8 +3,8 @@
 
 //! Leases keep runs that would hurt each other apart, and end by themselves: a lease says until
 //! when it holds, is renewed while its owner lives, and one whose owner is known to be dead does
-//! not count. Each renewal is a new object, so that storage which forbids changes and deletion
-//! can hold leases too.
+//! not count. Each renewal is a new object, and so is an end where removal is forbidden, so that
+//! storage which forbids changes and deletion can hold leases too.
 
 use super::{Error, Key, Result, Storage};
 use crate::process::Process;
@@ -21,6 +21,9 @@ const HOLDS: SignedDuration = SignedDuration::from_mins(5);
 
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(60);
+
+/// More bytes than any lease has.
+const BODY_MOST: u64 = 64 << 10;
 
 /// In place of the time until when a lease holds: never again.
 const LOST: i64 = i64::MIN;
@@ -64,6 +67,8 @@ struct State {
     number: u64,
     /// The object of the last renewal; `None` when the storage takes none.
     key: Option<Key>,
+    /// Whether the storage has refused a removal: it is not asked again.
+    keeps_all: bool,
 }
 
 /// The contents of a lease's object.
@@ -115,9 +120,10 @@ impl Lease {
                     body,
                     number: 0,
                     key: None,
+                    keeps_all: false,
                 }),
             });
-            if let Err(error) = shared.put(false) {
+            if let Err(error) = shared.put() {
                 if kind != LeaseKind::Read {
                     return Err(error);
                 }
@@ -132,9 +138,11 @@ impl Lease {
                 });
             }
             // Two that came at the same time see each other here: both step back and try again.
-            let Some(other) = conflict(&*storage, kind, run, Some(lease))? else {
+            let key = shared.key();
+            let own = key.as_ref().map(|key| (lease, key));
+            let Some(other) = conflict(&*storage, kind, run, own)? else {
                 if kind != LeaseKind::Read {
-                    storage.tidy()?;
+                    storage.tidy(run.is_none())?;
                 }
                 return Ok(Self::start(shared));
             };
@@ -163,7 +171,7 @@ impl Lease {
             while let Err(crossbeam_channel::RecvTimeoutError::Timeout) =
                 stopped.recv_timeout(RENEW)
             {
-                if let Err(error) = renew.put(false) {
+                if let Err(error) = renew.put() {
                     log::warn!("renewing the lease on the vault: {error}");
                 }
             }
@@ -183,7 +191,7 @@ impl Lease {
         if self.shared.until.load(Ordering::Relaxed) > Timestamp::now().as_second() {
             return Ok(());
         }
-        self.shared.put(false)
+        self.shared.put()
     }
 
     /// What the lease allows.
@@ -221,12 +229,16 @@ impl Drop for Lease {
 }
 
 impl Shared {
-    /// Puts the next renewal (or the release), then removes the one before.
-    fn put(&self, released: bool) -> Result<()> {
+    fn key(&self) -> Option<Key> {
+        let state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+        state.key.clone()
+    }
+
+    /// Puts the next renewal, then removes the one before.
+    fn put(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
         let ran_out = self.ran_out(&state)?;
         state.body.until = super::now() + HOLDS;
-        state.body.released = released;
         state.number += 1;
         let key = Key::from_text(format!(
             "locks/{}-{}.json",
@@ -234,9 +246,12 @@ impl Shared {
             state.number
         ));
         self.storage.put(&key, &super::to_json(&state.body))?;
-        if let Some(old) = state.key.replace(key) {
-            // Where deletion is forbidden the old renewal stays; the newest one counts.
-            let _ = self.storage.delete(&old);
+        if let Some(old) = state.key.replace(key.clone())
+            && !state.keeps_all
+        {
+            // Where removal is forbidden the old renewal stays; the newest one counts.
+            let removed = self.storage.delete(&old);
+            state.keeps_all = matches!(removed, Err(Error::NoRemoval { .. }));
         }
         // Another run may have looked before this renewal was there.
         if ran_out
@@ -244,7 +259,7 @@ impl Shared {
                 &*self.storage,
                 state.body.kind,
                 state.body.run.as_deref(),
-                Some(state.body.lease),
+                Some((state.body.lease, &key)),
             )?
         {
             self.until.store(LOST, Ordering::Relaxed);
@@ -276,14 +291,13 @@ impl Shared {
     }
 
     fn release(&self) {
-        let key = {
-            let state = self.state.lock().unwrap_or_else(|error| error.into_inner());
-            state.key.clone()
-        };
-        let Some(key) = key else { return };
-        if self.storage.delete(&key).is_err()
-            && let Err(error) = self.put(true)
-        {
+        let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+        let Some(key) = state.key.clone() else { return };
+        if !state.keeps_all && self.storage.delete(&key).is_ok() {
+            return;
+        }
+        state.body.released = true;
+        if let Err(error) = mark_ended(&*self.storage, &state.body) {
             log::warn!(
                 "the lease on the vault could not be released and ends by itself in 5 minutes: {error}"
             );
@@ -291,30 +305,56 @@ impl Shared {
     }
 }
 
+/// Says of a lease that it has ended, where its objects cannot be removed: then nobody has to read
+/// them again.
+fn mark_ended(storage: &dyn Storage, body: &Body) -> Result<()> {
+    let key = Key::from_text(format!("locks/{}-ended.json", body.lease.simple()));
+    storage.put(&key, &super::to_json(body)).map(drop)
+}
+
+/// The objects of a lease.
+#[derive(Default)]
+struct Objects {
+    /// Its renewals by their numbers.
+    renewals: BTreeMap<u64, Key>,
+    /// The object that says that it has ended.
+    end: Option<Key>,
+}
+
 /// A live lease that conflicts with one of this kind, and of this run.
 fn conflict(
     storage: &dyn Storage,
     kind: LeaseKind,
     run: Option<&str>,
-    own: Option<Uuid>,
+    own: Option<(Uuid, &Key)>,
 ) -> Result<Option<Body>> {
-    // The objects of each lease by their numbers.
-    let mut leases: HashMap<Uuid, BTreeMap<u64, Key>> = HashMap::new();
+    let mut leases: HashMap<Uuid, Objects> = HashMap::new();
     for object in storage.list("locks/")? {
-        if let Some((lease, number)) = parse(&object.key) {
-            leases.entry(lease).or_default().insert(number, object.key);
+        match parse(&object.key) {
+            Some((lease, Part::Renewal(number))) => {
+                let objects = leases.entry(lease).or_default();
+                objects.renewals.insert(number, object.key);
+            }
+            Some((lease, Part::End)) => leases.entry(lease).or_default().end = Some(object.key),
+            None => {}
         }
     }
-    let now = Timestamp::now();
-    for (lease, keys) in leases {
-        let Some((_, key)) = keys.last_key_value().filter(|_| Some(lease) != own) else {
+    for (lease, objects) in leases {
+        if own.is_some_and(|(own, _)| own == lease) {
+            continue;
+        }
+        if objects.end.is_some() {
+            // Its owner knows. Who may remove it does: the next one has less to list.
+            if kind == LeaseKind::Exclusive {
+                objects.remove(storage)?;
+            }
+            continue;
+        }
+        let Some((_, key)) = objects.renewals.last_key_value() else {
             continue;
         };
-        let Some(size) = storage.size(key)? else {
-            continue; // released meanwhile
-        };
-        let body: Body = match storage.read(key, 0, size) {
-            Err(Error::Missing { .. }) => continue,
+        let body: Body = match storage.whole(key, BODY_MOST) {
+            Err(Error::Missing { .. }) => continue, // released meanwhile
             Err(error) => return Err(error),
             Ok(text) => match serde_json::from_slice(&text) {
                 Ok(body) => body,
@@ -330,26 +370,70 @@ fn conflict(
         let together = run.is_some()
             && run == body.run.as_deref()
             && (kind, body.kind) == (LeaseKind::Append, LeaseKind::Append);
-        let ended = body.released || body.until < now || body.owner.is_dead();
-        if ended {
-            for key in keys.values() {
-                let removed = storage.delete(key);
+        let ended = match body.released || body.owner.is_dead() {
+            true => Ended::Yes,
+            false => ran_out(storage, &body, key, own.map(|(_, key)| key))?,
+        };
+        match ended {
+            Ended::Yes => match objects.remove(storage) {
                 // Its owner may only sleep, and learns from this that objects may be gone: who
                 // will remove some has to tell.
-                if kind == LeaseKind::Exclusive {
-                    removed?;
-                }
-            }
-        } else if kind.conflicts(body.kind) && !together {
-            return Ok(Some(body));
+                Err(error) if kind == LeaseKind::Exclusive => return Err(error),
+                Err(Error::NoRemoval { .. }) => mark_ended(storage, &body)?,
+                _ => {}
+            },
+            Ended::No if kind.conflicts(body.kind) && !together => return Ok(Some(body)),
+            Ended::No | Ended::PerhapsSo => {}
         }
     }
     Ok(None)
 }
 
-fn parse(key: &Key) -> Option<(Uuid, u64)> {
-    let (lease, number) = key.file_name().strip_suffix(".json")?.split_once('-')?;
-    Some((lease.parse().ok()?, number.parse().ok()?))
+impl Objects {
+    fn remove(&self, storage: &dyn Storage) -> Result<()> {
+        self.renewals
+            .values()
+            .chain(&self.end)
+            .try_for_each(|key| storage.delete(key))
+    }
+}
+
+/// Whether a lease has ended.
+enum Ended {
+    Yes,
+    No,
+    /// Only the storage's clock can tell, and there is nothing of this run yet to compare with.
+    PerhapsSo,
+}
+
+/// Whether a lease ran out. Its time is by its owner's clock, which may differ from this host's; how long
+/// ago it was renewed tells the storage's clock, of which there is one.
+fn ran_out(storage: &dyn Storage, body: &Body, key: &Key, own: Option<&Key>) -> Result<Ended> {
+    if body.until >= Timestamp::now() {
+        return Ok(Ended::No);
+    }
+    let Some(own) = own else {
+        return Ok(Ended::PerhapsSo);
+    };
+    Ok(match (storage.put_at(key)?, storage.put_at(own)?) {
+        (Some(renewed), Some(now)) if now.duration_since(renewed) <= HOLDS => Ended::No,
+        _ => Ended::Yes,
+    })
+}
+
+/// What an object of a lease is.
+enum Part {
+    Renewal(u64),
+    End,
+}
+
+fn parse(key: &Key) -> Option<(Uuid, Part)> {
+    let (lease, part) = key.file_name().strip_suffix(".json")?.split_once('-')?;
+    let part = match part {
+        "ended" => Part::End,
+        number => Part::Renewal(number.parse().ok()?),
+    };
+    Some((lease.parse().ok()?, part))
 }
 
 fn locked(other: &Body) -> Error {

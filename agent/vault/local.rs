@@ -90,6 +90,10 @@ impl Storage for Local {
         self.root.display().to_string()
     }
 
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {
         if self.size(key)?.is_some() {
             return Ok(Put::Existed);
@@ -220,7 +224,8 @@ impl Storage for Local {
         }
     }
 
-    fn tidy(&self) -> Result<()> {
+    fn tidy(&self, _alone: bool) -> Result<()> {
+        // Whose a file is says its name.
         let tmp = self.root.join(TMP);
         let Ok(entries) = fs::read_dir(&tmp) else {
             return Ok(()); // none was ever made

@@ -14,28 +14,35 @@ mod index;
 mod key;
 mod lease;
 mod local;
+mod location;
 mod members;
 mod pack;
 mod rebuild;
+mod remote;
 mod removal;
 mod repack;
 mod restore_md;
 pub mod retention;
+mod s3;
 mod seal;
+mod sftp;
 mod snapshot;
 mod storage;
 mod tarball;
+mod transport;
 
 pub use chunks::{ChunkStore, Stream, StreamReader};
 pub use error::{Error, Result};
 pub use index::{IndexFile, IndexMerge, Record};
 pub use key::{ChunkId, Key, Kind as ObjectKind, PackId, SnapshotId};
 pub use lease::{Lease, LeaseKind};
+pub use location::Location;
 pub use members::{Members, bitmap};
 pub use pack::{
     FRAME_TARGET, Frame, FrameBuilder, LARGE, LargeBlob, PackInfo, PackReader, PackWriter,
 };
 pub use rebuild::rebuild_index;
+pub use remote::{Requests, Settings as StorageSettings};
 pub use removal::Removal;
 pub use repack::{Moved, Repacker};
 pub use snapshot::{
@@ -44,7 +51,9 @@ pub use snapshot::{
 };
 pub use storage::{Object, Put, Spool, Storage};
 
-use std::path::Path;
+use location::Place;
+use remote::Remote;
+use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -54,6 +63,8 @@ pub const FORMAT: u32 = 1;
 /// The format of a snapshot that lacks what an earlier reader would take to be in it: gold that
 /// comes back from the web, or a database that another program has backed up.
 pub const FORMAT_ELSEWHERE: u32 = 2;
+/// More bytes than any vault.json has.
+const HEAD_MOST: u64 = 1 << 20;
 
 /// An open vault.
 #[derive(Clone)]
@@ -80,13 +91,17 @@ impl Vault {
     ///
     /// # Errors
     /// When something else lies there, or the vault belongs to another instance.
-    pub fn init(location: &str, instance: Uuid) -> Result<Self> {
+    pub fn init(location: &Location, instance: Uuid) -> Result<Self> {
         let storage = open_storage(location, true)?;
         // The instructions alone are what an init leaves that was killed.
         let foreign = |object: &Object| object.key != Key::restore_md();
-        if storage.size(&Key::head())?.is_none() && storage.list("")?.iter().any(foreign) {
+        let is_vault = match storage.begin(&Key::head(), 1) {
+            Err(Error::Missing { .. }) => false,
+            found => found.map(|_| true)?,
+        };
+        if !is_vault && storage.list("")?.iter().any(foreign) {
             return Err(Error::NotEmpty {
-                location: location.to_owned(),
+                location: location.to_string(),
             });
         }
         let head = Head {
@@ -108,15 +123,17 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NotAVault`] when there is none, and when its format is newer or it is encrypted.
-    pub fn open(location: &str) -> Result<Self> {
+    pub fn open(location: &Location) -> Result<Self> {
         let storage = open_storage(location, false)?;
         let key = Key::head();
-        let Some(size) = storage.size(&key)? else {
-            return Err(Error::NotAVault {
-                location: location.to_owned(),
-            });
+        let text = match storage.whole(&key, HEAD_MOST) {
+            Err(Error::Missing { .. }) => {
+                return Err(Error::NotAVault {
+                    location: location.to_string(),
+                });
+            }
+            text => text?,
         };
-        let text = storage.read(&key, 0, size)?;
         // The format is looked at first: a newer vault.json may have any form besides.
         #[derive(serde::Deserialize)]
         struct Format {
@@ -128,14 +145,14 @@ impl Vault {
         let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
         if format > FORMAT {
             return Err(Error::Newer {
-                location: location.to_owned(),
+                location: location.to_string(),
                 format,
             });
         }
         let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
         if !head.recipients.is_empty() {
             return Err(Error::Encrypted {
-                location: location.to_owned(),
+                location: location.to_string(),
             });
         }
         Ok(Self { storage, head })
@@ -205,6 +222,54 @@ impl Vault {
     /// When the vault cannot be listed.
     pub fn packs(&self) -> Result<Vec<PackInfo>> {
         pack::list(&*self.storage)
+    }
+
+    /// The sizes of the packs and of the indexes that lie in the vault, in bytes.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn packs_and_indexes(&self) -> Result<(HashMap<PackId, u64>, HashMap<PackId, u64>)> {
+        let (mut packs, mut indexes) = (HashMap::new(), HashMap::new());
+        for Object { key, size } in self.storage.list("packs/")? {
+            match key.kind() {
+                ObjectKind::Pack(id) => drop(packs.insert(id, size)),
+                ObjectKind::Index(id) => drop(indexes.insert(id, size)),
+                _ => {}
+            }
+        }
+        Ok((packs, indexes))
+    }
+
+    /// Takes a pack of another vault over, with its index: the index first, so that a pack is never
+    /// without one. `went` hears of each piece, and says whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the pack is not what its name says; then nothing of it is here.
+    pub fn take_pack(
+        &self,
+        from: &Self,
+        id: PackId,
+        size: u64,
+        went: impl FnMut(u64) -> bool,
+    ) -> Result<u64> {
+        transport::take_pack(&*self.storage, &*from.storage, id, size, went)
+    }
+
+    /// The ids of all snapshots, oldest first.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn snapshot_ids(&self) -> Result<Vec<SnapshotId>> {
+        let ids = snapshot::ids(&*self.storage)?;
+        Ok(ids.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Puts a snapshot as another vault has it, byte for byte. All that it names is here already.
+    ///
+    /// # Errors
+    /// When it cannot be read there or written here.
+    pub fn put_copy(&self, from: &Self, id: &SnapshotId) -> Result<()> {
+        transport::copy_snapshot(&*self.storage, &*from.storage, id)
     }
 
     /// All snapshots, oldest first.
@@ -286,17 +351,24 @@ impl Vault {
     }
 }
 
-fn open_storage(location: &str, make: bool) -> Result<Arc<dyn Storage>> {
-    if let Some((scheme, _)) = location.split_once("://") {
-        return Err(Error::Scheme {
-            scheme: scheme.to_owned(),
-        });
-    }
-    let path = Path::new(location);
-    if make {
-        local::Local::make(path)?;
-    }
-    Ok(Arc::new(local::Local::open(path)?))
+fn open_storage(location: &Location, make: bool) -> Result<Arc<dyn Storage>> {
+    let settings = location.settings();
+    Ok(match location.place() {
+        Place::Folder(path) => {
+            if make {
+                local::Local::make(path)?;
+            }
+            Arc::new(local::Local::open(path)?)
+        }
+        Place::S3(bucket) => {
+            let server = s3::S3::new(bucket, settings)?;
+            Arc::new(Remote::new(server, settings.scratch()))
+        }
+        Place::Sftp(folder) => {
+            let server = sftp::Sftp::new(folder, settings);
+            Arc::new(Remote::new(server, settings.scratch()))
+        }
+    })
 }
 
 /// The current time in whole seconds, as snapshots carry it.

@@ -5,13 +5,25 @@
 //! at all, is durable when the put returns, and never changes: that is all the format needs, so
 //! that an object store or an append-only server can hold a vault as well as a directory.
 
-use super::{Key, Result};
+use super::{Key, Requests, Result};
 use std::io;
+use std::path::Path;
 
 /// A place that holds objects.
 pub trait Storage: Send + Sync {
     /// Where it is, for messages; without secrets.
     fn location(&self) -> String;
+
+    /// The directory, when it is one of this host's.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
+
+    /// What was asked of the server so far, when it is one that is asked over the network: there
+    /// every question takes its time.
+    fn requests(&self) -> Option<Requests> {
+        None
+    }
 
     /// Puts a small object, whole and durable when this returns; one that exists stays as it is.
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put>;
@@ -28,6 +40,35 @@ pub trait Storage: Send + Sync {
     /// [`super::Error::Missing`] when there is no such object, [`super::Error::Damaged`] when it
     /// ends before.
     fn read(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>>;
+
+    /// The beginning of an object, at most so many bytes of it, and the size of all of it in bytes:
+    /// one question in place of two.
+    ///
+    /// # Errors
+    /// [`super::Error::Missing`] when there is no such object.
+    fn begin(&self, key: &Key, most: u64) -> Result<(Vec<u8>, u64)> {
+        let size = self.size(key)?.ok_or_else(|| super::Error::Missing {
+            key: key.clone(),
+            location: self.location(),
+        })?;
+        Ok((self.read(key, 0, size.min(most))?, size))
+    }
+
+    /// All of an object that is not larger than so many bytes.
+    ///
+    /// # Errors
+    /// [`super::Error::Missing`] when there is no such object, [`super::Error::Damaged`] when it is
+    /// larger.
+    fn whole(&self, key: &Key, most: u64) -> Result<Vec<u8>> {
+        let (data, size) = self.begin(key, most)?;
+        if size > most || data.len() as u64 != size {
+            return Err(super::Error::damaged(
+                key,
+                format!("it has {size} bytes, and may have {most} at most"),
+            ));
+        }
+        Ok(data)
+    }
 
     /// The objects whose keys begin with a prefix, in the order of their keys.
     fn list(&self, prefix: &str) -> Result<Vec<Object>>;
@@ -63,8 +104,9 @@ pub trait Storage: Send + Sync {
         Ok(0)
     }
 
-    /// Removes what killed runs left unfinished. Called by a run that holds a lease.
-    fn tidy(&self) -> Result<()>;
+    /// Removes what killed runs left unfinished. Called by a run that holds a lease; `alone` when
+    /// nobody else may be writing now, so that all that is unfinished was left.
+    fn tidy(&self, alone: bool) -> Result<()>;
 }
 
 /// What became of a put.

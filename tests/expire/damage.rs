@@ -4,7 +4,7 @@
 //! Damage: nothing of it goes silently, and nothing that is whole goes because of it.
 
 use crate::history::{History, data_bytes, objects, reasons};
-use fossology_backup::vault::{IndexFile, PackId, Record, Vault};
+use fossology_backup::vault::{IndexFile, Location, PackId, Record, Vault};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ fn packs(history: &History) -> Vec<PackId> {
 }
 
 fn records(history: &History, pack: PackId) -> Vec<Record> {
-    let vault = Vault::open(history.world.vault().to_str().unwrap()).unwrap();
+    let vault = Vault::open(&Location::folder(&history.world.vault())).unwrap();
     let index = IndexFile::open(vault.storage().clone(), pack).unwrap();
     let mut records = Vec::new();
     index.for_each(|_, record| records.push(record)).unwrap();

@@ -13,6 +13,7 @@ pub mod queue;
 pub mod recovered;
 pub mod restored;
 pub mod scheduler;
+pub mod servers;
 pub mod trouble;
 pub mod web;
 pub mod world;

@@ -101,6 +101,20 @@ impl World {
         world
     }
 
+    /// A world whose server is of this major version.
+    pub fn of_major(major: u32) -> Self {
+        let options = ClusterOptions {
+            major: Some(major),
+            ..ClusterOptions::default()
+        };
+        let mut world = Self::empty_with(&options);
+        let place = world.path("instance");
+        std::fs::create_dir(&place).unwrap();
+        let sample = Sample::build(&place, &world.cluster, Options::default());
+        world.sample = Some(sample.unwrap());
+        world
+    }
+
     /// A world without an instance: for one that is brought along.
     pub fn empty() -> Self {
         Self::empty_with(&ClusterOptions::default())

@@ -14,6 +14,7 @@ mod origins;
 mod pruning;
 mod recovery;
 mod rows;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -29,4 +30,5 @@ pub use recovery::{
     Candidate, Extent, Share, candidates, containers, extent, nearest_containers, paths, shares,
     unpack_arguments,
 };
+pub use sizes::{Sizes, sizes};
 pub use uploads::{UploadRow, Use, in_flight, needed_now, some_files, states, uploads, uses};

@@ -123,7 +123,7 @@ pub fn run(
 
 /// Connects, and makes sure that instance and vault belong together.
 fn begin(instance: &Instance, vault: &Vault) -> Result<Client> {
-    instance.expect_outside(&vault.location())?;
+    instance.expect_outside(vault.storage().folder())?;
     let mut client = instance.connect("backup")?;
     own::ensure_schema(&mut client)?;
     vault.expect_instance(own::instance_id(&mut client)?)?;

@@ -23,6 +23,7 @@ mod report;
 mod roots;
 mod shards;
 mod temporary;
+pub mod unknown_gold;
 mod uploads;
 mod walk;
 
@@ -31,7 +32,7 @@ pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Severity, 
 use super::{Context, Error, Instance, Result};
 use crate::fossology::catalogue::{self, Moment};
 use crate::fossology::own;
-use crate::vault::{IndexFile, Vault};
+use crate::vault::{IndexFile, Location, Vault};
 use carried::Carried;
 use content::Opener;
 use explain::Explainer;
@@ -266,7 +267,7 @@ fn indexes(vault: &Vault) -> Result<Vec<IndexFile>> {
 ///
 /// # Errors
 /// When there is none, or it is another instance's.
-pub fn open_vault(instance: &Instance, location: &str) -> Result<Vault> {
+pub fn open_vault(instance: &Instance, location: &Location) -> Result<Vault> {
     let vault = Vault::open(location)?;
     let mut client = instance.connect("check")?;
     if own::schema_version(&mut client)?.is_some() {

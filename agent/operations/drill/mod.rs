@@ -260,6 +260,7 @@ fn restore_options(ground: &Ground, options: &Options) -> restore::Options {
         repository: None,
         no_repository: false,
         gold: GoldSettings::default(),
+        repo_hosts: Vec::new(),
         dry_run: false,
         admin_url: options.admin_url.clone(),
         threads: options.threads,

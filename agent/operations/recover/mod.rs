@@ -43,7 +43,7 @@ use crate::blob::PfileName;
 use crate::fossology::own::{self, Files};
 use crate::fossology::repository::{Importer, Reader};
 use crate::unpack::fallback::Ununpack;
-use crate::vault::Vault;
+use crate::vault::{Location, Vault};
 use carried::Earlier;
 pub(super) use missing::cannot_look;
 use work::Recovery;
@@ -139,7 +139,7 @@ impl Options {
 /// When nothing can come from anywhere but the vault, and that cannot be opened.
 pub fn open_vault(
     instance: &Instance,
-    location: Result<String>,
+    location: Result<Location>,
     from: Sources,
 ) -> Result<Option<Vault>> {
     let opened = match (from, location) {

@@ -11,7 +11,7 @@ use crate::fossology::database::Database;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
-    self, ByUrl, IndexFile, IndexMerge, Members, PackId, PackInfo, Record, Snapshot, Vault,
+    self, ByUrl, IndexFile, IndexMerge, Members, Mode, PackId, PackInfo, Record, Snapshot, Vault,
     rebuild_index,
 };
 use roaring::RoaringBitmap;
@@ -41,6 +41,8 @@ pub(in crate::operations) struct Selection {
     pub pruned: u64,
     /// Gold that the snapshot leaves to the web, and no pack has.
     pub by_url: Vec<ByUrl>,
+    /// The keys (`pfile_pk`) of what none of the packs has, where a database was asked.
+    pub lacking: RoaringBitmap,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
@@ -96,6 +98,7 @@ impl Selection {
             not_in_snapshot: 0,
             pruned: 0,
             by_url: Vec::new(),
+            lacking: RoaringBitmap::new(),
         };
         for (pack, size) in packs {
             match open_index(vault, pack, size) {
@@ -123,13 +126,22 @@ impl Selection {
         )
     }
 
-    fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
+    /// Of all that the vault has, whichever snapshot it came with.
+    pub(super) fn of_vault(vault: &Vault) -> Result<Self> {
+        let packs = vault.packs()?;
+        Ok(Self::new(
+            vault,
+            packs.iter().map(|pack| (pack.id, pack.size)),
+        ))
+    }
+
+    pub(super) fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
         self.packs[pack].want(number, trees);
         self.blobs += 1;
         self.bytes += name.size();
     }
 
-    fn indexes(&self) -> Vec<IndexFile> {
+    pub(super) fn indexes(&self) -> Vec<IndexFile> {
         self.packs.iter().map(|pack| pack.index.clone()).collect()
     }
 
@@ -190,8 +202,7 @@ pub(in crate::operations) fn these(
     vault: &Vault,
     blobs: impl Iterator<Item = (PfileName, TreeSet)>,
 ) -> Result<Selection> {
-    let packs = vault.packs()?;
-    let mut selection = Selection::new(vault, packs.iter().map(|pack| (pack.id, pack.size)));
+    let mut selection = Selection::of_vault(vault)?;
     let indexes = selection.indexes();
     let mut merge = IndexMerge::new(&indexes)?;
     for (name, trees) in blobs {
@@ -222,6 +233,11 @@ pub(in crate::operations) fn needed_by(
     own::blobs_in_state(moment.transaction(), BlobState::Pruned, |key| {
         pruned.extend(u32::try_from(key));
     })?;
+    let by_url: HashMap<PfileName, &ByUrl> = snapshot
+        .by_url
+        .iter()
+        .map(|blob| (blob.name, blob))
+        .collect();
     let mut failed = None;
     moment.sorted(|needed| {
         if pruned.contains(needed.pfile) && !needed.trees.contains(Tree::Gold) {
@@ -238,9 +254,15 @@ pub(in crate::operations) fn needed_by(
                     selection.want(pack, number, &name, needed.trees);
                 }
             }
-            Ok(_) => match snapshot.by_url.iter().find(|blob| blob.name == name) {
-                Some(blob) => selection.by_url.push(blob.clone()),
-                None => selection.not_in_snapshot += 1,
+            Ok(_) => match by_url.get(&name) {
+                Some(blob) => selection.by_url.push(ByUrl::clone(blob)),
+                None => {
+                    selection.not_in_snapshot += 1;
+                    // Of gold alone nothing else was to be expected.
+                    if snapshot.mode == Mode::Full || needed.trees.contains(Tree::Gold) {
+                        selection.lacking.insert(needed.pfile);
+                    }
+                }
             },
             Err(error) => {
                 failed.get_or_insert(error);

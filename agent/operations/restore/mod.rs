@@ -13,6 +13,9 @@
 //!    pages can say why files are missing;
 //! 6. last, old and new database change names in one transaction.
 //!
+//! With repository hosts named, the living database is left alone and only what these hosts lack comes
+//! back (see [`hosts`]).
+//!
 //! Killed anywhere, FOSSology still has its old database, and the same command again takes the
 //! complete new database and the blobs that are there, and goes on. One damaged pack or blob never
 //! stops the rest: it is named at the end.
@@ -20,6 +23,8 @@
 pub(super) mod blobs;
 pub(super) mod database;
 pub(super) mod directories;
+mod hit;
+mod hosts;
 mod life;
 pub(super) mod plan;
 mod record;
@@ -27,7 +32,9 @@ mod uploads;
 pub(super) mod writer;
 
 use super::by_url::{self, Fetched, GoldSettings};
-use super::{Context, Instance, Result};
+use super::recover::Amount;
+use super::{Context, Instance, Result, check};
+use crate::blob::HostName;
 use crate::fossology::repository::Layout;
 use crate::vault::{LeaseKind, Mode, Snapshot, SnapshotId, Vault};
 use std::path::PathBuf;
@@ -35,6 +42,7 @@ use std::time::Instant;
 
 pub use blobs::Damage;
 pub use database::RestoredDatabase;
+pub use hit::Hit;
 pub(super) use plan::free;
 pub use uploads::{RestoredUpload, run_uploads};
 pub use writer::Written;
@@ -52,6 +60,8 @@ pub struct Options {
     pub no_repository: bool,
     /// How gold comes back from the web.
     pub gold: GoldSettings,
+    /// Only what lacks on these repository hosts by the living database; needs `no_database`.
+    pub repo_hosts: Vec<HostName>,
     /// Look and tell only.
     pub dry_run: bool,
     /// How to connect as a role that may create databases.
@@ -75,7 +85,7 @@ pub struct Report {
     pub dry_run: bool,
     /// The uploads whose blobs alone were wanted; none when it was everything.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub uploads: Vec<RestoredUpload>,
+    pub chosen: Vec<RestoredUpload>,
     /// How many blobs the snapshot has of those uploads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selected: Option<u64>,
@@ -95,6 +105,14 @@ pub struct Report {
     pub damaged: Vec<Damage>,
     /// Gold that the snapshot leaves to the web.
     pub by_url: Fetched,
+    /// The uploads that lack something of what should have come, if the database tells.
+    pub uploads: Vec<Hit>,
+    /// What lacked on the repository hosts that were named and is in the vault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<Amount>,
+    /// Uploaded files in the repository that the restored database does not know, as after the
+    /// restore of an older snapshot.
+    pub unknown_gold: u64,
     /// Files of the other directories that were written.
     pub other_files: u64,
     /// Files of the other directories that could not be written.
@@ -121,6 +139,7 @@ impl Report {
     pub fn is_incomplete(&self) -> bool {
         let lost = self.mode == Mode::Full && self.not_in_snapshot > 0;
         lost || !self.by_url.lost.is_empty()
+            || !self.uploads.is_empty()
             || !self.damaged.is_empty()
             || !self.other_failures.is_empty()
     }
@@ -145,6 +164,12 @@ pub fn run(
     let layout = plan::layout(instance, options);
     let mut report = Report::new(&snapshot, &layout, options);
     let mut plan = plan::make(instance, vault, &snapshot, &layout, options)?;
+    if !options.repo_hosts.is_empty() {
+        hosts::run(instance, vault, &layout, options, &mut report, context)?;
+        lease.check()?;
+        report.seconds.total = began.elapsed().as_secs_f64();
+        return Ok(report);
+    }
     if options.dry_run {
         report.database = plan.database.as_ref().map(|target| target.outlook());
         report.seconds.total = began.elapsed().as_secs_f64();
@@ -173,6 +198,7 @@ pub fn run(
         report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
         let by_url = std::mem::take(&mut selection.by_url);
+        let lacking = selection.lacking.clone();
         let (written, damaged) = writer::write(
             vault,
             selection,
@@ -185,6 +211,10 @@ pub fn run(
         report.blobs = Some(written);
         report.damaged = damaged;
         report.by_url = by_url::bring_back(&by_url, &options.gold, instance, &layout, context)?;
+        if let Some(target) = &plan.database {
+            let mut client = target.staging().connect("fo_backup restore")?;
+            report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
+        }
         let others = directories::restore(vault, &snapshot, layout.path(), instance)?;
         report.other_files = others.files;
         report.other_failures = others.failures;
@@ -192,6 +222,15 @@ pub fn run(
     }
     lease.check()?;
 
+    // A repository that had nothing has nothing that is unknown.
+    let had_blobs = report.blobs.is_none_or(|blobs| blobs.kept > 0);
+    if let Some(target) = plan
+        .database
+        .as_ref()
+        .filter(|_| had_blobs && layout.path().is_dir())
+    {
+        report.unknown_gold = check::unknown_gold::count(&target.staging(), &layout, context)?;
+    }
     if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
         report.seconds.total = began.elapsed().as_secs_f64();
         record::enter(instance, &target.staging(), &report);
@@ -209,7 +248,7 @@ impl Report {
             snapshot: snapshot.id.clone(),
             mode: snapshot.mode,
             dry_run: options.dry_run,
-            uploads: Vec::new(),
+            chosen: Vec::new(),
             selected: None,
             database: None,
             repository: (!options.no_repository).then(|| layout.path().to_owned()),
@@ -218,6 +257,9 @@ impl Report {
             pruned: 0,
             damaged: Vec::new(),
             by_url: Fetched::default(),
+            uploads: Vec::new(),
+            lacking: None,
+            unknown_gold: 0,
             other_files: 0,
             other_failures: Vec::new(),
             seconds: Seconds::default(),

@@ -44,7 +44,9 @@ pub(super) fn make(
     let name = options.database.as_deref().unwrap_or(own_database);
     let touches_live = (!options.no_database && name == own_database)
         || (!options.no_repository && layout.path() == instance.config.layout.path());
-    if touches_live && let Some(place) = scheduler::running(&instance.config) {
+    // What a host lacks is only added, as by a recovery, and beside others.
+    let replaces = touches_live && options.repo_hosts.is_empty();
+    if replaces && let Some(place) = scheduler::running(&instance.config) {
         return Err(Error::SchedulerRuns { place });
     }
     if !options.no_repository {
@@ -86,7 +88,7 @@ pub(super) fn hold_files(
 }
 
 pub(super) fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
-    super::super::instance::expect_outside(layout.path(), &vault.location())?;
+    super::super::instance::expect_outside(layout.path(), vault.storage().folder())?;
     let path = layout.path();
     if !options.dry_run && !path.exists() {
         // Somebody who names a new place wants it made; a missing place of the configuration is

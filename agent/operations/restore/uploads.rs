@@ -113,7 +113,7 @@ fn needed(
         let mut own = Members::default();
         own.gold.extend(upload.gold);
         dump.nodes(&upload, |node| own.files.extend(node.pfile))?;
-        report.uploads.push(RestoredUpload {
+        report.chosen.push(RestoredUpload {
             upload: upload.upload,
             filename: upload.filename,
             blobs: own.any().len(),

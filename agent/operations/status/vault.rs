@@ -62,7 +62,7 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
     let mut status = VaultStatus {
         location: vault.location(),
         snapshots: files.len() as u64,
-        free_bytes: free(&vault.location()),
+        free_bytes: vault.storage().folder().and_then(free),
         ..VaultStatus::default()
     };
     for file in files.iter().rev().take(LOOKED_AT) {
@@ -106,7 +106,7 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
     Ok(status)
 }
 
-fn free(location: &str) -> Option<u64> {
-    let found = nix::sys::statvfs::statvfs(Path::new(location)).ok()?;
+fn free(folder: &Path) -> Option<u64> {
+    let found = nix::sys::statvfs::statvfs(folder).ok()?;
     Some(found.blocks_available() * found.fragment_size())
 }

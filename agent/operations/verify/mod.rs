@@ -17,7 +17,7 @@ mod packs;
 mod report;
 mod uploads;
 
-pub(super) use data::pack_is_whole;
+pub(super) use data::{pack_is_whole, sample};
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
 use super::{Context, Error, Instance, Result, history};

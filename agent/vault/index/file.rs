@@ -64,14 +64,10 @@ impl IndexFile {
     /// When it is missing, cut, or of another pack. [`IndexFile::verify`] looks at all of it.
     pub fn open(storage: Arc<dyn Storage>, pack: PackId) -> Result<Self> {
         let key = pack.index_key();
-        let size = storage.size(&key)?.ok_or_else(|| Error::Missing {
-            key: key.clone(),
-            location: storage.location(),
-        })?;
+        let (head, size) = storage.begin(&key, HEAD)?;
         if size < HEAD + DIGEST {
             return Err(Error::damaged(&key, "it is too short"));
         }
-        let head = storage.read(&key, 0, HEAD)?;
         let number =
             |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
         let class = match head[24] {

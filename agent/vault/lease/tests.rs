@@ -25,6 +25,15 @@ fn left(storage: &Arc<dyn Storage>, change: impl FnOnce(&mut Body)) {
     change(&mut body);
     let key = Key::from_text(format!("locks/{}-1.json", body.lease.simple()));
     storage.put(&key, &crate::vault::to_json(&body)).unwrap();
+    renewed_at(storage, &key, body.until - HOLDS);
+}
+
+/// When the storage has got an object.
+fn renewed_at(storage: &Arc<dyn Storage>, key: &Key, time: Timestamp) {
+    let path = storage.folder().unwrap().join(key.as_str());
+    let file = std::fs::File::options().append(true).open(path).unwrap();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(time.as_second() as u64);
+    file.set_modified(time).unwrap();
 }
 
 #[test]
@@ -84,6 +93,19 @@ fn leases_that_ended_do_not_count() {
     Lease::acquire(storage, LeaseKind::Append, "backup", None).unwrap();
 }
 
+#[test]
+fn a_wrong_clock_of_this_host_ends_nobodys_lease() {
+    let (_dir, storage) = storage();
+    left(&storage, |body| {
+        body.until = crate::vault::now() - SignedDuration::from_secs(1);
+    });
+    // The storage has got it a moment ago: by its owner's clock it holds for minutes.
+    let key = storage.list("locks/").unwrap().remove(0).key;
+    renewed_at(&storage, &key, Timestamp::now());
+    let other = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
+    assert!(matches!(other, Err(Error::Locked { .. })));
+}
+
 /// Makes a lease run out, as it does while its process is paused.
 fn run_out(storage: &Arc<dyn Storage>, lease: &Lease) {
     let mut state = lease.shared.state.lock().unwrap();
@@ -94,6 +116,7 @@ fn run_out(storage: &Arc<dyn Storage>, lease: &Lease) {
     storage
         .put(&key, &crate::vault::to_json(&state.body))
         .unwrap();
+    renewed_at(storage, &key, past - HOLDS);
     lease
         .shared
         .until

@@ -162,16 +162,14 @@ impl PackWriter {
         let end = compressor(1)?
             .compress(&[0; 1024])
             .map_err(Error::io("compressing", "a frame"))?;
-        self.append(&end)?;
-        let id = PackId::new(self.digest.finalize().into());
-        let index = encode(id, self.len, self.class, &mut self.records);
-        // The same bytes are packed again only when the pack of this name could not be used (it is
-        // cut, or neither it nor its index decodes). A put would leave it as it is.
-        for key in [id.key(), id.index_key()] {
-            if self.storage.size(&key)?.is_some() {
-                self.storage.delete(&key)?;
+        let id = loop {
+            self.append(&end)?;
+            let id = PackId::new(self.digest.clone().finalize().into());
+            if self.make_room(id)? {
+                break id;
             }
-        }
+        };
+        let index = encode(id, self.len, self.class, &mut self.records);
         self.storage.put(&id.index_key(), &index)?;
         self.spool.publish(&id.key())?;
         Ok(Some(PackRef {
@@ -180,6 +178,24 @@ impl PackWriter {
             blobs: self.records.len() as u64,
             tree: self.class,
         }))
+    }
+}
+
+impl PackWriter {
+    /// Removes what lies under the names of a pack: the same bytes are packed again only when that
+    /// could not be used (it is cut, or neither it nor its index decodes, or only the index is
+    /// there), and a put would leave it as it is. `false` where it cannot be removed: then another
+    /// end gives the pack another name.
+    fn make_room(&self, id: PackId) -> Result<bool> {
+        for key in [id.key(), id.index_key()] {
+            if self.storage.size(&key)?.is_some() {
+                match self.storage.delete(&key) {
+                    Err(Error::NoRemoval { .. }) => return Ok(false),
+                    removed => removed?,
+                }
+            }
+        }
+        Ok(true)
     }
 }
 

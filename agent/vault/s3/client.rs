@@ -1,0 +1,417 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One request to an S3 server: signed, sent, and its answer told apart: done, not there, refused
+//! for good, or worth another try.
+
+use super::credentials::{self, Credentials};
+use super::sign::{Signer, Unsigned, digest, encode, time};
+use super::xml::{Refusal, refusal};
+use crate::vault::location::Bucket;
+use crate::vault::remote::{Attempts, Failure, Kind, Place, Places, Settings, Traffic};
+use crate::vault::{Error, Result};
+use jiff::Timestamp;
+use std::io::{self, Read};
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http::{HeaderMap, Request as HttpRequest, StatusCode};
+
+/// Below so many bytes a second over all, a request is given up and tried again.
+const SLOWEST: u64 = 16 << 10;
+
+/// What a request may take besides.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection to a bucket.
+pub struct Client {
+    agent: Agent,
+    /// `https://host:port`.
+    origin: String,
+    host: String,
+    /// The path of the bucket: empty when the host's name has it.
+    root: String,
+    bucket: String,
+    region: String,
+    credentials: Credentials,
+    location: String,
+    give_up_after: Duration,
+    places: Places,
+    connections: usize,
+    pub traffic: Traffic,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    pub kind: Kind,
+    pub method: &'static str,
+    /// The key with the vault's prefix; empty for the bucket itself.
+    pub key: &'a str,
+    pub query: Vec<(&'static str, String)>,
+    /// Names in small letters.
+    pub headers: Vec<(&'static str, String)>,
+    pub body: &'a [u8],
+    /// How many bytes of content may come back.
+    pub expects: u64,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(kind: Kind, method: &'static str, key: &'a str) -> Self {
+        Self {
+            kind,
+            method,
+            key,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: &[],
+            expects: 1 << 20,
+        }
+    }
+
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With content, and its MD5: buckets with a lock demand that or another checksum.
+    pub fn body(mut self, body: &'a [u8]) -> Self {
+        use md5::Digest;
+        self.body = body;
+        self.header("content-md5", base64(&md5::Md5::digest(body)))
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    /// What the server says of an error.
+    pub refusal: Refusal,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Client {
+    pub fn new(bucket: &Bucket, settings: &Settings) -> Result<Self> {
+        let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let location = bucket.to_string();
+        let wrong = |why: String| Error::Location {
+            text: location.clone(),
+            why,
+        };
+        let credentials = credentials::find(settings, &get).map_err(wrong)?;
+        let region = settings
+            .region
+            .clone()
+            .or_else(|| get("AWS_REGION"))
+            .or_else(|| get("AWS_DEFAULT_REGION"))
+            .unwrap_or_else(|| "us-east-1".into());
+        let endpoint = settings
+            .endpoint
+            .clone()
+            .or_else(|| get("AWS_ENDPOINT_URL_S3"))
+            .or_else(|| get("AWS_ENDPOINT_URL"));
+        // A name with dots has no certificate as a part of Amazon's.
+        let path_style = settings
+            .path_style
+            .unwrap_or(endpoint.is_some() || bucket.name.contains('.'));
+        let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        let (scheme, server) = endpoint
+            .trim_end_matches('/')
+            .split_once("://")
+            .filter(|(scheme, server)| {
+                matches!(*scheme, "http" | "https") && !server.contains(['/', '@', '?'])
+            })
+            .ok_or_else(|| wrong("endpoint has to be https://HOST or https://HOST:PORT".into()))?;
+        let (host, root) = match path_style {
+            true => (server.to_owned(), format!("/{}", bucket.name)),
+            false => (format!("{}.{server}", bucket.name), String::new()),
+        };
+        let connections = settings.connections();
+        let agent = crate::http::agent(
+            scheme == "https",
+            settings.authorities.as_deref(),
+            connections,
+        )
+        .map_err(|error| wrong(error.to_string()))?;
+        Ok(Self {
+            agent,
+            origin: format!("{scheme}://{host}"),
+            host,
+            root,
+            bucket: bucket.name.clone(),
+            region,
+            credentials,
+            give_up_after: settings.give_up_after(),
+            places: Places::new(connections),
+            connections,
+            traffic: Traffic::default(),
+            location,
+        })
+    }
+
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// How many connections may be open at once.
+    pub fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// A place among the connections that may be open at once.
+    pub fn place(&self) -> Place<'_> {
+        self.places.take()
+    }
+
+    /// Attempts at something.
+    pub fn attempts(&self, what: String) -> Attempts<'_> {
+        Attempts::new(what, &self.location, self.give_up_after, &self.traffic)
+    }
+
+    /// Sends a request until an answer is there that says something: done, not there, or already
+    /// there.
+    pub fn ask(&self, what: &str, request: &Request<'_>) -> Result<Answer> {
+        let _place = self.place();
+        self.ask_placed(what, request)
+    }
+
+    /// As [`Client::ask`], for who has a place already.
+    pub fn ask_placed(&self, what: &str, request: &Request<'_>) -> Result<Answer> {
+        self.attempts(what.to_owned())
+            .run(|| self.send(what, request, &mut Vec::new()))
+    }
+
+    /// Sends a request once. What came of the content before a failure is in `body`.
+    pub fn send(
+        &self,
+        what: &str,
+        request: &Request<'_>,
+        body: &mut Vec<u8>,
+    ) -> Result<Answer, Failure> {
+        let passing = |error: ureq::Error| Failure::Passing(io_error(error));
+        let built = self
+            .signed(request)
+            .map_err(|error| self.unusable(what, error))?;
+        let volume = request.body.len() as u64 + request.expects;
+        let patience = PATIENCE + Duration::from_secs(volume / SLOWEST);
+        let configured = self
+            .agent
+            .configure_request(built)
+            .timeout_global(Some(patience))
+            .build();
+        self.traffic.asked(request.kind);
+        self.traffic.sent(request.body.len() as u64);
+        let mut answer = self.agent.run(configured).map_err(|error| match error {
+            // What no time heals.
+            ureq::Error::BadUri(_) | ureq::Error::Tls(_) | ureq::Error::InvalidProxyUrl => {
+                self.unusable(what, error.to_string())
+            }
+            ureq::Error::Rustls(ref error) if is_about_certificates(error) => {
+                self.unusable(what, error.to_string())
+            }
+            error => passing(error),
+        })?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let is_content = status.is_success();
+        let mut other = Vec::new();
+        let into = if is_content { body } else { &mut other };
+        let before = into.len();
+        // More than was asked for is no answer to it.
+        let most = if is_content {
+            request.expects
+        } else {
+            64 << 10
+        };
+        let read = answer.body_mut().as_reader().take(most).read_to_end(into);
+        self.traffic.received((into.len() - before) as u64);
+        match read {
+            Ok(_) => {}
+            Err(error) if is_content => return Err(Failure::Passing(error)),
+            Err(error) => log::debug!("{what}: the rest of the answer: {error}"),
+        }
+        let mut refused = Refusal::default();
+        if !is_content {
+            refused = refusal(into).unwrap_or_default();
+        } else if let Some(late) = refusal(into).filter(|_| request.method == "POST") {
+            // Completing an upload may fail after its status was sent.
+            return Err(Failure::Passing(io::Error::other(format!(
+                "{}: {}",
+                late.code, late.message
+            ))));
+        }
+        let answer = Answer {
+            status,
+            headers,
+            body: std::mem::take(into),
+            refusal: refused,
+        };
+        self.judge(what, answer)
+    }
+
+    fn judge(&self, what: &str, answer: Answer) -> Result<Answer, Failure> {
+        let code = &*answer.refusal.code;
+        let says = match (code, &*answer.refusal.message) {
+            ("", _) => answer.status.to_string(),
+            (code, "") => format!("{} {code}", answer.status.as_u16()),
+            (code, message) => format!("{} {code}: {message}", answer.status.as_u16()),
+        };
+        let refused = |todo: &str| -> Result<Answer, Failure> {
+            Err(Failure::Final(Error::Refused {
+                location: self.location.clone(),
+                doing: what.to_owned(),
+                says: says.clone(),
+                todo: todo.to_owned(),
+            }))
+        };
+        match (answer.status.as_u16(), code) {
+            (_, "NoSuchBucket") => refused(&format!(
+                "make the bucket '{}' first, with the tools of who runs the server, or correct the location",
+                self.bucket
+            )),
+            (200..=299 | 304 | 404 | 412 | 416 | 501, _) => Ok(answer),
+            (_, "NotImplemented") => Ok(answer),
+            (408 | 409 | 425 | 429 | 500..=504, _) | (_, "RequestTimeout" | "BadDigest") => {
+                Err(Failure::Passing(io::Error::other(says)))
+            }
+            (_, "RequestTimeTooSkewed") => {
+                refused("the clocks of this host and of the server differ; set this host's clock")
+            }
+            (
+                _,
+                "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken",
+            ) => refused(
+                "the keys are wrong or have ended; correct them in [storage] of fo_backup.toml, the credentials file or the environment",
+            ),
+            (301 | 307 | 308, _) | (_, "AuthorizationHeaderMalformed" | "PermanentRedirect") => {
+                refused(
+                    "the bucket is in another region; set region (and endpoint) in [storage] of fo_backup.toml",
+                )
+            }
+            (401 | 403, _) => refused(
+                "the keys are not allowed to do this; docs/off-site.md lists what they have to be allowed",
+            ),
+            _ => refused("look into the server's log, or correct [storage] in fo_backup.toml"),
+        }
+    }
+
+    fn unusable(&self, what: &str, says: String) -> Failure {
+        Failure::Final(Error::Refused {
+            location: self.location.clone(),
+            doing: what.to_owned(),
+            says,
+            todo: "correct endpoint or authorities in [storage] of fo_backup.toml".into(),
+        })
+    }
+
+    fn signed<'a>(&self, request: &Request<'a>) -> Result<HttpRequest<&'a [u8]>, String> {
+        let now = Timestamp::now();
+        let content = digest(request.body);
+        let path = match request.key {
+            "" => format!("{}/", self.root),
+            key => format!("{}/{}", self.root, encode(key, true)),
+        };
+        let mut query: Vec<String> = request
+            .query
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encode(value, false)))
+            .collect();
+        query.sort_unstable();
+        let query = query.join("&");
+        let mut headers: Vec<(String, String)> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect();
+        headers.push(("host".into(), self.host.clone()));
+        headers.push(("x-amz-content-sha256".into(), content.clone()));
+        headers.push(("x-amz-date".into(), time(now)));
+        if let Some(token) = &self.credentials.session_token {
+            headers.push(("x-amz-security-token".into(), token.reveal().to_owned()));
+        }
+        headers.sort_unstable();
+        let signer = Signer {
+            access_key_id: &self.credentials.access_key_id,
+            secret_access_key: self.credentials.secret_access_key.reveal(),
+            region: &self.region,
+        };
+        let signature = signer.sign(
+            &Unsigned {
+                method: request.method,
+                path: &path,
+                query: &query,
+                headers: &headers,
+                content: &content,
+            },
+            now,
+        );
+        let mark = if query.is_empty() { "" } else { "?" };
+        let mut built = HttpRequest::builder()
+            .method(request.method)
+            .uri(format!("{}{path}{mark}{query}", self.origin))
+            .header("authorization", signature);
+        for (name, value) in headers.iter().filter(|(name, _)| name != "host") {
+            built = built.header(name, value);
+        }
+        built.body(request.body).map_err(|error| error.to_string())
+    }
+}
+
+fn io_error(error: ureq::Error) -> io::Error {
+    match error {
+        ureq::Error::Io(error) => error,
+        error => io::Error::other(error.to_string()),
+    }
+}
+
+fn is_about_certificates(error: &impl std::fmt::Display) -> bool {
+    error.to_string().contains("certificate")
+}
+
+/// Text of bytes with 64 letters.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let number = (0..3).fold(0u32, |number, at| {
+            number << 8 | u32::from(three.get(at).copied().unwrap_or(0))
+        });
+        for at in 0..4 {
+            match at <= three.len() {
+                true => out.push(LETTERS[(number >> (18 - 6 * at) & 63) as usize].into()),
+                false => out.push('='),
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_as_everywhere() {
+        let texts = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ];
+        for (text, encoded) in texts {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+    }
+}

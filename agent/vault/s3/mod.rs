@@ -1,0 +1,483 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A vault in a bucket of an S3 server. An object is seen whole or not at all, and is durable when
+//! the server has said so. "Only if it is not there" is asked of the server itself (`If-None-Match`)
+//! where it knows that, else it is looked for first. Large objects go in parts, several at once.
+//! Killed in the middle, parts stay on the server where nobody sees them; the next run that may
+//! removes them ([`Server::tidy`]).
+
+mod client;
+mod credentials;
+mod sign;
+mod xml;
+
+use super::location::Bucket;
+use super::remote::{Failure, Kind, Server, Settings, Traffic};
+use super::{Error, Key, Object, Put, Result};
+use client::{Answer, Client, Request};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The size of a part in bytes, unless there would be too many.
+const PART: u64 = 8 << 20;
+
+/// How many parts an object may have.
+const PARTS: u64 = 10_000;
+
+/// After how many hours an unfinished upload counts as left by a dead run, where others may upload.
+const STALE_HOURS: i64 = 48;
+
+/// A bucket that holds a vault.
+pub(super) struct S3 {
+    client: Client,
+    prefix: String,
+    /// Whether the server has said that it knows no conditions.
+    unconditional: AtomicBool,
+}
+
+impl S3 {
+    /// Nothing is asked of the server yet.
+    ///
+    /// # Errors
+    /// When there are no keys, or the settings are wrong.
+    pub fn new(bucket: &Bucket, settings: &Settings) -> Result<Self> {
+        Ok(Self {
+            client: Client::new(bucket, settings)?,
+            prefix: bucket.prefix.clone(),
+            unconditional: AtomicBool::new(false),
+        })
+    }
+
+    fn name(&self, key: &Key) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Sends what makes an object, with the condition that it is not there. `None` when it is.
+    fn make(&self, key: &Key, what: &str, request: &Request<'_>) -> Result<Option<Answer>> {
+        if !self.unconditional.load(Ordering::Relaxed) {
+            let conditional = request.clone().header("if-none-match", "*");
+            let answer = self.client.ask_placed(what, &conditional)?;
+            match answer.status.as_u16() {
+                412 => return Ok(None),
+                501 => {
+                    log::info!("{}: no conditional writes there", self.client.location());
+                    self.unconditional.store(true, Ordering::Relaxed);
+                }
+                _ => return self.done(what, answer).map(Some),
+            }
+        }
+        if self.size_placed(key)?.is_some() {
+            return Ok(None);
+        }
+        self.make_anyway(what, request).map(Some)
+    }
+
+    fn make_anyway(&self, what: &str, request: &Request<'_>) -> Result<Answer> {
+        let answer = self.client.ask_placed(what, request)?;
+        self.done(what, answer)
+    }
+
+    /// For requests to which "not there" is no answer.
+    fn done(&self, what: &str, answer: Answer) -> Result<Answer> {
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(Error::Refused {
+            location: self.client.location().to_owned(),
+            doing: what.to_owned(),
+            says: format!("{} {}", answer.status, answer.refusal.code),
+            todo: "run it again; if it stays so, look into the server's log".into(),
+        })
+    }
+
+    fn size_placed(&self, key: &Key) -> Result<Option<u64>> {
+        let what = format!("looking at {key}");
+        let name = self.name(key);
+        let request = Request::new(Kind::Head, "HEAD", &name);
+        let answer = self.client.ask_placed(&what, &request)?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let answer = self.done(&what, answer)?;
+        let size = answer
+            .header("content-length")
+            .and_then(|len| len.parse().ok());
+        size.map(Some)
+            .ok_or_else(|| self.unclear(&what, "no length"))
+    }
+
+    fn unclear(&self, what: &str, says: impl Into<String>) -> Error {
+        Error::Refused {
+            location: self.client.location().to_owned(),
+            doing: what.to_owned(),
+            says: says.into(),
+            todo:
+                "this is no answer of an S3 server; correct endpoint in [storage] of fo_backup.toml"
+                    .into(),
+        }
+    }
+
+    fn missing(&self, key: &Key) -> Error {
+        Error::Missing {
+            key: key.clone(),
+            location: self.client.location().to_owned(),
+        }
+    }
+
+    /// Sends the parts, several at once, and gives back what the server calls them.
+    fn parts(
+        &self,
+        key: &Key,
+        name: &str,
+        upload: &str,
+        file: &File,
+        len: u64,
+    ) -> Result<Vec<String>> {
+        let part = PART.max(len.div_ceil(PARTS));
+        let count = len.div_ceil(part);
+        let etags = Mutex::new(vec![String::new(); count as usize]);
+        let next = AtomicU64::new(0);
+        let failed = AtomicBool::new(false);
+        let work = || -> Result<()> {
+            loop {
+                // The place comes first: it bounds the memory too.
+                let _place = self.client.place();
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count || failed.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let offset = number * part;
+                let mut data = vec![0; part.min(len - offset) as usize];
+                let sent = file
+                    .read_exact_at(&mut data, offset)
+                    .map_err(Error::io("reading again", key))
+                    .and_then(|()| {
+                        let what = format!("sending part {} of {count} of {key}", number + 1);
+                        let request = Request::new(Kind::Put, "PUT", name)
+                            .query("partNumber", (number + 1).to_string())
+                            .query("uploadId", upload)
+                            .body(&data);
+                        let answer = self.make_anyway(&what, &request)?;
+                        let etag = answer.header("etag").map(str::to_owned);
+                        etag.ok_or_else(|| self.unclear(&what, "no ETag"))
+                    });
+                match sent {
+                    Ok(etag) => {
+                        let mut etags = etags.lock().unwrap_or_else(|error| error.into_inner());
+                        etags[number as usize] = etag;
+                    }
+                    Err(error) => {
+                        failed.store(true, Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let workers = count.min(self.client.connections() as u64);
+        let results: Vec<Result<()>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            workers.into_iter().map(join).collect()
+        });
+        results.into_iter().collect::<Result<()>>()?;
+        Ok(etags
+            .into_inner()
+            .unwrap_or_else(|error| error.into_inner()))
+    }
+
+    fn abort(&self, name: &str, upload: &str) -> Result<()> {
+        let request = Request::new(Kind::Delete, "DELETE", name).query("uploadId", upload);
+        self.client.ask("giving up an upload", &request).map(drop)
+    }
+
+    /// The uploads in parts below the vault's prefix that are not complete.
+    fn unfinished_uploads(&self) -> Result<Vec<xml::Upload>> {
+        let what = "listing unfinished uploads";
+        let mut found = Vec::new();
+        let mut marker: Option<(String, String)> = None;
+        loop {
+            let mut request = Request::new(Kind::List, "GET", "")
+                .query("uploads", "")
+                .query("prefix", &*self.prefix);
+            if let Some((key, upload)) = &marker {
+                request = request
+                    .query("key-marker", &**key)
+                    .query("upload-id-marker", &**upload);
+            }
+            let answer = self.client.ask(what, &request)?;
+            if answer.status.as_u16() == 501 {
+                return Ok(found); // a server that does not know how to list them
+            }
+            let answer = self.done(what, answer)?;
+            let page: xml::Uploads =
+                xml::parse(&answer.body).map_err(|why| self.unclear(what, why))?;
+            let ours = |upload: &xml::Upload| upload.key.starts_with(&self.prefix);
+            found.extend(page.uploads.into_iter().filter(ours));
+            marker = match (page.is_truncated, page.next_key_marker) {
+                (true, Some(key)) => Some((key, page.next_upload_id_marker.unwrap_or_default())),
+                _ => return Ok(found),
+            };
+        }
+    }
+}
+
+impl Server for S3 {
+    fn location(&self) -> String {
+        self.client.location().to_owned()
+    }
+
+    fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {
+        let _place = self.client.place();
+        let name = self.name(key);
+        let request = Request::new(Kind::Put, "PUT", &name).body(data);
+        let made = self.make(key, &format!("writing {key}"), &request)?;
+        Ok(made.map_or(Put::Existed, |_| Put::Made))
+    }
+
+    fn upload(&self, key: &Key, file: &File, len: u64, replace: bool) -> Result<Put> {
+        let what = format!("writing {key}");
+        let name = self.name(key);
+        let make = |request: &Request<'_>| {
+            let _place = self.client.place();
+            match replace {
+                true => self.make_anyway(&what, request).map(Some),
+                false => self.make(key, &what, request),
+            }
+        };
+        if len <= PART {
+            let mut data = vec![0; len as usize];
+            file.read_exact_at(&mut data, 0)
+                .map_err(Error::io("reading again", key))?;
+            let made = make(&Request::new(Kind::Put, "PUT", &name).body(&data))?;
+            return Ok(made.map_or(Put::Existed, |_| Put::Made));
+        }
+        let request = Request::new(Kind::Put, "POST", &name).query("uploads", "");
+        let answer = self.client.ask(&what, &request)?;
+        let answer = self.done(&what, answer)?;
+        let begun: xml::Begun = xml::parse(&answer.body).map_err(|why| self.unclear(&what, why))?;
+        let made = self
+            .parts(key, &name, &begun.upload_id, file, len)
+            .and_then(|etags| {
+                let text = xml::complete(&etags);
+                let request = Request::new(Kind::Put, "POST", &name)
+                    .query("uploadId", &*begun.upload_id)
+                    .body(text.as_bytes());
+                make(&request)
+            });
+        match made {
+            Ok(Some(_)) => Ok(Put::Made),
+            Ok(None) => {
+                self.abort(&name, &begun.upload_id)?;
+                Ok(Put::Existed)
+            }
+            // The answer to an earlier attempt may have been lost.
+            Err(Error::Refused { .. }) if self.size(key)? == Some(len) => Ok(Put::Made),
+            Err(error) => {
+                // What cannot be given up now is tidied by a later run.
+                if let Err(error) = self.abort(&name, &begun.upload_id) {
+                    log::info!("{error}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        let _place = self.client.place();
+        self.size_placed(key)
+    }
+
+    fn get(&self, key: &Key, offset: u64, most: u64) -> Result<(Vec<u8>, u64)> {
+        let _place = self.client.place();
+        let what = format!("reading {key}");
+        let name = self.name(key);
+        let mut data = Vec::new();
+        if most == 0 {
+            let size = self.size_placed(key)?.ok_or_else(|| self.missing(key))?;
+            return Ok((data, size));
+        }
+        let mut attempts = self.client.attempts(what.clone());
+        loop {
+            let had = data.len() as u64;
+            let (from, left) = (offset + had, most - had);
+            let mut request = Request::new(Kind::Get, "GET", &name)
+                .header("range", format!("bytes={from}-{}", from + left - 1));
+            request.expects = left;
+            match self.client.send(&what, &request, &mut data) {
+                Ok(answer) => {
+                    let size = || {
+                        let range = answer.header("content-range");
+                        range.and_then(|range| range.rsplit_once('/')?.1.parse::<u64>().ok())
+                    };
+                    match answer.status.as_u16() {
+                        404 => return Err(self.missing(key)),
+                        // Nothing is there from the offset on.
+                        416 => {
+                            let size = match size() {
+                                Some(size) => Some(size),
+                                None => self.size_placed(key)?,
+                            };
+                            return size
+                                .map(|size| (data, size))
+                                .ok_or_else(|| self.missing(key));
+                        }
+                        206 => {
+                            // What came in all attempts is in the last answer's body.
+                            let data = answer.body;
+                            let answered = format!("{} bytes without their range", data.len());
+                            let size = answer
+                                .headers
+                                .get("content-range")
+                                .and_then(|range| {
+                                    range.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
+                                })
+                                .ok_or_else(|| self.unclear(&what, answered))?;
+                            return Ok((data, size));
+                        }
+                        _ => {
+                            let answer = self.done(&what, answer)?;
+                            return Err(self.unclear(&what, format!("{} to a part", answer.status)));
+                        }
+                    }
+                }
+                Err(failure) => {
+                    if data.len() as u64 > had {
+                        attempts.progressed();
+                    }
+                    // All of it came, and only the end of the answer did not.
+                    if data.len() as u64 == most && matches!(failure, Failure::Passing(_)) {
+                        let size = self.size_placed(key)?.ok_or_else(|| self.missing(key))?;
+                        return Ok((data, size));
+                    }
+                    attempts.again(failure)?;
+                }
+            }
+        }
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Object>> {
+        let what = format!("listing {prefix}");
+        let full = format!("{}{prefix}", self.prefix);
+        let mut objects = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let mut request = Request::new(Kind::List, "GET", "")
+                .query("list-type", "2")
+                .query("prefix", &*full);
+            if let Some(token) = &token {
+                request = request.query("continuation-token", &**token);
+            }
+            request.expects = 8 << 20;
+            let answer = self.client.ask(&what, &request)?;
+            let answer = self.done(&what, answer)?;
+            let page: xml::Page =
+                xml::parse(&answer.body).map_err(|why| self.unclear(&what, why))?;
+            for entry in page.contents {
+                if let Some(name) = entry.key.strip_prefix(&self.prefix) {
+                    // Some tools make empty objects in place of folders.
+                    if !name.is_empty() && !name.ends_with('/') {
+                        objects.push(Object {
+                            key: Key::from_text(name),
+                            size: entry.size,
+                        });
+                    }
+                }
+            }
+            token = page
+                .next_continuation_token
+                .filter(|token| !token.is_empty());
+            if token.is_none() {
+                break;
+            }
+        }
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
+    }
+
+    fn delete(&self, key: &Key) -> Result<()> {
+        let what = format!("removing {key}");
+        let name = self.name(key);
+        let request = Request::new(Kind::Delete, "DELETE", &name);
+        match self.client.ask(&what, &request) {
+            Err(Error::Refused { location, says, .. }) => Err(Error::NoRemoval {
+                key: key.clone(),
+                location,
+                source: std::io::Error::other(says),
+            }),
+            Err(error) => Err(error),
+            Ok(answer) if answer.status == 404 => Ok(()),
+            Ok(answer) => self.done(&what, answer).map(drop),
+        }
+    }
+
+    fn put_at(&self, key: &Key) -> Result<Option<jiff::Timestamp>> {
+        let what = format!("looking at {key}");
+        let name = self.name(key);
+        let answer = self
+            .client
+            .ask(&what, &Request::new(Kind::Head, "HEAD", &name))?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let answer = self.done(&what, answer)?;
+        let time = answer.header("last-modified").and_then(http_time);
+        time.map(Some).ok_or_else(|| self.unclear(&what, "no time"))
+    }
+
+    fn unfinished(&self) -> Result<u64> {
+        Ok(self.unfinished_uploads()?.len() as u64)
+    }
+
+    fn tidy(&self, alone: bool) -> Result<()> {
+        let uploads = match self.unfinished_uploads() {
+            Ok(uploads) => uploads,
+            // Nobody has to be allowed to.
+            Err(error @ Error::Refused { .. }) => {
+                log::info!("{error}");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let age = jiff::SignedDuration::from_hours(STALE_HOURS);
+        for upload in uploads {
+            let old = upload
+                .initiated
+                .is_some_and(|began| jiff::Timestamp::now() - age > began);
+            if (alone || old)
+                && let Err(error) = self.abort(&upload.key, &upload.upload_id)
+            {
+                log::info!("{error}");
+            }
+        }
+        Ok(())
+    }
+
+    fn traffic(&self) -> &Traffic {
+        &self.client.traffic
+    }
+}
+
+/// A time as HTTP has it.
+fn http_time(text: &str) -> Option<jiff::Timestamp> {
+    let time = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(time.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_servers_are_understood() {
+        let time = http_time("Tue, 24 Nov 2026 15:00:00 GMT").unwrap();
+        assert_eq!(time.to_string(), "2026-11-24T15:00:00Z");
+        assert_eq!(http_time("yesterday"), None);
+    }
+}

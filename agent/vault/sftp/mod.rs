@@ -1,0 +1,502 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A vault in a folder of a server that speaks SFTP. An object is written under a temporary name in
+//! `tmp/`, synced, and renamed, which the server refuses when the name is taken; then it is synced
+//! once more, which on the usual file systems carries the new name to the disk, since SFTP cannot
+//! sync a folder. Killed at any point, the object is there whole or not at all; what is left in
+//! `tmp/` is removed by the next run that may ([`Server::tidy`]).
+
+mod session;
+mod wire;
+
+use super::location::SftpFolder;
+use super::remote::{Attempts, Failure, Kind, Places, Server, Settings, Traffic};
+use super::{Error, Key, Object, Put, Result};
+use crate::process::Process;
+use session::{PIECE, Problem, Session};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use wire::{Ask, Attributes, CREATE, Status};
+
+/// The folder of unfinished objects.
+const TMP: &str = "tmp";
+
+/// How old something in `tmp/` has to be to count as left by a dead run, where others may write.
+const STALE: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
+
+const FSYNC: &str = "fsync@openssh.com";
+const POSIX_RENAME: &str = "posix-rename@openssh.com";
+
+/// What ssh is asked for: never a question to a person, and to notice a dead line by itself.
+const OPTIONS: &[&str] = &[
+    "-oBatchMode=yes",
+    "-oConnectTimeout=20",
+    "-oServerAliveInterval=15",
+    "-oServerAliveCountMax=4",
+    "-oForwardX11=no",
+    "-oForwardAgent=no",
+    "-oClearAllForwardings=yes",
+];
+
+/// A folder on a server.
+pub(super) struct Sftp {
+    location: String,
+    ssh: Vec<String>,
+    arguments: Vec<String>,
+    root: String,
+    idle: Mutex<Vec<Session>>,
+    places: Places,
+    give_up_after: Duration,
+    traffic: Traffic,
+    /// Whether it was said that the server promises no durability.
+    warned: AtomicBool,
+}
+
+/// Where the content of an object comes from.
+type Content<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
+
+impl Sftp {
+    /// Nothing is connected yet.
+    pub fn new(folder: &SftpFolder, settings: &Settings) -> Self {
+        let mut arguments: Vec<String> = OPTIONS.iter().map(|option| option.to_string()).collect();
+        if let Some(port) = folder.port {
+            arguments.extend(["-p".into(), port.to_string()]);
+        }
+        if let Some(user) = &folder.user {
+            arguments.extend(["-l".into(), user.clone()]);
+        }
+        arguments.extend(["-s".into(), "--".into(), folder.host.clone(), "sftp".into()]);
+        let ssh = settings.ssh.clone().unwrap_or_else(|| vec!["ssh".into()]);
+        Self {
+            location: folder.to_string(),
+            ssh,
+            arguments,
+            root: folder.path.clone(),
+            idle: Mutex::default(),
+            places: Places::new(settings.connections()),
+            give_up_after: settings.give_up_after(),
+            traffic: Traffic::default(),
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        match name.trim_end_matches('/') {
+            "" => self.root.clone(),
+            name => format!("{}/{name}", self.root),
+        }
+    }
+
+    fn attempts(&self, what: &str) -> Attempts<'_> {
+        Attempts::new(
+            what.to_owned(),
+            &self.location,
+            self.give_up_after,
+            &self.traffic,
+        )
+    }
+
+    /// Does something on a connection that nobody else uses, until it is done or does not pass.
+    fn run<T>(
+        &self,
+        what: &str,
+        kind: Kind,
+        mut work: impl FnMut(&mut Session) -> session::Result<T>,
+    ) -> Result<T> {
+        let _place = self.places.take();
+        self.attempts(what).run(|| self.once(what, kind, &mut work))
+    }
+
+    fn once<T>(
+        &self,
+        what: &str,
+        kind: Kind,
+        work: &mut dyn FnMut(&mut Session) -> session::Result<T>,
+    ) -> Result<T, Failure> {
+        self.traffic.asked(kind);
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+            .pop();
+        let mut session = match idle {
+            Some(session) => session,
+            None => Session::open(&self.ssh, &self.arguments)
+                .map_err(|error| self.failure(what, error))?,
+        };
+        match work(&mut session) {
+            Ok(done) => {
+                self.idle
+                    .lock()
+                    .unwrap_or_else(|error| error.into_inner())
+                    .push(session);
+                Ok(done)
+            }
+            Err(Problem::Broken(error)) => Err(self.failure(what, session.explain(error))),
+            Err(Problem::Refused(status)) => Err(Failure::Final(self.refused(what, &status))),
+        }
+    }
+
+    fn failure(&self, what: &str, error: io::Error) -> Failure {
+        let says = error.to_string();
+        let login = self.location.trim_start_matches("sftp://");
+        let login = login.split_once('/').map_or(login, |(server, _)| server);
+        let todo = if says.contains("Permission denied") || says.contains("authentication failures")
+        {
+            format!(
+                "give a key that {login} takes to the user that runs this (ssh = [\"ssh\", \"-i\", FILE] in [storage] of fo_backup.toml)"
+            )
+        } else if says.contains("Host key verification failed") || says.contains("host key") {
+            format!(
+                "connect once by hand as the user that runs this ('ssh {login}'), compare the server's key, and accept it"
+            )
+        } else if says.contains("ubsystem request failed") || says.contains("none of SFTP") {
+            "the server has to offer the subsystem sftp to this user".into()
+        } else if says.contains("Bad configuration option")
+            || says.contains("command-line")
+            || error.kind() == io::ErrorKind::NotFound
+        {
+            "correct ssh in [storage] of fo_backup.toml, or install openssh-client".into()
+        } else {
+            return Failure::Passing(error);
+        };
+        Failure::Final(Error::Refused {
+            location: self.location.clone(),
+            doing: what.to_owned(),
+            says,
+            todo,
+        })
+    }
+
+    fn refused(&self, what: &str, status: &Status) -> Error {
+        let todo = match status.code {
+            Status::DENIED => "let the user write into that folder, or name another one",
+            _ => "look whether the folder's file system is full or cannot be written",
+        };
+        Error::Refused {
+            location: self.location.clone(),
+            doing: what.to_owned(),
+            says: says(status),
+            todo: todo.into(),
+        }
+    }
+
+    fn missing(&self, key: &Key) -> Error {
+        Error::Missing {
+            key: key.clone(),
+            location: self.location.clone(),
+        }
+    }
+
+    fn attributes(&self, key: &Key) -> Result<Option<Attributes>> {
+        let path = self.path(key.as_str());
+        self.run(&format!("looking at {key}"), Kind::Head, |session| {
+            let id = session.send(Ask::Stat, |packet| packet.text(path.as_bytes()))?;
+            session.attributes(id)
+        })
+    }
+
+    /// Writes an object that is so long.
+    fn write(&self, key: &Key, len: u64, content: Content<'_>, replace: bool) -> Result<Put> {
+        let random = uuid::Uuid::new_v4().simple();
+        let prefix = Process::this_process().file_prefix();
+        let temporary = self.path(&format!("{TMP}/{prefix}-{random}"));
+        let path = self.path(key.as_str());
+        let put = self.run(&format!("writing {key}"), Kind::Put, |session| {
+            let handle = create(session, &temporary)?;
+            let mut at = 0;
+            session.write_all(&handle, || {
+                if at == len {
+                    return Ok(None);
+                }
+                let offset = at;
+                let mut piece = vec![0; PIECE.min(len - at) as usize];
+                content(offset, &mut piece)?;
+                at += piece.len() as u64;
+                Ok(Some((offset, piece)))
+            })?;
+            self.sync(session, &handle)?;
+            let put = rename(session, &temporary, &path, replace)?;
+            if put == Put::Made {
+                self.sync(session, &handle)?;
+            }
+            session.close(&handle)?;
+            if put == Put::Existed {
+                // Where removal is forbidden it stays, and hurts nobody.
+                let id = session.send(Ask::Remove, |packet| packet.text(temporary.as_bytes()))?;
+                accept_refusal(session.done(id))?;
+            }
+            Ok(put)
+        })?;
+        self.traffic.sent(len);
+        Ok(put)
+    }
+
+    fn sync(&self, session: &mut Session, handle: &[u8]) -> session::Result<()> {
+        if session.has(FSYNC) {
+            let id = session.send(Ask::Extended, |packet| {
+                packet.text(FSYNC.as_bytes()).text(handle)
+            })?;
+            return session.done(id);
+        }
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{}: the server knows no {FSYNC}: what is written there may be lost when it loses its power",
+                self.location
+            );
+        }
+        Ok(())
+    }
+
+    fn in_tmp(&self) -> Result<Vec<(String, Attributes)>> {
+        let folder = [self.path(TMP)];
+        let found = self.run("listing tmp/", Kind::List, |session| {
+            session.folders(&folder)
+        })?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+fn says(status: &Status) -> String {
+    match (status.code, &*status.message) {
+        (Status::DENIED, "") => "permission denied".into(),
+        (code, "") => format!("SFTP's error {code}"),
+        (_, message) => message.to_owned(),
+    }
+}
+
+fn accept_refusal(result: session::Result<()>) -> session::Result<()> {
+    match result {
+        Err(Problem::Refused(_)) => Ok(()),
+        other => other,
+    }
+}
+
+/// Opens a new file, and makes its folder if need be.
+fn create(session: &mut Session, path: &str) -> session::Result<Vec<u8>> {
+    let open = |session: &mut Session| {
+        let id = session.send(Ask::Open, |packet| {
+            packet.text(path.as_bytes()).number(CREATE).mode(0o600)
+        })?;
+        session.handle(id)
+    };
+    match open(session) {
+        Err(Problem::Refused(status)) if status.code == Status::NO_SUCH_FILE => {
+            make_folders_of(session, path)?;
+            open(session)
+        }
+        other => other,
+    }
+}
+
+/// Makes the folders above a file; those that are there are left as they are.
+fn make_folders_of(session: &mut Session, path: &str) -> session::Result<()> {
+    let folders: Vec<&str> = path
+        .match_indices('/')
+        .map(|(at, _)| &path[..at])
+        .filter(|folder| !folder.is_empty())
+        .collect();
+    let mut ids = Vec::new();
+    for folder in folders {
+        ids.push(session.send(Ask::MakeDir, |packet| {
+            packet.text(folder.as_bytes()).mode(0o700)
+        })?);
+    }
+    // Most are there already. If one could not be made, what follows fails and says so.
+    ids.into_iter()
+        .try_for_each(|id| accept_refusal(session.done(id)))
+}
+
+/// Gives a file its name. One that is taken stays as it is, unless it is to be replaced.
+fn rename(session: &mut Session, from: &str, to: &str, replace: bool) -> session::Result<Put> {
+    let in_place = replace && session.has(POSIX_RENAME);
+    let attempt = |session: &mut Session| {
+        let id = match in_place {
+            true => session.send(Ask::Extended, |packet| {
+                packet
+                    .text(POSIX_RENAME.as_bytes())
+                    .text(from.as_bytes())
+                    .text(to.as_bytes())
+            })?,
+            false => session.send(Ask::Rename, |packet| {
+                packet.text(from.as_bytes()).text(to.as_bytes())
+            })?,
+        };
+        session.done(id)
+    };
+    if replace && !in_place {
+        let id = session.send(Ask::Remove, |packet| packet.text(to.as_bytes()))?;
+        accept_refusal(session.done(id))?;
+    }
+    let renamed = match attempt(session) {
+        Err(Problem::Refused(status)) if status.code == Status::NO_SUCH_FILE => {
+            make_folders_of(session, to)?;
+            attempt(session)
+        }
+        other => other,
+    };
+    let Err(Problem::Refused(status)) = renamed else {
+        return renamed.map(|()| Put::Made);
+    };
+    // Version 3 has no word for "it exists", so it is looked for.
+    let id = session.send(Ask::Stat, |packet| packet.text(to.as_bytes()))?;
+    match session.attributes(id)? {
+        Some(_) => Ok(Put::Existed),
+        None => Err(Problem::Refused(status)),
+    }
+}
+
+impl Server for Sftp {
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+
+    fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {
+        let content = |offset: u64, piece: &mut [u8]| {
+            let from = offset as usize;
+            piece.copy_from_slice(&data[from..from + piece.len()]);
+            Ok(())
+        };
+        self.write(key, data.len() as u64, &content, false)
+    }
+
+    fn upload(&self, key: &Key, file: &File, len: u64, replace: bool) -> Result<Put> {
+        let content = |offset: u64, piece: &mut [u8]| file.read_exact_at(piece, offset);
+        self.write(key, len, &content, replace)
+    }
+
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        Ok(self.attributes(key)?.and_then(|attributes| attributes.size))
+    }
+
+    fn get(&self, key: &Key, offset: u64, most: u64) -> Result<(Vec<u8>, u64)> {
+        let _place = self.places.take();
+        let what = format!("reading {key}");
+        let path = self.path(key.as_str());
+        let mut data = Vec::new();
+        let mut attempts = self.attempts(&what);
+        loop {
+            let had = data.len() as u64;
+            let got = self.once(&what, Kind::Get, &mut |session| {
+                let handle = match session.open_file(&path) {
+                    Err(Problem::Refused(status)) if status.code == Status::NO_SUCH_FILE => {
+                        return Ok(None);
+                    }
+                    handle => handle?,
+                };
+                let id = session.send(Ask::FStat, |packet| packet.text(&handle))?;
+                session.read_into(&handle, offset + had, most - had, &mut data)?;
+                let size = session
+                    .attributes(id)?
+                    .and_then(|attributes| attributes.size);
+                session.close(&handle)?;
+                Ok(Some(size.unwrap_or(offset + data.len() as u64)))
+            });
+            let came = data.len() as u64 - had;
+            self.traffic.received(came);
+            match got {
+                Ok(Some(size)) => return Ok((data, size)),
+                Ok(None) => return Err(self.missing(key)),
+                Err(failure) => {
+                    if came > 0 {
+                        attempts.progressed();
+                    }
+                    attempts.again(failure)?;
+                }
+            }
+        }
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Object>> {
+        let what = format!("listing {prefix}");
+        let top = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut folders = vec![top.to_owned()];
+        let mut objects = Vec::new();
+        while !folders.is_empty() {
+            let paths: Vec<String> = folders.iter().map(|folder| self.path(folder)).collect();
+            let found = self.run(&what, Kind::List, |session| session.folders(&paths))?;
+            let mut below = Vec::new();
+            for (folder, entries) in folders.iter().zip(found) {
+                for (name, attributes) in entries {
+                    let name = match &**folder {
+                        "" => name,
+                        folder => format!("{folder}/{name}"),
+                    };
+                    // The second one belongs to a file system whose root the vault is.
+                    if attributes.is_folder() && name != TMP && name != "lost+found" {
+                        below.push(name);
+                    } else if attributes.is_file() && name.starts_with(prefix) {
+                        objects.push(Object {
+                            key: Key::from_text(name),
+                            size: attributes.size.unwrap_or(0),
+                        });
+                    }
+                }
+            }
+            folders = below;
+        }
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
+    }
+
+    fn delete(&self, key: &Key) -> Result<()> {
+        let path = self.path(key.as_str());
+        let refused = self.run(&format!("removing {key}"), Kind::Delete, |session| {
+            let id = session.send(Ask::Remove, |packet| packet.text(path.as_bytes()))?;
+            match session.done(id) {
+                Err(Problem::Refused(status)) => Ok(Some(status)),
+                other => other.map(|()| None),
+            }
+        })?;
+        match refused {
+            None => Ok(()),
+            Some(status) if status.code == Status::NO_SUCH_FILE => Ok(()),
+            Some(status) => Err(Error::NoRemoval {
+                key: key.clone(),
+                location: self.location.clone(),
+                source: io::Error::other(says(&status)),
+            }),
+        }
+    }
+
+    fn put_at(&self, key: &Key) -> Result<Option<jiff::Timestamp>> {
+        let modified = self
+            .attributes(key)?
+            .and_then(|attributes| attributes.modified);
+        let time = modified.map(|seconds| jiff::Timestamp::from_second(seconds.into()));
+        time.transpose()
+            .map_err(|error| Error::io("looking at", key)(io::Error::other(error)))
+    }
+
+    fn unfinished(&self) -> Result<u64> {
+        Ok(self.in_tmp()?.len() as u64)
+    }
+
+    fn tidy(&self, alone: bool) -> Result<()> {
+        for (name, attributes) in self.in_tmp()? {
+            let modified = attributes
+                .modified
+                .and_then(|seconds| jiff::Timestamp::from_second(seconds.into()).ok());
+            let old = modified.is_some_and(|time| jiff::Timestamp::now() - STALE > time);
+            if alone || old || Process::left_by_the_dead(&name) {
+                match self.delete(&Key::from_text(format!("{TMP}/{name}"))) {
+                    Err(error @ Error::NoRemoval { .. }) => {
+                        log::info!("{error}");
+                        return Ok(()); // nor will it let us remove the others
+                    }
+                    other => other?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! An S3 server for the tests: s3s with its file system behind it, which outlives a kill, and on top
+//! what that lacks and big servers have: conditions on uploads in parts, the list of unfinished
+//! ones, pages of listings, and keys that may neither remove nor overwrite.
+//!
+//! `s3-server ROOT PORT ID SECRET [--append-only] [--unconditional]`; it prints its port when it
+//! listens. With `--append-only` nothing goes and nothing is written over. With `--unconditional` it
+//! knows no conditions, as older servers.
+
+use async_trait::async_trait;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::dto::*;
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+/// Small, so that a small vault has several pages.
+const PAGE: usize = 100;
+
+struct Server {
+    files: FileSystem,
+    root: PathBuf,
+    append_only: bool,
+    unconditional: bool,
+    /// Unfinished uploads: the key of each, and when it began. Held while an object gets its name,
+    /// so that of two that come at once one is told that it was late.
+    uploads: Mutex<BTreeMap<String, (String, Timestamp)>>,
+}
+
+impl Server {
+    fn expect_new(&self, bucket: &str, key: &str, condition: bool) -> S3Result<()> {
+        if condition && self.unconditional {
+            return Err(s3_error!(NotImplemented, "conditions are not known here"));
+        }
+        if !self.root.join(bucket).join(key).exists() {
+            return Ok(());
+        }
+        match condition {
+            true => Err(s3_error!(PreconditionFailed, "it is there already")),
+            false if self.append_only => Err(s3_error!(AccessDenied, "nothing is written over")),
+            false => Ok(()),
+        }
+    }
+
+    fn expect_removal(&self) -> S3Result<()> {
+        match self.append_only {
+            true => Err(s3_error!(AccessDenied, "nothing is removed")),
+            false => Ok(()),
+        }
+    }
+}
+
+type Answer<T> = S3Result<S3Response<T>>;
+
+#[async_trait]
+impl S3 for Server {
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+        self.files.get_object(request).await
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+        self.files.head_object(request).await
+    }
+
+    async fn list_objects_v2(
+        &self,
+        mut request: S3Request<ListObjectsV2Input>,
+    ) -> Answer<ListObjectsV2Output> {
+        let after = request.input.continuation_token.take().unwrap_or_default();
+        let mut answer = self.files.list_objects_v2(request).await?;
+        let output = &mut answer.output;
+        let mut page = output.contents.take().unwrap_or_default();
+        page.retain(|object| object.key.as_deref() > Some(&*after));
+        if page.len() > PAGE {
+            page.truncate(PAGE);
+            output.is_truncated = Some(true);
+            output.next_continuation_token = page.last().and_then(|object| object.key.clone());
+        }
+        output.key_count = i32::try_from(page.len()).ok();
+        output.contents = Some(page);
+        Ok(answer)
+    }
+
+    async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+        let _one_by_one = self.uploads.lock().await;
+        let input = &mut request.input;
+        let condition = input.if_none_match.take().is_some();
+        self.expect_new(&input.bucket, &input.key, condition)?;
+        self.files.put_object(request).await
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<CreateMultipartUploadOutput> {
+        let key = request.input.key.clone();
+        let answer = self.files.create_multipart_upload(request).await?;
+        if let Some(id) = &answer.output.upload_id {
+            let now = Timestamp::from(std::time::SystemTime::now());
+            self.uploads.lock().await.insert(id.clone(), (key, now));
+        }
+        Ok(answer)
+    }
+
+    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+        self.files.upload_part(request).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        mut request: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<CompleteMultipartUploadOutput> {
+        let mut uploads = self.uploads.lock().await;
+        let input = &mut request.input;
+        let condition = input.if_none_match.take().is_some();
+        self.expect_new(&input.bucket, &input.key, condition)?;
+        let id = input.upload_id.clone();
+        let answer = self.files.complete_multipart_upload(request).await?;
+        uploads.remove(&id);
+        Ok(answer)
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
+        let id = request.input.upload_id.clone();
+        let answer = self.files.abort_multipart_upload(request).await?;
+        self.uploads.lock().await.remove(&id);
+        Ok(answer)
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        _: S3Request<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
+        let uploads = self.uploads.lock().await;
+        let uploads = uploads.iter().map(|(id, (key, began))| MultipartUpload {
+            key: Some(key.clone()),
+            upload_id: Some(id.clone()),
+            initiated: Some(began.clone()),
+            ..Default::default()
+        });
+        Ok(S3Response::new(ListMultipartUploadsOutput {
+            uploads: Some(uploads.collect()),
+            is_truncated: Some(false),
+            ..Default::default()
+        }))
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> Answer<DeleteObjectOutput> {
+        self.expect_removal()?;
+        let input = &request.input;
+        // Amazon's answer to the removal of what is not there is that it is gone.
+        if !self.root.join(&input.bucket).join(&input.key).exists() {
+            return Ok(S3Response::new(DeleteObjectOutput::default()));
+        }
+        self.files.delete_object(request).await
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [root, port, id, secret] = &arguments[..4] else {
+        return Err("s3-server ROOT PORT ID SECRET [--append-only] [--unconditional]".into());
+    };
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    let server = Server {
+        files: FileSystem::new(root).map_err(|error| format!("{error:?}"))?,
+        root: root.into(),
+        append_only: has("--append-only"),
+        unconditional: has("--unconditional"),
+        uploads: Mutex::default(),
+    };
+    let mut service = S3ServiceBuilder::new(server);
+    service.set_auth(SimpleAuth::from_single(id.clone(), secret.clone()));
+    let service = service.build().into_shared();
+    let address = format!("127.0.0.1:{port}");
+    tokio::runtime::Runtime::new()?.block_on(async move {
+        let listener = TcpListener::bind(address).await?;
+        println!("{}", listener.local_addr()?.port());
+        loop {
+            let (socket, _) = listener.accept().await?;
+            let service = service.clone();
+            tokio::spawn(async move {
+                let http = Builder::new(TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    })
+}
