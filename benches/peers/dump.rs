@@ -103,10 +103,19 @@ pub fn measure(home: &Path, quick: bool) -> Result<Dump> {
     let ours = |words: &[&str]| {
         let fixed = [sample.sysconfdir(), vault.clone()].map(PathBuf::into_os_string);
         let [sysconfdir, vault] = fixed;
-        let arguments = ["-c".into(), sysconfdir, "--vault".into(), vault, "-q".into()];
+        let arguments = [
+            "-c".into(),
+            sysconfdir,
+            "--vault".into(),
+            vault,
+            "-q".into(),
+        ];
         let words = words.iter().map(|word| (*word).into());
-        Run::new(env!("CARGO_BIN_EXE_fo_backup"), arguments.into_iter().chain(words))
-            .env("FO_BACKUP_SCRATCH", home)
+        Run::new(
+            env!("CARGO_BIN_EXE_fo_backup"),
+            arguments.into_iter().chain(words),
+        )
+        .env("FO_BACKUP_SCRATCH", home)
     };
     let mut client = sample.connect()?;
     let failed = |error: postgres::Error| Error::Usage(format!("filling the database: {error}"));
@@ -151,14 +160,30 @@ pub fn measure(home: &Path, quick: bool) -> Result<Dump> {
         row("pg_dump \\| gzip", gzip_sample),
     ];
 
-    let restore = ours(&["restore", "latest", "--no-repository", "--database", "bench_ours"]);
+    let restore = ours(&[
+        "restore",
+        "latest",
+        "--no-repository",
+        "--database",
+        "bench_ours",
+    ]);
     let mut restores = vec![row(OURS, restore.measure(&log)?)];
     let of_others = [
-        ("pg_restore -j2 of -Fc", "\"$1/pg_restore\" -j2 -d bench_custom \"$2\"", &custom),
-        ("gunzip \\| psql", "gunzip -c \"$2\" | \"$1/psql\" -q bench_gzip", &gzip),
+        (
+            "pg_restore -j2 of -Fc",
+            "\"$1/pg_restore\" -j2 -d bench_custom \"$2\"",
+            &custom,
+        ),
+        (
+            "gunzip \\| psql",
+            "gunzip -c \"$2\" | \"$1/psql\" -q bench_gzip",
+            &gzip,
+        ),
     ];
     for (name, text, file) in of_others {
-        let target = text.split_whitespace().find_map(|word| word.find("bench_").map(|at| &word[at..]));
+        let target = text
+            .split_whitespace()
+            .find_map(|word| word.find("bench_").map(|at| &word[at..]));
         cluster.create_database(target.unwrap_or("bench_x"), Role::Fossy, "SQL_ASCII")?;
         let run = Run::shell(text, [bin, file.as_path()]);
         restores.push(row(name, with(run, "postgres").measure(&log)?));
@@ -203,7 +228,10 @@ pub fn page(dump: &Dump) -> String {
         dump.when, dump.rows
     );
     for (title, rows) in [("dump", &dump.dumps), ("restore", &dump.restores)] {
-        let _ = write!(page, "\n| {title} | seconds | size |\n| --- | ---: | ---: |\n");
+        let _ = write!(
+            page,
+            "\n| {title} | seconds | size |\n| --- | ---: | ---: |\n"
+        );
         for row in rows.iter() {
             for sample in &row.samples {
                 let size = match (sample.code, sample.size) {
@@ -224,7 +252,11 @@ pub fn page(dump: &Dump) -> String {
     for day in &dump.days {
         let percent = 100.0 * day.added as f64 / dump.stored as f64;
         let added = mega(day.added as f64);
-        let _ = writeln!(page, "| {} | {:.1} | {added} | {percent:.1} % |", day.what, day.seconds);
+        let _ = writeln!(
+            page,
+            "| {} | {:.1} | {added} | {percent:.1} % |",
+            day.what, day.seconds
+        );
     }
     page
 }
