@@ -93,7 +93,7 @@ fn start(world: &World, data: &Path) -> (Server, u16) {
 
 #[test]
 fn the_database_comes_back_from_there_and_the_files_from_the_vault() {
-    let mut world = World::with_vault();
+    let mut world = World::replicable();
     set_command(&world, &base_backup(&world));
     let snapshot = world.backup("full");
     let id = snapshot["snapshot"].as_str().unwrap().to_owned();

@@ -151,6 +151,15 @@ fn text(status: &Status) -> String {
                     ", INCOMPLETE"
                 },
             );
+            if snapshot.by_url > 0 {
+                text += &format!(
+                    "    {} uploaded files are left to the web ('fo_backup verify --urls' asks for them)\n",
+                    number(snapshot.by_url)
+                );
+            }
+            if let Some(label) = &snapshot.external {
+                text += &format!("    the database is in another program's backup {label}\n");
+            }
         }
     }
     if let Some(offsite) = &status.offsite {

@@ -87,9 +87,24 @@ impl World {
 
     pub fn with(options: Options) -> Self {
         let mut world = Self::empty();
-        let place = world.path("instance");
+        world.build(options);
+        world
+    }
+
+    fn build(&mut self, options: Options) {
+        let place = self.path("instance");
         std::fs::create_dir(&place).unwrap();
-        world.sample = Some(Sample::build(&place, &world.cluster, options).unwrap());
+        self.sample = Some(Sample::build(&place, &self.cluster, options).unwrap());
+    }
+
+    /// A world with a vault whose database server can be copied as a whole.
+    pub fn replicable() -> Self {
+        let mut world = Self::empty_with(&ClusterOptions {
+            replicable: true,
+            ..ClusterOptions::default()
+        });
+        world.build(Options::default());
+        world.call(&["init"]).expect(0);
         world
     }
 

@@ -233,6 +233,11 @@ pub(in crate::operations) fn needed_by(
     own::blobs_in_state(moment.transaction(), BlobState::Pruned, |key| {
         pruned.extend(u32::try_from(key));
     })?;
+    let by_url: HashMap<PfileName, &ByUrl> = snapshot
+        .by_url
+        .iter()
+        .map(|blob| (blob.name, blob))
+        .collect();
     let mut failed = None;
     moment.sorted(|needed| {
         if pruned.contains(needed.pfile) && !needed.trees.contains(Tree::Gold) {
@@ -249,8 +254,8 @@ pub(in crate::operations) fn needed_by(
                     selection.want(pack, number, &name, needed.trees);
                 }
             }
-            Ok(_) => match snapshot.by_url.iter().find(|blob| blob.name == name) {
-                Some(blob) => selection.by_url.push(blob.clone()),
+            Ok(_) => match by_url.get(&name) {
+                Some(blob) => selection.by_url.push(ByUrl::clone(blob)),
                 None => {
                     selection.not_in_snapshot += 1;
                     // Of gold alone nothing else was to be expected.

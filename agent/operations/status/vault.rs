@@ -50,6 +50,10 @@ pub struct Newest {
     pub host: String,
     /// How much of what.
     pub counts: Counts,
+    /// How many uploaded files it leaves to the web.
+    pub by_url: u64,
+    /// The label of its database's backup, where another program made it.
+    pub external: Option<String>,
 }
 
 /// So many snapshots are looked at for a good one of each mode: some months of nightly ones.
@@ -95,6 +99,8 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
                 complete,
                 host: snapshot.host,
                 counts: snapshot.counts,
+                by_url: snapshot.by_url.len() as u64,
+                external: snapshot.database.external.map(|backup| backup.label),
             });
         }
     }
