@@ -45,6 +45,7 @@ impl Exit {
             ) => Self::Locked,
             Error::Vault(
                 vault::Error::Scheme { .. }
+                | vault::Error::Location { .. }
                 | vault::Error::NoSnapshot { .. }
                 | vault::Error::Ambiguous { .. },
             ) => Self::Usage,
