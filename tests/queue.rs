@@ -9,6 +9,7 @@
 mod support;
 
 use fossology_backup::demo::sample::Options;
+use serde_json::Value;
 use std::fs;
 use support::queue::Queue;
 use support::scheduler::{Job, held_job};
@@ -21,6 +22,29 @@ fn world() -> World {
     world.call(&["init"]).expect(0);
     world.enable_agent();
     world
+}
+
+#[test]
+fn pages_are_told_what_status_calls_late() {
+    let world = world();
+    let settings = world.sample().sysconfdir().join("fo_backup.toml");
+    let mut text = fs::read_to_string(&settings).unwrap_or_default();
+    text += "\n[schedule]\nbackup = \"2 days\"\ncheck = \"never\"\ndrill = \"monthly\"\n";
+    fs::write(&settings, text).unwrap();
+    world.call(&["queue", "verify"]).expect(0);
+
+    let mut client = world.sample().connect().unwrap();
+    let told: Value = client
+        .query_one("SELECT limits FROM backup_instance", &[])
+        .unwrap()
+        .get(0);
+    assert_eq!(told["backup"], 48 * 3600);
+    assert_eq!(told["drill"], 35 * 86400);
+    let status = world.call(&["--json", "status"]).json();
+    for verb in status["verbs"].as_array().unwrap() {
+        let name = verb["verb"].as_str().unwrap();
+        assert_eq!(told[name], verb["limit_seconds"], "{name}: {told}");
+    }
 }
 
 #[test]

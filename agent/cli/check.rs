@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::output::{bytes, number, seconds, table};
 use super::session::Session;
 use crate::blob::HostName;
-use crate::operations::check::{self, Kind, Recovery, Report, Severity};
+use crate::operations::check::{self, Kind, Recovery, Report, Severity, unknown_gold};
 use crate::operations::{Error, Instance, Result, request};
 use crate::vault::Vault;
 use std::time::Instant;
@@ -27,6 +27,11 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
 
+    /// Only list uploaded files in gold that no upload of the database has, as after the restore of an
+    /// older snapshot: what each is and the first names in it, so that it can be uploaded again
+    #[arg(long, conflicts_with_all = ["deep", "uploads", "strict", "repo_host"])]
+    unknown_gold: bool,
+
     /// Look only at this host of [REPOSITORY], of which the storage has to be here; what may lie on
     /// others is counted, and the last findings in the database stay
     #[arg(long, value_name = "NAME", value_parser = super::backup::host)]
@@ -39,6 +44,11 @@ impl Args {
         if !self.repo_host.is_empty() {
             return Err(Error::Usage(
                 "--repo-host is for a check by hand; one by the scheduler is divided among the hosts by itself".into(),
+            ));
+        }
+        if self.unknown_gold {
+            return Err(Error::Usage(
+                "--unknown-gold is for a look by hand; a check by the scheduler counts such files among orphans".into(),
             ));
         }
         Ok(request::Check {
@@ -68,6 +78,11 @@ const SHOWN: usize = 20;
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let settings = session.settings()?;
     let instance = session.instance()?;
+    if args.unknown_gold {
+        let report = unknown_gold::run(&instance, session.context())?;
+        session.output.result("check", &report, || unknown(&report));
+        return Ok(Exit::Done);
+    }
     let vault = vault(session, &instance)?;
     let mut uploads = args.uploads;
     uploads.sort_unstable();
@@ -126,8 +141,9 @@ fn vault(session: &Session<'_>, instance: &Instance) -> Result<Option<Vault>> {
 fn advice(kind: Kind) -> &'static str {
     match kind {
         Kind::Missing | Kind::GoldDeleted => "see below where it can come back from",
-        Kind::MissingInTree => "link it from the other tree",
-        Kind::SizeWrong | Kind::Corrupt => "remove the file, then as if it were missing",
+        Kind::MissingInTree => "'recover --missing' links it from the other tree",
+        Kind::SizeWrong => "'recover --missing' replaces it",
+        Kind::Corrupt => "'recover --blob NAME' replaces it",
         Kind::Unreadable => "look at permissions and the system's log",
         Kind::WrongPlace => "move it, or correct [REPOSITORY] in fossology.conf",
         Kind::WrongDepth => "move it, or correct depth in fossology.conf",
@@ -135,7 +151,7 @@ fn advice(kind: Kind) -> &'static str {
         Kind::WrongOwner => "chgrp to FOSSology's group",
         Kind::BrokenRow => "look at the row of table pfile",
         Kind::ReleaseMissing => "set it before the next fo-postinstall",
-        Kind::Orphan => "nothing needs it; it only takes space",
+        Kind::Orphan => "nothing needs it (after an older snapshot: --unknown-gold)",
         Kind::Debris => "remove it when no agent runs",
         Kind::InFallback => "nothing: FOSSology reads it there",
         Kind::InFlight => "nothing: check again when the job has ended",
@@ -242,6 +258,49 @@ fn text(report: &Report, elsewhere: Option<u64>, spent: f64) -> String {
     }
     let all: u64 = report.counts.values().map(|tally| tally.count).sum();
     text + &more(usize::try_from(all).unwrap_or(usize::MAX))
+}
+
+/// Uploaded files that no upload has, the newest first.
+fn unknown(report: &unknown_gold::Report) -> String {
+    if report.count == 0 {
+        return format!(
+            "{} uploaded files lie in gold, and the database knows them all\n",
+            number(report.files)
+        );
+    }
+    let mut text = format!(
+        "{} of {} uploaded files in gold are of no upload that the database has, {}:\n",
+        number(report.count),
+        number(report.files),
+        bytes(report.bytes)
+    );
+    for one in report.unknown.iter().take(SHOWN) {
+        let came = one.came.map_or("unknown".to_owned(), |came| {
+            came.strftime("%Y-%m-%d %H:%M UTC").to_string()
+        });
+        let mut layers = one.layers.clone();
+        layers.reverse();
+        let kind = match layers.is_empty() {
+            true => "a single file".to_owned(),
+            false => layers.join(" in "),
+        };
+        text += &format!(
+            "\n{}: {kind}, {}, came {came}\n  {}\n",
+            one.call_it,
+            bytes(one.bytes),
+            one.path
+        );
+        if !one.inside.is_empty() {
+            let more = if one.more { ", …" } else { "" };
+            text += &format!("  in it: {}{more}\n", one.inside.join(", "));
+        }
+        if let Some(problem) = &one.problem {
+            text += &format!("  WRONG: {problem}\n");
+        }
+    }
+    let left = more(usize::try_from(report.count).unwrap_or(usize::MAX));
+    text + &left
+        + "\nEach was uploaded after the database's state, or its upload was deleted since. The names are guesses: copy a file under such a name, and upload that again.\n"
 }
 
 fn more(all: usize) -> String {

@@ -115,8 +115,10 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let mut notes = Vec::new();
     if live {
         if !args.no_database {
+            // A host that wakes nothing has no say in what is late.
+            let schedule = options.waking.as_ref().map(|waking| &waking.schedule);
             let made = Instance::load(&place.sysconfdir)
-                .and_then(|instance| install::make_tables(&instance));
+                .and_then(|instance| install::make_tables(&instance, schedule));
             // On a host that only runs agents there may be no way to the database.
             if let Err(error) = made {
                 notes.push(format!(

@@ -8,11 +8,13 @@ use super::output::{number, table};
 use super::session::Session;
 use crate::fossology::guard::{Before, Entries};
 use crate::fossology::jobs::{self, MUST_BE_NAMED, ParkedJob, Selection};
+use crate::fossology::own;
 use crate::fossology::scheduler::{self, Message};
-use crate::operations::{Instance, Result, guard};
+use crate::operations::guard::{self, Parking};
+use crate::operations::{Error, Instance, Result};
 use std::collections::BTreeMap;
 
-/// List or resume the jobs that a restore has parked; let recoveries go before scans
+/// List, park or resume jobs; let recoveries go before scans
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -25,6 +27,23 @@ enum JobsVerb {
     List,
     /// Put a recovery before the waiting jobs of every upload that lacks files
     Guard,
+    /// Park the jobs of uploads whose files are lost, until 'jobs resume'
+    ///
+    /// Deletions and maintenance go with them, since they would take what is lost for deleted. The
+    /// scheduler must not run.
+    #[command(group = clap::ArgGroup::new("which").required(true))]
+    Park {
+        /// Every job that waits or runs, as a restore does: for a database that another program has
+        /// brought back
+        #[arg(long, group = "which")]
+        all: bool,
+        /// Of all uploads that lack files
+        #[arg(long, group = "which")]
+        lacking: bool,
+        /// Of this upload; may be given again
+        #[arg(long, value_name = "N", group = "which")]
+        upload: Vec<i32>,
+    },
     /// Queue parked jobs again: all but deletions, maintenance and our own, unless they are named
     ///
     /// Where an upload lacks files, its recovery goes first.
@@ -41,6 +60,12 @@ enum JobsVerb {
 #[derive(serde::Serialize)]
 struct Listed<'a> {
     parked: &'a [ParkedJob],
+}
+
+#[derive(serde::Serialize)]
+struct Parked {
+    queued: u64,
+    running: u64,
 }
 
 #[derive(serde::Serialize)]
@@ -71,6 +96,25 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                 .result("jobs", &Listed { parked: &parked }, || list(&parked));
             return Ok(Exit::Done);
         }
+        Some(JobsVerb::Park { all: true, .. }) => {
+            if let Some(place) = scheduler::running(&instance.config) {
+                return Err(Error::SchedulerRuns { place });
+            }
+            own::ensure_schema(&mut client)?;
+            let parked = jobs::park_all(&mut client)?;
+            let report = Parked {
+                queued: parked.queued,
+                running: parked.running,
+            };
+            session.output.result("jobs", &report, || {
+                format!(
+                    "{} jobs are parked, {} of them had been running; 'fo_backup jobs resume' lets them go on\n",
+                    number(report.queued + report.running),
+                    number(report.running)
+                )
+            });
+            return Ok(Exit::Done);
+        }
         Some(JobsVerb::Guard) => {
             let recoveries = recover_first(Entries::Waiting)?;
             tell(&instance, !recoveries.is_empty());
@@ -83,6 +127,15 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                     text
                 }
             });
+            return Ok(Exit::Done);
+        }
+        Some(JobsVerb::Park {
+            lacking, upload, ..
+        }) => {
+            let lookers = session.settings()?.lookers();
+            let uploads = (!lacking).then_some(upload);
+            let parking = guard::park(&instance, uploads, lookers, session.context())?;
+            session.output.result("jobs", &parking, || parked(&parking));
             return Ok(Exit::Done);
         }
         Some(JobsVerb::Resume { agent, entry }) => (agent, entry),
@@ -147,6 +200,20 @@ pub(super) fn guarded(recoveries: &[Before]) -> String {
         );
     }
     text
+}
+
+fn parked(parking: &Parking) -> String {
+    let all = parking.parked.queued + parking.parked.running;
+    let uploads: Vec<String> = parking.uploads.iter().map(i32::to_string).collect();
+    let of = match uploads.as_slice() {
+        [] => return "no upload that has jobs lacks files\n".into(),
+        uploads => uploads.join(", "),
+    };
+    format!(
+        "{} jobs are parked, of uploads {of} and what deletes or tidies up; {} of them had been started; 'fo_backup jobs resume' lets them go on\n",
+        number(all),
+        number(parking.parked.running)
+    )
 }
 
 fn list(parked: &[ParkedJob]) -> String {

@@ -10,7 +10,9 @@ mod copy;
 mod demo;
 mod drill;
 mod du;
+mod estimate;
 mod expire;
+mod export;
 mod init;
 mod install;
 mod jobs;
@@ -79,10 +81,12 @@ enum Verb {
     Uninstall(install::UninstallArgs),
     Recover(recover::Args),
     Expire(expire::Args),
+    Export(export::Args),
     Status(status::Args),
     Drill(drill::Args),
     Prune(prune::Args),
     Du(du::Args),
+    Estimate(estimate::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -120,10 +124,12 @@ pub fn main() -> ExitCode {
         Verb::Uninstall(args) => install::run_uninstall(&session, args),
         Verb::Recover(args) => recover::run(&session, args),
         Verb::Expire(args) => expire::run(&session, args),
+        Verb::Export(args) => export::run(&session, args),
         Verb::Status(args) => status::run(&session, args),
         Verb::Drill(args) => drill::run(&session, args),
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
+        Verb::Estimate(args) => estimate::run(&session, args),
     };
     output.tell_requests();
     match result {

@@ -64,19 +64,20 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         QueueVerb::Drill(args) => Work::Drill(args.for_queue()?),
         QueueVerb::Prune(args) => Work::Prune(args.for_queue()?),
     };
+    let settings = session.settings()?;
     let options = Options {
         user: args.user,
         host: args.host,
+        schedule: settings.schedule.clone(),
     };
     let queued = queue::ask(&instance, &work, &options)?;
     // Whoever works with the queue finds scans that would meet missing files.
     let user = options.user.as_deref();
-    let lookers = session.settings()?.lookers();
     let recoveries = guard::recover_first(
         &instance,
         Entries::Waiting,
         user,
-        lookers,
+        settings.lookers(),
         session.context(),
     )?;
     let ended = if args.wait {

@@ -6,6 +6,8 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
+use crate::blob::HostName;
+use crate::operations::by_url::Fetched;
 use crate::operations::restore::{self, Report};
 use crate::operations::{Error, Result};
 use crate::vault::Mode;
@@ -32,6 +34,22 @@ pub struct Args {
     /// Leave the repository alone
     #[arg(long)]
     no_repository: bool,
+
+    /// Bring back only what this host of [REPOSITORY] lacks by the living database, from any
+    /// snapshot, while FOSSology may be at work; may be given again
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = super::backup::host,
+        requires = "no_database",
+        conflicts_with_all = ["repository", "no_repository", "config_to"]
+    )]
+    repo_host: Vec<HostName>,
+
+    /// Bring back only the files of this upload, and nothing of the database; may be given again.
+    /// FOSSology may go on meanwhile
+    #[arg(long, value_name = "N", conflicts_with_all = ["database", "no_repository", "config_to"])]
+    upload: Vec<i32>,
 
     /// Write the snapshot's configuration files into this folder, too
     #[arg(long, value_name = "DIR")]
@@ -87,22 +105,23 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let instance = session.instance()?;
     let options = restore::Options {
         database: args.database,
-        no_database: args.no_database,
+        no_database: args.no_database || !args.upload.is_empty(),
         repository: args.repository,
         no_repository: args.no_repository,
+        repo_hosts: args.repo_host,
+        gold: settings.gold.clone(),
         dry_run: args.dry_run,
         admin_url: args.admin_url,
         threads: settings.threads(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };
-    let report = restore::run(
-        &instance,
-        &vault,
-        &args.snapshot,
-        &options,
-        session.context(),
-    )?;
+    let (id, context) = (&args.snapshot, session.context());
+    let report = if args.upload.is_empty() {
+        restore::run(&instance, &vault, id, &options, context)?
+    } else {
+        restore::run_uploads(&instance, &vault, id, &args.upload, &options, context)?
+    };
     session.output.result("restore", &report, || text(&report));
     Ok(if report.is_incomplete() {
         Exit::Incomplete
@@ -130,7 +149,22 @@ pub(super) fn expect_no_password(url: Option<&str>) -> Result<()> {
 }
 
 fn text(report: &Report) -> String {
-    let mut text = if report.dry_run {
+    let mut text = if report.lacking.is_some() {
+        let took = seconds(report.seconds.total);
+        match report.dry_run {
+            true => format!("what these hosts lack, looked for in {took}:\n"),
+            false => format!("what these hosts lacked is back, in {took}\n"),
+        }
+    } else if report.dry_run && !report.chosen.is_empty() {
+        format!("of snapshot {} ({}):\n", report.snapshot, report.mode)
+    } else if !report.chosen.is_empty() {
+        format!(
+            "uploads of snapshot {} ({}) are restored, in {}\n",
+            report.snapshot,
+            report.mode,
+            seconds(report.seconds.total)
+        )
+    } else if report.dry_run {
         format!(
             "snapshot {} ({}) can be restored:\n",
             report.snapshot, report.mode
@@ -143,6 +177,17 @@ fn text(report: &Report) -> String {
             seconds(report.seconds.total)
         )
     };
+    for upload in &report.chosen {
+        text += &format!(
+            "  upload {} ({}): {} blobs\n",
+            upload.upload,
+            upload.filename,
+            number(upload.blobs)
+        );
+    }
+    if let Some(selected) = report.selected.filter(|_| report.dry_run) {
+        text += &format!("  {} of them are in the vault\n", number(selected));
+    }
     if let Some(database) = &report.database {
         text += &format!("  database {}", database.name);
         if !report.dry_run {
@@ -187,7 +232,19 @@ fn text(report: &Report) -> String {
         }
         text.push('\n');
     }
-    if report.not_in_snapshot > 0 {
+    if let Some(lacking) = report.lacking {
+        text += &format!(
+            "  lacking on these hosts and in the vault: {} blobs, {}\n",
+            number(lacking.blobs),
+            bytes(lacking.bytes)
+        );
+        if report.not_in_snapshot > 0 {
+            text += &format!(
+                "INCOMPLETE: {} blobs lack that no snapshot has; 'fo_backup recover --missing' unpacks what gold gives\n",
+                number(report.not_in_snapshot)
+            );
+        }
+    } else if report.not_in_snapshot > 0 {
         text += &match report.mode {
             Mode::Gold => format!(
                 "  {} blobs are not in this gold-only snapshot and have to be unpacked again from gold\n",
@@ -199,6 +256,7 @@ fn text(report: &Report) -> String {
             ),
         };
     }
+    text += &web_text(&report.by_url);
     if !report.damaged.is_empty() {
         text += &format!(
             "DAMAGED: {} parts of the vault could not be read:\n",
@@ -212,8 +270,56 @@ fn text(report: &Report) -> String {
         }
         text += "  'fo_backup verify --read-data' names all that is hit\n";
     }
+    if !report.uploads.is_empty() {
+        text += "uploads that lack something:\n";
+        for hit in report.uploads.iter().take(SHOWN) {
+            text += &format!(
+                "  {} {}: {} blobs\n",
+                hit.upload,
+                hit.filename,
+                number(hit.blobs)
+            );
+        }
+        if report.uploads.len() > SHOWN {
+            text += "  … (--json names all)\n";
+        }
+    }
+    if report.unknown_gold > 0 {
+        text += &format!(
+            "  {} uploaded files in the repository are of no upload that this database has; 'fo_backup check --unknown-gold' tells what they are\n",
+            number(report.unknown_gold)
+        );
+    }
     for failure in report.other_failures.iter().take(SHOWN) {
         text += &format!("  NOT WRITTEN {failure}\n");
+    }
+    text
+}
+
+fn web_text(fetched: &Fetched) -> String {
+    let mut text = String::new();
+    if fetched.written + fetched.kept > 0 {
+        text += &format!(
+            "  from the web {} files, {}; {} were there\n",
+            number(fetched.written),
+            bytes(fetched.bytes),
+            number(fetched.kept)
+        );
+    }
+    if !fetched.lost.is_empty() {
+        text += &format!(
+            "INCOMPLETE: the web does not give {} files any more, and no vault has them:\n",
+            number(fetched.lost.len() as u64)
+        );
+        for lost in fetched.lost.iter().take(SHOWN) {
+            let uploads: Vec<String> = lost.uploads.iter().map(i32::to_string).collect();
+            text += &format!(
+                "  upload {}: {}: {}\n",
+                uploads.join(", "),
+                lost.url,
+                lost.why
+            );
+        }
     }
     text
 }

@@ -62,8 +62,9 @@ pub struct Cluster {
     home: PathBuf,
     superuser_password: String,
     fossy_password: String,
+    options: ClusterOptions,
     /// Dropped with the cluster, which stops the server.
-    _postmaster: Postmaster,
+    postmaster: Option<Postmaster>,
 }
 
 impl Cluster {
@@ -97,17 +98,36 @@ impl Cluster {
 
         let superuser_password = new_password();
         make_data(&installation, &run_as, &home, &superuser_password)?;
-        let (postmaster, port) = Postmaster::start(&installation, &run_as, &home, options)?;
+        let (postmaster, port) = Postmaster::start(&installation, &run_as, &home, options, None)?;
         let cluster = Self {
             installation,
             port,
             home,
             superuser_password,
             fossy_password: new_password(),
-            _postmaster: postmaster,
+            options: options.clone(),
+            postmaster: Some(postmaster),
         };
         cluster.create_fossy()?;
         Ok(cluster)
+    }
+
+    /// Loses all databases and roles, as a machine that is set up anew: an empty server with the
+    /// superuser alone answers at the same port afterwards.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn lose(&mut self) -> Result<()> {
+        self.postmaster = None;
+        let data = self.home.join("data");
+        fs::remove_dir_all(&data).map_err(Error::io("removing", &data))?;
+        let run_as = RunAs::unprivileged()?;
+        let (installation, home) = (&self.installation, &self.home);
+        make_data(installation, &run_as, home, &self.superuser_password)?;
+        let port = Some(self.port);
+        let (postmaster, _) = Postmaster::start(installation, &run_as, home, &self.options, port)?;
+        self.postmaster = Some(postmaster);
+        Ok(())
     }
 
     fn create_fossy(&self) -> Result<()> {
@@ -276,17 +296,21 @@ struct Postmaster {
 }
 
 impl Postmaster {
-    /// Starts the server on a free port and waits until it accepts connections.
+    /// Starts the server on this port, or a free one, and waits until it accepts connections.
     fn start(
         installation: &Installation,
         run_as: &RunAs,
         home: &Path,
         options: &ClusterOptions,
+        wanted: Option<u16>,
     ) -> Result<(Self, u16)> {
         let log = home.join("log");
         let mut attempts = 5;
         loop {
-            let port = free_port().map_err(Error::io("looking for a free port for", home))?;
+            let port = match wanted {
+                Some(port) => port,
+                None => free_port().map_err(Error::io("looking for a free port for", home))?,
+            };
             let program = installation.bin.join("postgres");
             let mut command = run_as.command(&program, home);
             command.args(["-D", "data"]);

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The job queue after a restore: what was queued or running is parked until somebody wants it.
+//! The job queue after a restore: what was queued or running is parked until somebody wants it. The same
+//! for single uploads, whose files are on storage that was lost.
 //!
 //! FOSSology's scheduler takes every entry that has no start and no failure, and with `--reset`
 //! first forgets the start of every entry that has no end. A restored queue would so start old
@@ -19,8 +20,16 @@ use serde::Serialize;
 
 use super::database::{Error, RawText, Result};
 
-/// What a parked entry says in FOSSology's job list, and what tells that nobody touched it since.
-const PARKED: &str = "Parked by a restore; fo_backup jobs resume";
+/// What an entry says in FOSSology's job list that a restore has parked, and one that somebody has;
+/// it also tells that nobody touched it since.
+const PARKED: [&str; 2] = [
+    "Parked by a restore; fo_backup jobs resume",
+    "Parked; fo_backup jobs resume",
+];
+
+/// That a scheduler would start an entry now or after its reset. It looks at the start alone, so an
+/// entry with an end and no start is live too.
+const LIVE: &str = "jq_end_bits < 2 AND (jq_starttime IS NULL OR jq_endtime IS NULL)";
 
 /// The agents whose jobs destroy something, or may, so that they only go on when they are named:
 /// FOSSology's two, and our own, which prunes.
@@ -54,7 +63,7 @@ pub struct ParkedJob {
     pub was_running: bool,
     /// When it was parked.
     pub parked: Timestamp,
-    /// The snapshot whose restoration parked it.
+    /// The snapshot whose restoration parked it; empty when somebody did.
     pub snapshot: String,
 }
 
@@ -86,13 +95,54 @@ pub struct Resumed {
 /// # Errors
 /// When the statement fails.
 pub fn park(step: &mut Transaction, snapshot: &str) -> Result<Parked> {
-    // The scheduler looks at the start alone, so an entry with an end and no start is live too.
-    // It marks a job that was paused before its start with a start in the year 9999.
-    let rows = step
+    park_those(step, None, snapshot, PARKED[0])
+}
+
+/// The same for the jobs of these uploads, whatever they are, and, as long as there are such uploads,
+/// for deletions and maintenance, which would take what lacks for deleted. No scheduler may run: it
+/// would not notice.
+///
+/// # Errors
+/// When the statement fails.
+pub fn park_uploads(step: &mut Transaction, uploads: &[i32]) -> Result<Parked> {
+    if uploads.is_empty() {
+        return Ok(Parked::default());
+    }
+    park_those(step, Some(uploads), "", PARKED[1])
+}
+
+/// The uploads that a scheduler would start something for, in the order of their keys.
+///
+/// # Errors
+/// When the statement fails.
+pub fn live_uploads(client: &mut Client) -> Result<Vec<i32>> {
+    let rows = client
         .query(
-            "WITH live AS (
-                 SELECT * FROM jobqueue
-                  WHERE jq_end_bits < 2 AND (jq_starttime IS NULL OR jq_endtime IS NULL)
+            &format!(
+                "SELECT DISTINCT u.upload_pk
+                   FROM jobqueue q JOIN job j ON j.job_pk = q.jq_job_fk
+                   JOIN upload u ON u.upload_pk = j.job_upload_fk
+                  WHERE {LIVE} AND u.expire_action IS DISTINCT FROM 'd' ORDER BY 1"
+            ),
+            &[],
+        )
+        .map_err(Error::sql("asking which uploads have jobs"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn park_those(
+    step: &mut Transaction,
+    uploads: Option<&[i32]>,
+    snapshot: &str,
+    text: &str,
+) -> Result<Parked> {
+    // The scheduler marks a job that was paused before its start with a start in the year 9999.
+    let query = format!(
+        "WITH live AS (
+                 SELECT * FROM jobqueue q
+                  WHERE {LIVE}
+                    AND ($3::int4[] IS NULL OR q.jq_type IN ('delagent', 'maintagent')
+                      OR q.jq_job_fk IN (SELECT job_pk FROM job WHERE job_upload_fk = ANY ($3)))
                     FOR UPDATE
              ), kept AS (
                  INSERT INTO backup_parked_job AS p (jq_pk, jq_starttime, jq_endtime, jq_endtext,
@@ -114,9 +164,10 @@ pub fn park(step: &mut Transaction, snapshot: &str) -> Result<Parked> {
                     jq_endtime = now(), jq_endtext = $2, jq_end_bits = jq_end_bits | 2,
                     jq_schedinfo = NULL
                FROM kept WHERE q.jq_pk = kept.jq_pk
-             RETURNING q.jq_type, kept.reason = 'running'",
-            &[&snapshot, &PARKED],
-        )
+             RETURNING q.jq_type, kept.reason = 'running'"
+    );
+    let rows = step
+        .query(&query, &[&snapshot, &text, &uploads])
         .map_err(Error::sql("parking the job queue"))?;
     let mut parked = Parked::default();
     for row in &rows {
@@ -127,6 +178,18 @@ pub fn park(step: &mut Transaction, snapshot: &str) -> Result<Parked> {
         }
         *parked.by_agent.entry(row.get(0)).or_default() += 1;
     }
+    Ok(parked)
+}
+
+/// As [`park`], for a database that another program has brought back.
+///
+/// # Errors
+/// When a statement fails.
+pub fn park_all(client: &mut Client) -> Result<Parked> {
+    let failed = Error::sql("parking the job queue");
+    let mut step = client.transaction().map_err(&failed)?;
+    let parked = park(&mut step, "")?;
+    step.commit().map_err(&failed)?;
     Ok(parked)
 }
 
@@ -198,11 +261,11 @@ pub fn resume(client: &mut Client, selection: &Selection) -> Result<Resumed> {
                         jq_end_bits = c.jq_end_bits,
                         jq_schedinfo = CASE WHEN c.jq_starttime IS NULL THEN c.jq_schedinfo END
                    FROM chosen c
-                  WHERE q.jq_pk = c.jq_pk AND q.jq_endtext = $4 AND q.jq_end_bits >= 2
+                  WHERE q.jq_pk = c.jq_pk AND q.jq_endtext = ANY ($4) AND q.jq_end_bits >= 2
                  RETURNING q.jq_pk, q.jq_type
              )
              SELECT queued.jq_type FROM chosen LEFT JOIN queued USING (jq_pk)",
-            &[&all_but, &agents, &entries, &PARKED],
+            &[&all_but, &agents, &entries, &PARKED.as_slice()],
         )
         .map_err(&failed)?;
     let mut resumed = Resumed::default();

@@ -101,9 +101,9 @@ pub enum Error {
         /// The repository's path.
         repository: PathBuf,
     },
-    /// A scheduler would work on what is being restored.
+    /// A scheduler would work on what is being restored or parked.
     #[error(
-        "FOSSology's scheduler runs ({place}); stop it before a restore, for instance with 'systemctl stop fossology', and start it again afterwards"
+        "FOSSology's scheduler runs ({place}); stop it first, for instance with 'systemctl stop fossology', and start it again afterwards"
     )]
     SchedulerRuns {
         /// Where it was seen.
@@ -161,6 +161,20 @@ pub enum Error {
         id: String,
         /// What is wrong.
         why: String,
+    },
+    /// The database of a snapshot is in a backup of another program.
+    #[error(
+        "the database of snapshot {id} was backed up by another program, as '{label}': restore it with that program (up to position {until} of timeline {timeline} in its log, not further), let no job start ('fo_backup jobs park --all'), then bring back the files with 'fo_backup restore {id} --no-database'"
+    )]
+    External {
+        /// The snapshot.
+        id: String,
+        /// The backup's label.
+        label: String,
+        /// Where its recovery has to end.
+        until: String,
+        /// The timeline of that.
+        timeline: u32,
     },
     /// FOSSology's user or group is not known on this host.
     #[error(

@@ -1,14 +1,15 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Puts recoveries before scans that would meet missing files. All recoveries come into the queue
-//! in one transaction: killed in the middle, nothing has changed.
+//! Puts recoveries before scans that would meet missing files, or parks jobs until their files are back.
+//! All of it comes into the queue in one transaction: killed in the middle, nothing has changed.
 
 use super::{Context, Error, Instance, Result, recover};
 use crate::fossology::database::Error as DatabaseError;
 use crate::fossology::guard::{self, Before, Entries};
+use crate::fossology::jobs::{self, Parked};
 use crate::fossology::module::AGENT;
-use crate::fossology::{own, queue};
+use crate::fossology::{own, queue, scheduler};
 
 /// Puts a recovery before these entries wherever their upload lacks files that may come back.
 /// `lookers` threads look for files. The scheduler has to be told afterwards.
@@ -45,6 +46,45 @@ pub fn recover_first(
     }
     step.commit().map_err(&failed)?;
     Ok(before)
+}
+
+/// What was parked, and of which uploads.
+#[derive(Debug, serde::Serialize)]
+pub struct Parking {
+    /// The uploads, whether or not something waited for them.
+    pub uploads: Vec<i32>,
+    /// Their jobs.
+    pub parked: Parked,
+}
+
+/// Parks the jobs of these uploads, or of all that lack files which may come back; with them go
+/// deletions and maintenance. `lookers` threads look for files.
+///
+/// # Errors
+/// When the scheduler runs, which would start what it has read already, or a statement fails.
+pub fn park(
+    instance: &Instance,
+    uploads: Option<Vec<i32>>,
+    lookers: usize,
+    context: Context<'_>,
+) -> Result<Parking> {
+    if let Some(place) = scheduler::running(&instance.config) {
+        return Err(Error::SchedulerRuns { place });
+    }
+    let mut client = instance.connect("guard")?;
+    own::ensure_schema(&mut client)?;
+    let uploads = match uploads {
+        Some(uploads) => uploads,
+        None => {
+            let live = jobs::live_uploads(&mut client)?;
+            recover::lacking(instance, &live, lookers, context)?
+        }
+    };
+    let failed = DatabaseError::sql("parking jobs");
+    let mut step = client.transaction().map_err(&failed)?;
+    let parked = jobs::park_uploads(&mut step, &uploads)?;
+    step.commit().map_err(&failed)?;
+    Ok(Parking { uploads, parked })
 }
 
 /// Whether the scheduler of this host knows our agent.

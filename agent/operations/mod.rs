@@ -5,12 +5,16 @@
 //! reads arguments: progress goes to a [`Progress`], results come back as values.
 
 pub mod backup;
+pub mod by_url;
 pub mod check;
 mod context;
 pub mod copy;
 pub mod drill;
+mod dumped;
 mod error;
+pub mod estimate;
 pub mod expire;
+pub mod export;
 pub mod guard;
 mod history;
 pub mod init;

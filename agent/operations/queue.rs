@@ -11,7 +11,8 @@
 
 use super::backup::{Division, divide};
 use super::request::Work;
-use super::{Context, Error, Instance, Result, guard};
+use super::schedule::Schedule;
+use super::{Context, Error, Instance, Result, guard, install};
 use crate::fossology::database::Error as DatabaseError;
 use crate::fossology::module::AGENT;
 use crate::fossology::own::parts::{self, Role};
@@ -21,6 +22,7 @@ use crate::fossology::scheduler::{self, Message};
 use postgres::Transaction;
 use serde::Serialize;
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 
 /// How often it is looked how far a job is.
@@ -33,6 +35,8 @@ pub struct Options {
     pub user: Option<String>,
     /// A key of `[HOSTS]`; any host without it.
     pub host: Option<String>,
+    /// What is expected: who queues is where the schedule is, so the pages are told by the way.
+    pub schedule: Schedule,
 }
 
 /// What was queued.
@@ -83,6 +87,7 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
     }
     let mut client = instance.connect("queue")?;
     own::ensure_schema(&mut client)?;
+    install::tell_limits(&mut client, &options.schedule, Path::new("/"))?;
     let failed = DatabaseError::sql("queueing the job");
     let mut transaction = client.transaction().map_err(&failed)?;
     let user = queue::user(&mut transaction, options.user.as_deref())?;

@@ -5,6 +5,8 @@
 //! verb. A mistake names the file and the line, or the variable.
 
 use super::copy::Offsite;
+use super::backup::DatabaseSettings;
+use super::by_url::GoldSettings;
 use super::drill;
 use super::expire::Retention;
 use super::prune::policy;
@@ -53,6 +55,12 @@ pub struct Settings {
     /// How restores are tried.
     #[serde(default)]
     pub drill: drill::Settings,
+    /// How the database is backed up.
+    #[serde(default)]
+    pub database: DatabaseSettings,
+    /// Which gold is left to the web.
+    #[serde(default)]
+    pub gold: GoldSettings,
     /// What pruning may remove.
     #[serde(default)]
     pub prune: policy::Table,
@@ -136,6 +144,7 @@ impl Settings {
         }
         self.give_way.check()?;
         self.schedule.has_offsite = self.offsite.location.is_some();
+        self.database.check()?;
         Ok(self)
     }
 

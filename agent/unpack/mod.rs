@@ -11,8 +11,11 @@
 pub mod fallback;
 mod kinds;
 mod libarchive;
+mod peek;
 mod walk;
+mod xz;
 
+pub use peek::{Peek, peek};
 pub use walk::walk;
 
 use crate::blob::PfileName;

@@ -7,8 +7,11 @@
 
 use super::scheduler::{Agent, Ended, Job};
 use super::world::World;
+use fossology_backup::blob::PfileName;
+use fossology_backup::demo::sample::StoredBlob;
 use fossology_backup::fossology::config::Config;
 use postgres::Client;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -131,6 +134,92 @@ pub fn run_queued(world: &World) -> Vec<(Option<String>, Ended)> {
         })
     })
     .collect()
+}
+
+/// Runs what is queued for other agents and waits for nothing, once; gives their agents. Scanners pass over a
+/// missing file and call the scan good, so none may begin on an upload that lacks one: that is all
+/// that they look for here, and then they end well.
+#[track_caller]
+pub fn run_others(world: &World) -> Vec<String> {
+    let mut client = world.sample().connect().unwrap();
+    run_alone(&mut client);
+    let query = format!(
+        "UPDATE jobqueue q SET jq_starttime = now() FROM job
+          WHERE job_pk = jq_job_fk AND jq_type <> 'backup' AND {READY}
+         RETURNING jq_pk, jq_type, coalesce(job_upload_fk, 0)"
+    );
+    let ready = client.query(&query, &[]).unwrap();
+    let run = |row: &postgres::Row| {
+        let (entry, agent, upload): (i32, String, i32) = (row.get(0), row.get(1), row.get(2));
+        if !["wget_agent", "ununpack", "adj2nest"].contains(&agent.as_str()) {
+            assert_eq!(
+                missing_of(world, upload),
+                Vec::<PfileName>::new(),
+                "{agent} of {upload}"
+            );
+        }
+        let ended = Ended {
+            completed: true,
+            ..Ended::default()
+        };
+        finish(&mut client, entry, &ended);
+        agent
+    };
+    ready.iter().map(run).collect()
+}
+
+/// The blobs of an upload that lie in no folder of a host where they could.
+fn missing_of(world: &World, upload: i32) -> Vec<PfileName> {
+    let hosts: Vec<PathBuf> = fs::read_dir(world.sample().repository())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let lies = |blob: &StoredBlob| {
+        blob.trees.iter().all(|tree| {
+            let below = format!("{tree}/{}{}", blob.name.folders(3), blob.name);
+            hosts.iter().any(|host| host.join(&below).is_file())
+        })
+    };
+    let blobs = world.sample().blobs_of(upload);
+    blobs
+        .iter()
+        .filter(|blob| !lies(blob))
+        .map(|blob| blob.name)
+        .collect()
+}
+
+/// Lets all that is parked go on and plays the scheduler until nothing is left to do.
+#[track_caller]
+pub fn finish_all(world: &World) {
+    world.call(&["jobs", "resume"]).expect(0);
+    let named = [
+        "jobs",
+        "resume",
+        "--agent",
+        "delagent",
+        "--agent",
+        "maintagent",
+    ];
+    world.call(&named).expect(0);
+    // What had been started when the scheduler was stopped begins anew.
+    reset(world);
+    loop {
+        let ours = run_queued(world).into_iter();
+        let ours = ours.map(|(_, ended)| ended.expect(0)).count();
+        if ours == 0 && run_others(world).is_empty() {
+            break;
+        }
+    }
+    let mut client = world.sample().connect().unwrap();
+    let left = client
+        .query(
+            "SELECT format('%s %s %s %s', jq_pk, jq_type, jq_end_bits, jq_endtext) FROM jobqueue
+              WHERE jq_starttime IS NULL OR jq_endtime IS NULL ORDER BY jq_pk",
+            &[],
+        )
+        .unwrap();
+    let left: Vec<String> = left.iter().map(|row| row.get(0)).collect();
+    assert_eq!(left, Vec::<String>::new());
 }
 
 /// Starts the next entry of our agent that waits for nothing, as the scheduler does.

@@ -4,8 +4,8 @@
 //! A whole world for a test: a PostgreSQL cluster, a sample instance, a vault, and the command
 //! `fo_backup` as a user calls it.
 
-use fossology_backup::demo::Cluster;
 use fossology_backup::demo::sample::{Options, Sample};
+use fossology_backup::demo::{Cluster, ClusterOptions};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -86,10 +86,28 @@ impl World {
         world
     }
 
+    /// A world whose server is of this major version.
+    pub fn of_major(major: u32) -> Self {
+        let options = ClusterOptions {
+            major: Some(major),
+            ..ClusterOptions::default()
+        };
+        let mut world = Self::empty_with(&options);
+        let place = world.path("instance");
+        std::fs::create_dir(&place).unwrap();
+        let sample = Sample::build(&place, &world.cluster, Options::default());
+        world.sample = Some(sample.unwrap());
+        world
+    }
+
     /// A world without an instance: for one that is brought along.
     pub fn empty() -> Self {
+        Self::empty_with(&ClusterOptions::default())
+    }
+
+    fn empty_with(options: &ClusterOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cluster = Cluster::start(folder.path()).unwrap();
+        let cluster = Cluster::start_with(folder.path(), options).unwrap();
         std::fs::create_dir(folder.path().join("scratch")).unwrap();
         Self {
             sample: None,

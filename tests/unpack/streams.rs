@@ -3,7 +3,8 @@
 
 //! Layers of compression: what lies beneath is a blob, and so is each layer between.
 
-use crate::support::{ENOUGH, Expected, Finder, Workshop, holds, noise, text, walk_file};
+use crate::support::{ENOUGH, Expected, Finder, Workshop, holds, kinds, noise, text, walk_file};
+use fossology_backup::unpack::ProblemKind;
 use std::fs;
 
 /// How each is made from standard input.
@@ -77,6 +78,33 @@ fn blocks_and_padding_of_an_xz_are_one_content() {
     holds(&threads, &expected);
     let padded = shop.make("z.xz", "xz -c a > z.xz; head -c 8 /dev/zero >> z.xz");
     holds(&padded, &expected);
+}
+
+#[test]
+fn several_threads_find_in_a_damaged_xz_what_one_finds() {
+    let shop = Workshop::empty();
+    for n in 0..60 {
+        shop.file(&format!("tree/{n:02}"), &noise(60_000, n));
+    }
+    let tar = shop.make("x.tar", "tar --sort=name -cf x.tar tree");
+    let whole = shop.make("x.xz", "xz -c -0 -T2 --block-size=400KiB x.tar > x.xz");
+    holds(&whole, &shop.expected().with_file(&tar));
+    let mut data = fs::read(&whole).unwrap();
+    let at = data.len() * 6 / 10;
+    data[at] ^= 1;
+    let damaged = shop.file("y.xz", &data);
+    let found = |threads| {
+        let finder = Finder::default();
+        let walked = walk_file(&damaged, &finder, threads, ENOUGH);
+        assert_eq!(kinds(&walked)[..1], [ProblemKind::Damaged], "{walked:?}");
+        finder.found()
+    };
+    let alone = found(1);
+    let expected = shop.expected();
+    assert!(expected.names().filter(|name| alone.contains(name)).count() >= 30);
+    for threads in 2..5 {
+        assert_eq!(found(threads), alone, "{threads} threads");
+    }
 }
 
 #[test]

@@ -63,6 +63,21 @@ class BackupDao
   }
 
   /**
+   * @brief What is expected, as the host has told it that wakes the tasks
+   * @return array 'limits' (how old the last run of a verb may be, in seconds by verb; what is not
+   *   there is not missed), null where nobody has told yet, and 'since' (when our tables were made)
+   */
+  public function getExpected()
+  {
+    $row = $this->dbManager->getSingleRow(
+      // As JSON, since tables of an older schema have no such column.
+      "SELECT to_jsonb(i)->>'limits' AS limits, extract(epoch FROM made) AS since
+         FROM backup_instance i", array(), __METHOD__);
+    return array('limits' => $row['limits'] === null ? null : self::json($row['limits']),
+      'since' => self::number($row['since']));
+  }
+
+  /**
    * @brief A request as it stands
    * @param int $id
    * @return array|null id, verb, parameters, who, asked, state, job, host, started, ended, counts,

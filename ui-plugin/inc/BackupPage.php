@@ -88,7 +88,7 @@ class BackupPage extends AdminPage
   {
     $check = $runs->newestFullCheck();
     $failed = $runs->newest('check');
-    return array(
+    return $this->dao()->getExpected() + array(
       'good' => $runs->newest('backup', array('done')),
       'backup' => $runs->newest('backup'),
       'check' => $failed !== null && $failed['state'] === 'failed' ? $failed : $check,

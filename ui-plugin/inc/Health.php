@@ -11,34 +11,41 @@ namespace Fossology\Backup\UI;
  * @class Health
  * @brief From what is known to how things stand: in words, and good (ok), late or wrong. Pure
  *
- * The limits are those of a schedule as 'fo_backup install' makes it: a backup each night, a check
- * and a verification each week, a drill now and then. 'fo_backup status' says the same with the
- * limits of the instance's own schedule.
+ * The limits are those of the instance's own schedule, as 'fo_backup status' has them; where nobody
+ * has told them yet, those of the usual one.
  */
 class Health
 {
   const HOUR = 3600;
   const DAY = 86400;
+  /** How old the last run of a verb may be by the usual schedule, in seconds */
+  const USUAL = array('backup' => 30 * self::HOUR, 'check' => 9 * self::DAY, 'verify' => 9 * self::DAY);
+  /** A snapshot so many times older than that is not late any more, but wrong */
+  const FORGOTTEN = 5;
 
   /**
    * @param array $facts What is not there is null: 'good' (the newest backup that lacks nothing),
    *   'backup', 'check', 'verify', 'drill' (the last that ended), 'next' (when the next backup is
-   *   asked for)
+   *   asked for), 'limits' and 'since' (as of BackupDao::getExpected())
    * @param int $now
    * @return array[] For each thing 'level' (ok, late, wrong, unknown), 'what', 'text', 'detail' (what
    *   the run had to say, or ''), and 'mod' (the page that says more, or '')
    */
   public static function judge(array $facts, $now)
   {
+    $limits = $facts['limits'] === null ? self::USUAL : $facts['limits'];
+    $done = function ($verb, $what, $incomplete, $mod = '') use ($facts, $limits, $now) {
+      $limit = isset($limits[$verb]) ? $limits[$verb] : null;
+      return $facts[$verb] === null ? self::never($what, $facts['since'], $limit, $now) :
+        self::done($what, $facts[$verb], $limit, $now, $incomplete, $mod);
+    };
     return array_values(array_filter(array(
-      self::snapshot($facts['good'], $facts['backup'], $now),
+      self::snapshot($facts['good'], $facts['backup'],
+        isset($limits['backup']) ? $limits['backup'] : null, $now),
       self::backup($facts['backup'], $now),
-      self::done(_("Check of the repository"), $facts['check'], 9 * self::DAY, $now,
-        _("something was found"), 'late', FindingsPage::NAME),
-      self::done(_("Verification of the vault"), $facts['verify'], 9 * self::DAY, $now,
-        _("the vault is damaged"), 'late'),
-      self::done(_("Restore drill"), $facts['drill'], 9 * self::DAY, $now,
-        _("it did not come back whole"), 'unknown'),
+      $done('check', _("Check of the repository"), _("something was found"), FindingsPage::NAME),
+      $done('verify', _("Verification of the vault"), _("the vault is damaged")),
+      $done('drill', _("Restore drill"), _("it did not come back whole")),
       self::next($facts['next'], $now))));
   }
 
@@ -63,7 +70,7 @@ class Health
       'mod' => $mod);
   }
 
-  private static function snapshot($good, $backup, $now)
+  private static function snapshot($good, $backup, $limit, $now)
   {
     $what = _("Newest good snapshot");
     if ($good === null) {
@@ -72,7 +79,10 @@ class Health
         _("none is complete: not everything can be restored"));
     }
     $age = $now - $good['started'];
-    $level = $age <= 30 * self::HOUR ? 'ok' : ($age <= 7 * self::DAY ? 'late' : 'wrong');
+    $level = 'ok';
+    if ($limit !== null && $age > $limit) {
+      $level = $age > self::FORGOTTEN * $limit ? 'wrong' : 'late';
+    }
     return self::line($level, $what, Words::ago($good['started'], $now) .
       ', ' . Words::time($good['started']) . ($level === 'ok' ? '' : _(": what came since is in no backup")));
   }
@@ -98,11 +108,15 @@ class Health
       $backup['message']);
   }
 
-  private static function done($what, $run, $limit, $now, $incomplete, $never, $mod = '')
+  /** Nobody could be late before the installation */
+  private static function never($what, $since, $limit, $now)
   {
-    if ($run === null) {
-      return self::line($never, $what, _("never done"));
-    }
+    $late = $limit !== null && $since !== null && $now - $since > $limit;
+    return self::line($late ? 'late' : 'unknown', $what, _("never done"));
+  }
+
+  private static function done($what, $run, $limit, $now, $incomplete, $mod)
+  {
     $when = Words::ago($run['started'], $now);
     if ($run['state'] === 'failed') {
       return self::line('wrong', $what, sprintf(_("failed %s"), $when), $run['message']);
@@ -110,7 +124,7 @@ class Health
     if ($run['state'] === 'incomplete') {
       return self::line('wrong', $what, "$when: $incomplete", $run['message'], $mod);
     }
-    if ($now - $run['started'] > $limit) {
+    if ($limit !== null && $now - $run['started'] > $limit) {
       return self::line('late', $what, sprintf(_("all was well, but that was %s"), $when));
     }
     return self::line('ok', $what, sprintf(_("all was well, %s"), $when));

@@ -29,11 +29,12 @@ class Hooks extends DefaultPlugin
     array('ui_reunpack', 'ui_reunpack', Replaced\Reunpack::class, true),
     array('download', 'ui_download', Replaced\Download::class, false),
     array('agent_adj2nest', 'Adj2nestAgentPlugin', Replaced\Adj2nest::class, false),
-    array('agent_monk_bulk', 'MonkBulkAgentPlugin', Replaced\MonkBulk::class, false));
+    array('agent_monk_bulk', 'MonkBulkAgentPlugin', Replaced\MonkBulk::class, false),
+    array('agent_reuser', 'Fossology\Reuser\ReuserAgentPlugin', Replaced\Reuser::class, false));
 
   /** How many parameters ours have; PHP ends everything when a parent's has more */
   const PARAMETERS = array('AgentAdd' => 7, 'CheckRestore' => 2, 'CheckStatus' => 3,
-    'ShowReunpackView' => 2, 'Output' => 0);
+    'ShowReunpackView' => 2, 'Output' => 0, 'doAgentAdd' => 7, 'implicitAgentAdd' => 5);
 
   public function __construct()
   {

@@ -7,6 +7,7 @@
 
 namespace Fossology\Backup\UI;
 
+use Fossology\Lib\Dao\UploadDao;
 use Fossology\Lib\Db\DbManager;
 
 /**
@@ -36,11 +37,14 @@ class LackingFiles
   private $dbManager;
   /** @var RepositoryFiles */
   private $files;
+  /** @var int How many of an upload's files are looked at */
+  private $some;
   /** @var array What was found out in this request, by upload */
   private $known = array();
 
-  public function __construct(DbManager $dbManager, RepositoryFiles $files)
+  public function __construct(DbManager $dbManager, RepositoryFiles $files, $some = self::SOME)
   {
+    $this->some = $some;
     $this->dbManager = $dbManager;
     $this->files = $files;
   }
@@ -70,6 +74,19 @@ class LackingFiles
         WHERE job_upload_fk = $1 AND jq_type = 'ununpack' AND jq_endtime IS NULL AND jq_end_bits < 2
         LIMIT 1", array($uploadId), __METHOD__);
     return $row !== false;
+  }
+
+  /**
+   * @brief Uploads from which this one reuses decisions where files are nearly the same
+   * @param int $uploadId
+   * @return int[]
+   */
+  public function comparedWith($uploadId)
+  {
+    $rows = $this->dbManager->getRows('SELECT DISTINCT reused_upload_fk FROM upload_reuse
+      WHERE upload_fk = $1 AND reuse_mode & $2 <> 0 ORDER BY reused_upload_fk',
+      array($uploadId, UploadDao::REUSE_ENHANCED), __METHOD__);
+    return array_map('intval', array_column($rows, 'reused_upload_fk'));
   }
 
   private function look($uploadId)
@@ -117,6 +134,6 @@ class LackingFiles
        SELECT p.pfile_sha1 || '.' || p.pfile_md5 || '.' || p.pfile_size AS name
          FROM counted JOIN pfile p ON p.pfile_pk = pfile_fk
         WHERE number % ((total + $2 - 1) / $2) = 0 AND NOT " . self::NEVER_UNPACKED,
-      array($uploadId, self::SOME), __METHOD__);
+      array($uploadId, $this->some), __METHOD__);
   }
 }

@@ -7,6 +7,8 @@
 
 namespace Fossology\Backup\UI;
 
+use Fossology\Lib\Auth\Auth;
+
 /**
  * @class RecoverFirst
  * @brief Puts a recovery before scans of an upload that lacks files
@@ -70,13 +72,43 @@ class RecoverFirst
    */
   public function before($jobId, $uploadId, $after)
   {
+    return $this->guarded($after, function () use ($jobId, $uploadId, $after) {
+      return $this->lacking->lacks($uploadId) ? $this->jobs->add($jobId, $uploadId, array($after)) : $after;
+    });
+  }
+
+  /**
+   * @brief The uploads whose files are compared with those of this one
+   * @param int $uploadId
+   * @return int[]
+   */
+  public function comparedWith($uploadId)
+  {
+    return $this->guarded(array(), function () use ($uploadId) {
+      return $this->lacking->comparedWith($uploadId);
+    });
+  }
+
+  /**
+   * @brief What has to be waited for before files of an upload are read that is not scanned itself
+   * @param int $uploadId
+   * @return int jq_pk or 0
+   */
+  public function ofAnother($uploadId)
+  {
+    return $this->guarded(0, function () use ($uploadId) {
+      return $this->lacking->lacks($uploadId) ?
+        $this->jobs->ask($uploadId, Auth::getUserId(), Auth::getGroupId()) : 0;
+    });
+  }
+
+  private function guarded($else, callable $asked)
+  {
     try {
-      if (call_user_func($this->isInstalled) && $this->lacking->lacks($uploadId)) {
-        return $this->jobs->add($jobId, $uploadId, array($after));
-      }
+      return call_user_func($this->isInstalled) ? $asked() : $else;
     } catch (\Throwable $failed) {
       call_user_func($this->warn, $failed->getMessage());
     }
-    return $after;
+    return $else;
   }
 }

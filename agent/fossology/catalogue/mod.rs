@@ -9,15 +9,20 @@
 
 mod moment;
 mod needs;
+mod nodes;
+mod origins;
 mod pruning;
 mod recovery;
 mod rows;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod uploads;
 
 pub use moment::{Moment, Needed, blobs, still_needed};
 pub use needs::{UploadNeed, uploads_that_need};
+pub use nodes::{DumpedUpload, Node, dumped_nodes, dumped_pfiles, dumped_uploads, is_tree_table};
+pub use origins::{Origin, origins};
 pub use pruning::{
     Columns, PrunedUpload, TreeRow, busy_uploads, hold_queue, keys_by_any_row, other_uploads,
 };
@@ -25,4 +30,5 @@ pub use recovery::{
     Candidate, Extent, Share, candidates, containers, extent, nearest_containers, paths, shares,
     unpack_arguments,
 };
+pub use sizes::{Sizes, sizes};
 pub use uploads::{UploadRow, Use, in_flight, needed_now, some_files, states, uploads, uses};

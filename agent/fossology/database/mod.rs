@@ -9,7 +9,9 @@
 
 mod admin;
 mod connect;
+mod copy_text;
 mod error;
+mod external;
 mod process;
 mod properties;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod tools;
 
 pub use admin::{Admin, OtherSession};
 pub use connect::{Database, OLDEST_SERVER, RawText, assert_fossology, server_major};
+pub use copy_text::{CopyRow, copy_text};
 pub use error::{Error, Result};
+pub use external::{ExternalBackup, back_up_externally};
 pub use properties::{DatabaseProperties, Extension, Locale, RoleProperties, Setting, properties};
-pub use tools::{Restored, Tools};
+pub use tools::{DumpedTable, Restored, Tools};

@@ -33,6 +33,24 @@ pub struct Restored {
     pub grants_left_out: Vec<String>,
 }
 
+/// The rows of a table in a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpedTable {
+    /// The table, without its schema.
+    pub name: String,
+    /// The file of the dump that has its rows, in COPY's text format.
+    pub file: String,
+    /// The columns, in the order of the fields.
+    pub columns: Vec<String>,
+}
+
+impl DumpedTable {
+    /// The number of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+}
+
 impl Tools {
     /// Finds programs for a server, or for a dump, of this major version.
     ///
@@ -125,6 +143,89 @@ impl Tools {
         run(command, "pg_dump", stop)
     }
 
+    /// Which tables a dump has, with their columns, and in which of its files their rows are. Of
+    /// the dump only its table of contents has to be in `folder`, where nothing else may be: the
+    /// files of the tables that are `wanted` are made there, empty. pg_restore is asked because the
+    /// form of that table changes with PostgreSQL's versions; no server is needed for it.
+    ///
+    /// # Errors
+    /// With pg_restore's messages.
+    pub fn dumped_tables(
+        &self,
+        folder: &Path,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<DumpedTable>> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io {
+                doing: "writing",
+                path,
+                source,
+            }
+        };
+        let list = self.list(folder)?;
+        let mut chosen = Vec::new();
+        let mut files = Vec::new();
+        for line in list.split_inclusive(|&byte| byte == b'\n') {
+            let text = String::from_utf8_lossy(line);
+            let words: Vec<&str> = text.split(' ').collect();
+            if let [number, _, _, "TABLE", "DATA", _, table, ..] = words[..]
+                && wanted(table)
+            {
+                let file = format!("{}.dat", number.trim_end_matches(';'));
+                let path = folder.join(&file);
+                fs::write(&path, b"").map_err(failed(&path))?;
+                files.push((table.to_owned(), file));
+                chosen.extend(line);
+            }
+        }
+        let (list, script) = (folder.join("tables.list"), folder.join("tables.sql"));
+        fs::write(&list, &chosen).map_err(failed(&list))?;
+        let mut command = Command::new(self.folder.join("pg_restore"));
+        command
+            .env("LC_ALL", "C")
+            .arg("--data-only")
+            .arg(option("--use-list=", &list))
+            .arg(option("--file=", &script))
+            .arg(folder);
+        run(command, "pg_restore", &|| false)?;
+        let script = fs::read(&script).map_err(failed(&script))?;
+        let mut tables: Vec<DumpedTable> = Vec::new();
+        for line in String::from_utf8_lossy(&script).lines() {
+            let Some((name, columns)) = copied_columns(line) else {
+                continue;
+            };
+            if let Some((_, file)) = files.iter().find(|(table, _)| *table == name) {
+                let file = file.clone();
+                tables.push(DumpedTable {
+                    name,
+                    file,
+                    columns,
+                });
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The contents of a dump, as pg_restore lists them.
+    fn list(&self, dump: &Path) -> Result<Vec<u8>> {
+        let program = self.folder.join("pg_restore");
+        let list = Command::new(&program)
+            .arg("--list")
+            .arg(dump)
+            .env("LC_ALL", "C")
+            .output()
+            .map_err(|source| Error::Program { program, source })?;
+        if list.status.success() {
+            return Ok(list.stdout);
+        }
+        Err(Error::ProgramFailed {
+            program: "pg_restore",
+            status: list.status.to_string(),
+            messages: String::from_utf8_lossy(&list.stderr).trim_end().to_owned(),
+        })
+    }
+
     /// Restores a dump into an empty database. Everything in it will belong to `owner`, whoever
     /// restores, for FOSSology works as one role and that one's name may differ here.
     ///
@@ -149,23 +250,7 @@ impl Tools {
         stop: &dyn Fn() -> bool,
     ) -> Result<Restored> {
         let program = self.folder.join("pg_restore");
-        let list = Command::new(&program)
-            .arg("--list")
-            .arg(dump)
-            .env("LC_ALL", "C")
-            .output()
-            .map_err(|source| Error::Program {
-                program: program.clone(),
-                source,
-            })?;
-        if !list.status.success() {
-            return Err(Error::ProgramFailed {
-                program: "pg_restore",
-                status: list.status.to_string(),
-                messages: String::from_utf8_lossy(&list.stderr).trim_end().to_owned(),
-            });
-        }
-        let contents = Contents::split(&list.stdout);
+        let contents = Contents::split(&self.list(dump)?);
         let write = |name: &str, text: &[u8]| {
             let path = scratch.join(name);
             match fs::write(&path, text) {
@@ -217,6 +302,15 @@ impl Tools {
             grants_left_out: left_out,
         })
     }
+}
+
+/// Table and columns of a line like `COPY public.pfile (pfile_pk, "Pfile") FROM stdin;`.
+fn copied_columns(line: &str) -> Option<(String, Vec<String>)> {
+    let plain = |word: &str| word.trim_matches('"').to_owned();
+    let (table, columns) = line.strip_prefix("COPY ")?.split_once(" (")?;
+    let table = table.rsplit('.').next()?;
+    let columns = columns.strip_suffix(") FROM stdin;")?;
+    Some((plain(table), columns.split(", ").map(plain).collect()))
 }
 
 /// An option whose value is a path of any bytes.

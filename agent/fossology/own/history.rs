@@ -133,6 +133,44 @@ pub fn newest_runs(client: &mut impl GenericClient) -> Result<Vec<PastRun>> {
     Ok(rows.iter().map(PastRun::read).collect())
 }
 
+/// A run that came to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// Its mode, if the verb has any.
+    pub mode: Option<String>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// When it ended, in seconds since 1970.
+    pub ended: f64,
+    /// Numbers; which ones depends on the verb.
+    pub counts: Value,
+}
+
+/// The runs of a verb that came to their end, the newest first, at most two hundred. Our tables must
+/// be there.
+///
+/// # Errors
+/// When the statement fails.
+pub fn finished(client: &mut impl GenericClient, verb: &str) -> Result<Vec<Finished>> {
+    let rows = client
+        .query(
+            "SELECT mode, extract(epoch FROM ended - started)::float8, extract(epoch FROM ended)::float8,
+                    counts
+               FROM backup_run
+              WHERE verb = $1 AND state IN ('done', 'incomplete') AND ended IS NOT NULL
+              ORDER BY id DESC LIMIT 200",
+            &[&verb],
+        )
+        .map_err(Error::sql("reading the history of runs"))?;
+    let finished = rows.iter().map(|row| Finished {
+        mode: row.get(0),
+        seconds: row.get(1),
+        ended: row.get(2),
+        counts: row.get(3),
+    });
+    Ok(finished.collect())
+}
+
 /// When our tables were made, and how many jobs a restore has parked that are parked still.
 ///
 /// # Errors

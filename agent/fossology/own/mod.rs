@@ -29,16 +29,19 @@ pub use states::{
 use super::database::{Error, Result};
 use postgres::error::SqlState;
 use postgres::{Client, GenericClient};
+use serde_json::json;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 6] = [
+const VERSIONS: [&str; 7] = [
     include_str!("../../../sql/001_backup.sql"),
     include_str!("../../../sql/002_requests.sql"),
     include_str!("../../../sql/003_parts.sql"),
     include_str!("../../../sql/004_prune.sql"),
     include_str!("../../../sql/005_pages.sql"),
     include_str!("../../../sql/006_continuation.sql"),
+    include_str!("../../../sql/010_limits.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.
@@ -136,6 +139,20 @@ pub fn adopt_instance(client: &mut impl GenericClient, instance: Uuid) -> Result
         .execute("UPDATE backup_instance SET instance = $1", &[&instance])
         .map(drop)
         .map_err(Error::sql("taking over an instance's id"))
+}
+
+/// Tells the pages how old the last run of each verb may be, in seconds. Our tables must be there.
+///
+/// # Errors
+/// When the statement fails.
+pub fn set_limits(client: &mut impl GenericClient, limits: &BTreeMap<&str, i64>) -> Result<()> {
+    client
+        .execute(
+            "UPDATE backup_instance SET limits = $1 WHERE limits IS DISTINCT FROM $1",
+            &[&json!(limits)],
+        )
+        .map(drop)
+        .map_err(Error::sql("writing down the schedule's limits"))
 }
 
 /// What our tables hold that nobody else knows, in words: parked jobs and pruned blobs.

@@ -3,14 +3,16 @@
 
 //! Writes blobs as FOSSology wants them, by many threads at once. Content goes into
 //! `<name>.<random>.I` beside its place and is renamed when it is whole, so a blob's name never
-//! stands for half of it. A process that dies leaves at most such `.I` files, which `check` knows
-//! as debris. Nothing is synced file by file: after [`Importer::sync`] all is durable, and after
-//! a power cut before it the same import again finds and replaces what did not survive.
+//! stands for half of it, not even after a power cut: many are synced together and get their names
+//! then. A process that dies leaves at most such `.I` files, which `check` knows as debris. After
+//! [`Importer::sync`] all is there and durable; what is not there after a power cut before it the
+//! same import brings again.
 
 use super::super::{Error, Result};
 use super::Layout;
 use super::access::{Access, Owner};
 use super::partial::{Partial, PartialBlob};
+use super::pending::Pending;
 use super::trees::{BlobPath, Trees};
 use crate::blob::{Hasher, PfileName, Tree, TreeSet};
 use nix::errno::Errno;
@@ -29,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Importer {
     pub(super) trees: Trees,
     pub(super) access: Access,
+    pub(super) pending: Pending,
     random: AtomicU64,
 }
 
@@ -82,6 +85,7 @@ impl Importer {
         let trees = Trees::open(layout)?;
         Ok(Self {
             access: Access::new(owner),
+            pending: Pending::default(),
             random: AtomicU64::new(RandomState::new().hash_one(std::process::id())),
             trees,
         })
@@ -90,10 +94,12 @@ impl Importer {
     /// Puts a blob into these trees. The content must have been checked against the name: an
     /// existing file that is equal to it is kept, one that is not is replaced.
     ///
-    /// Where FOSSology finds the blob whole in a fall-back place it is kept there.
+    /// Where FOSSology finds the blob whole in a fall-back place it is kept there. What was not there
+    /// may get its name later, in [`Importer::sync`] at the latest.
     ///
     /// # Errors
-    /// With the path and what to do; no partial file is left behind then.
+    /// With the path and what to do, also for one of those that came before; no partial file is left
+    /// behind then.
     pub fn import(&self, trees: TreeSet, name: &PfileName, data: &[u8]) -> Result<Imported> {
         let whole = data.len() as u64 == name.size();
         match self.start(trees, name, |file| Ok(whole && has_content(file, data)?))? {
@@ -115,12 +121,27 @@ impl Importer {
         self.start(trees, name, |file| has_name(file, name))
     }
 
-    /// Makes all that was imported durable: one sync for each file system.
+    /// Puts all that was imported in its place and makes it durable: two syncs for each file system.
+    ///
+    /// # Errors
+    /// When a file system could not write what it had taken, or something imported could not be put
+    /// in its place, now or before.
+    pub fn sync(&self) -> Result<()> {
+        self.place_all()?;
+        self.trees.sync()
+    }
+
+    /// As [`Importer::sync`], and makes durable whatever else was put into the repository, by a run
+    /// that died before it could.
     ///
     /// # Errors
     /// When a file system could not write what it had taken.
-    pub fn sync(&self) -> Result<()> {
-        self.trees.sync()
+    pub fn sync_all(&self) -> Result<()> {
+        for root in 0..self.trees.layout().roots().len() {
+            // One that is not there has nothing to be synced.
+            let _ = self.trees.descriptor(root);
+        }
+        self.sync()
     }
 
     fn start(
@@ -278,7 +299,7 @@ impl Importer {
         let mut partial = Partial::create(self, to, name)?;
         let copied = partial.copy_from(&mut File::from(source));
         copied.map_err(|e| partial.error(e))?;
-        partial.commit()
+        partial.commit(Vec::new())
     }
 
     /// Puts a hard link to gold in the place of a second copy in `files`; with `look_only` nothing is

@@ -7,6 +7,7 @@ mod access;
 mod importer;
 mod layout;
 mod partial;
+mod pending;
 mod reader;
 mod remover;
 mod roots;

@@ -7,10 +7,11 @@
 use super::super::{Error, Result};
 use super::access::Access;
 use super::importer::{Imported, Importer};
+use super::pending::Written;
 use super::trees::BlobPath;
 use crate::blob::PfileName;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, renameat};
+use nix::fcntl::{OFlag, openat};
 use nix::unistd::{UnlinkatFlags, close, unlinkat};
 use std::fs::File;
 use std::io::{self, Write};
@@ -31,20 +32,13 @@ impl<'a> PartialBlob<'a> {
         }
     }
 
-    /// Puts the blob in its place in every tree. The content must have been checked against the
-    /// name; only its size is looked at here.
+    /// The blob is whole and gets its place in every tree, in [`Importer::sync`] at the latest. The
+    /// content must have been checked against the name; only its size is looked at here.
     ///
     /// # Errors
     /// With the path and what to do; the partial file is gone then.
     pub fn commit(self) -> Result<Imported> {
-        let Partial {
-            importer,
-            root,
-            name,
-            ..
-        } = self.partial;
-        self.partial.commit()?;
-        importer.fill(root, &self.others, &name, &importer.path(&name))?;
+        self.partial.commit(self.others)?;
         Ok(self.imported)
     }
 
@@ -70,7 +64,7 @@ pub struct Partial<'a> {
     root: usize,
     name: PfileName,
     random: u64,
-    /// `None` once it has its final name.
+    /// `None` once it is whole.
     file: Option<File>,
     written: u64,
 }
@@ -112,27 +106,23 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Gives the whole file its final name.
-    pub fn commit(mut self) -> Result<()> {
+    /// The file is whole: it gets its final name, and then those in other roots.
+    pub fn commit(mut self, others: Vec<usize>) -> Result<()> {
         if self.written != self.name.size() {
             let text = format!("{} bytes came for it", self.written);
             return Err(self.error(io::Error::other(text)));
         }
-        let path = self.importer.path(&self.name);
-        let closed = match self.file.take() {
-            // Network file systems tell only here that there was no room.
-            Some(file) => close(file),
-            None => Ok(()),
-        };
-        let renamed = closed.and_then(|()| {
-            let folder = self.importer.descriptor(self.root)?;
-            renameat(folder, self.path().as_path(), folder, path.as_path())
-        });
-        if let Err(errno) = renamed {
+        // Network file systems tell only here that there was no room.
+        if let Some(Err(errno)) = self.file.take().map(close) {
             self.remove();
-            return Err(self.importer.error(self.root, &path, errno.into()));
+            return Err(self.error(errno.into()));
         }
-        Ok(())
+        self.importer.put(Written {
+            root: self.root,
+            name: self.name,
+            random: self.random,
+            others,
+        })
     }
 
     pub fn error(&self, source: io::Error) -> Error {

@@ -23,6 +23,7 @@ mod report;
 mod roots;
 mod shards;
 mod temporary;
+pub mod unknown_gold;
 mod uploads;
 mod walk;
 

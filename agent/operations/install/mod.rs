@@ -16,12 +16,14 @@ mod uninstall;
 pub use schedule::{Planned, Waker, planned};
 pub use uninstall::{Removed, drop_history, remove};
 
-use super::schedule::Schedule;
+use super::schedule::{Schedule, TASKS, Task};
 use super::{Error, Instance, Result, request};
 use crate::fossology::config::Config;
+use crate::fossology::database;
 use crate::fossology::module::{self, AGENT, Version};
 use crate::fossology::own;
 use files::Owner;
+use postgres::GenericClient;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -175,19 +177,43 @@ pub fn run(place: &Place, options: &Options) -> Result<Installed> {
     })
 }
 
-/// Makes our tables and the agent's row.
+/// Makes our tables and the agent's row, and tells the pages what a schedule expects that this host
+/// wakes.
 ///
 /// # Errors
 /// When the database cannot be reached or does not let us.
-pub fn make_tables(instance: &Instance) -> Result<()> {
+pub fn make_tables(instance: &Instance, schedule: Option<&Schedule>) -> Result<()> {
     let mut client = instance.connect("install")?;
     own::ensure_schema(&mut client)?;
+    if let Some(schedule) = schedule {
+        tell_limits(&mut client, schedule, Path::new("/"))?;
+    }
     Ok(module::register(&mut client, &Version::own())?)
+}
+
+/// Tells the pages how old things may be, as `status` on this host judges it: fo_backup.toml may not
+/// be theirs to read. `root` stands for `/`.
+///
+/// # Errors
+/// When the statement fails.
+pub fn tell_limits(
+    client: &mut impl GenericClient,
+    schedule: &Schedule,
+    root: &Path,
+) -> database::Result<()> {
+    let planned = planned(root);
+    let limit = |task: &Task| {
+        let limit = schedule.limit(task.verb, planned.contains_key(task.verb))?;
+        Some((task.verb, limit.as_secs()))
+    };
+    own::set_limits(client, &TASKS.iter().filter_map(limit).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fossology::database::testing::cluster;
+    use serde_json::json;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     /// What a packager has: a root and nothing in it.
@@ -275,6 +301,36 @@ mod tests {
         fs::remove_file(pages.join("backup.php")).unwrap();
         assert_eq!(run(&place, &options).unwrap().pages, 0);
         assert!(!ui.exists());
+    }
+
+    #[test]
+    fn pages_are_told_what_is_expected_of_the_schedule_that_is_installed() {
+        let (folder, place, mut options) = package();
+        let schedule: Schedule = toml::from_str("check = \"never\"\nverify = \"10 days\"").unwrap();
+        let mut client = cluster().fossology("UTF8").connect("test").unwrap();
+        own::ensure_schema(&mut client).unwrap();
+        let root = folder.path().join("root");
+        let mut told = |schedule: &Schedule| {
+            tell_limits(&mut client, schedule, &root).unwrap();
+            let row = client.query_one("SELECT limits FROM backup_instance", &[]);
+            row.unwrap().get::<_, serde_json::Value>(0)
+        };
+        let (day, hour) = (86400, 3600);
+        // Nobody wakes anything, so nothing is missed that is not set.
+        assert_eq!(
+            told(&schedule),
+            json!({"backup": 30 * hour, "verify": 10 * day})
+        );
+        options.waking = Some(Waking {
+            waker: Waker::Cron,
+            user: "fossy".into(),
+            schedule: schedule.clone(),
+        });
+        run(&place, &options).unwrap();
+        assert_eq!(
+            told(&schedule),
+            json!({"backup": 30 * hour, "verify": 10 * day, "drill": 9 * day, "expire": 9 * day})
+        );
     }
 
     #[test]

@@ -82,8 +82,9 @@ impl Recovery<'_> {
         self.report.missing = missing.amount;
         self.report.broken = missing.broken;
         self.all = missing.all();
-        if self.importer.is_some() {
-            // A recovery that was killed brought these back.
+        if let Some(importer) = self.importer.filter(|_| !missing.there.is_empty()) {
+            // A recovery that was killed brought these back, and may not have come to sync them.
+            importer.sync_all()?;
             own::clear_state(&mut self.client, BlobState::Pruned, &missing.there)?;
         }
         self.share_out(&candidates)?;
@@ -210,8 +211,9 @@ impl Recovery<'_> {
             let came = &batch.keys - seeking.keys(true);
             self.report.unpacked.join(seeking.amount());
             self.unpacked |= &came;
-            self.settle(&came, true)?;
+            let settled = self.settle(&came, true);
             result?;
+            settled?;
             self.in_vain |= seeking.keys(false);
         }
         let before = (seeking.keys(true), seeking.amount());

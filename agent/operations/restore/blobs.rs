@@ -11,7 +11,8 @@ use crate::fossology::database::Database;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
-    self, IndexFile, IndexMerge, PackId, PackInfo, Record, Snapshot, Vault, rebuild_index,
+    self, ByUrl, IndexFile, IndexMerge, Members, Mode, PackId, PackInfo, Record, Snapshot, Vault,
+    rebuild_index,
 };
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -38,6 +39,10 @@ pub(in crate::operations) struct Selection {
     pub not_in_snapshot: u64,
     /// How many are left out because they are pruned.
     pub pruned: u64,
+    /// The keys (`pfile_pk`) of what none of the packs has, where a database was asked.
+    pub lacking: RoaringBitmap,
+    /// Gold that the snapshot leaves to the web, and no pack has.
+    pub by_url: Vec<ByUrl>,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
@@ -92,6 +97,8 @@ impl Selection {
             bytes: 0,
             not_in_snapshot: 0,
             pruned: 0,
+            lacking: RoaringBitmap::new(),
+            by_url: Vec::new(),
         };
         for (pack, size) in packs {
             match open_index(vault, pack, size) {
@@ -119,13 +126,22 @@ impl Selection {
         )
     }
 
-    fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
+    /// Of all that the vault has, whichever snapshot it came with.
+    pub(super) fn of_vault(vault: &Vault) -> Result<Self> {
+        let packs = vault.packs()?;
+        Ok(Self::new(
+            vault,
+            packs.iter().map(|pack| (pack.id, pack.size)),
+        ))
+    }
+
+    pub(super) fn want(&mut self, pack: usize, number: u64, name: &PfileName, trees: TreeSet) {
         self.packs[pack].want(number, trees);
         self.blobs += 1;
         self.bytes += name.size();
     }
 
-    fn indexes(&self) -> Vec<IndexFile> {
+    pub(super) fn indexes(&self) -> Vec<IndexFile> {
         self.packs.iter().map(|pack| pack.index.clone()).collect()
     }
 
@@ -144,7 +160,11 @@ impl Selection {
 }
 
 /// A pack's index; one that is lost or damaged is made again from the pack.
-fn open_index(vault: &Vault, pack: PackId, size: u64) -> Result<IndexFile, vault::Error> {
+pub(in crate::operations) fn open_index(
+    vault: &Vault,
+    pack: PackId,
+    size: u64,
+) -> Result<IndexFile, vault::Error> {
     let storage = vault.storage();
     let found = storage.size(&pack.key())?;
     if found != Some(size) {
@@ -182,8 +202,7 @@ pub(in crate::operations) fn these(
     vault: &Vault,
     blobs: impl Iterator<Item = (PfileName, TreeSet)>,
 ) -> Result<Selection> {
-    let packs = vault.packs()?;
-    let mut selection = Selection::new(vault, packs.iter().map(|pack| (pack.id, pack.size)));
+    let mut selection = Selection::of_vault(vault)?;
     let indexes = selection.indexes();
     let mut merge = IndexMerge::new(&indexes)?;
     for (name, trees) in blobs {
@@ -230,7 +249,16 @@ pub(in crate::operations) fn needed_by(
                     selection.want(pack, number, &name, needed.trees);
                 }
             }
-            Ok(_) => selection.not_in_snapshot += 1,
+            Ok(_) => match snapshot.by_url.iter().find(|blob| blob.name == name) {
+                Some(blob) => selection.by_url.push(blob.clone()),
+                None => {
+                    selection.not_in_snapshot += 1;
+                    // Of gold alone nothing else was to be expected.
+                    if snapshot.mode == Mode::Full || needed.trees.contains(Tree::Gold) {
+                        selection.lacking.insert(needed.pfile);
+                    }
+                }
+            },
             Err(error) => {
                 failed.get_or_insert(error);
             }
@@ -243,14 +271,30 @@ pub(in crate::operations) fn needed_by(
 
 /// The blobs that a snapshot names, without asking a database.
 pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection> {
+    members_among(vault, snapshot, None)
+}
+
+/// As [`members_of`], those of them that are among some keys of the snapshot's database.
+pub(super) fn members_among(
+    vault: &Vault,
+    snapshot: &Snapshot,
+    among: Option<&Members>,
+) -> Result<Selection> {
+    let members = match among {
+        Some(among) => snapshot.members.common(among),
+        None => snapshot.members.clone(),
+    };
     let mut selection = Selection::of_snapshot(vault, snapshot);
-    let aliases: HashMap<PfileName, TreeSet> = snapshot
-        .aliases
-        .iter()
-        .map(|alias| (alias.name, snapshot.members.trees(alias.pfile)))
-        .collect();
+    let mut aliases: HashMap<PfileName, TreeSet> = HashMap::new();
+    for alias in &snapshot.aliases {
+        let trees = aliases.entry(alias.name).or_default();
+        *trees = trees.union(members.trees(alias.pfile));
+    }
     let mut extra: HashMap<PfileName, TreeSet> = HashMap::new();
     for path in &snapshot.extra {
+        if !members.of(path.tree).contains(path.pfile) {
+            continue;
+        }
         let trees = extra.entry(path.name).or_default();
         *trees = trees.with(path.tree);
     }
@@ -258,7 +302,7 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
     let mut merge = IndexMerge::new(&indexes)?;
     let mut last = None;
     // Members that no pack has; those whose records carry another key are not looked for.
-    let mut lacking = snapshot.members.any();
+    let mut lacking = among.unwrap_or(&members).any();
     for alias in &snapshot.aliases {
         lacking.remove(alias.pfile);
     }
@@ -267,8 +311,7 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
         if last == Some(record.name) {
             continue; // it lies in two packs
         }
-        let trees = snapshot
-            .members
+        let trees = members
             .trees(record.pfile)
             .union(aliases.get(&record.name).copied().unwrap_or_default())
             .union(extra.get(&record.name).copied().unwrap_or_default());
@@ -276,6 +319,11 @@ pub(super) fn members_of(vault: &Vault, snapshot: &Snapshot) -> Result<Selection
             selection.want(pack, number, &record.name, trees);
             last = Some(record.name);
         }
+    }
+    let wanted = |blob: &&ByUrl| among.is_none_or(|among| among.any().contains(blob.pfile));
+    for blob in snapshot.by_url.iter().filter(wanted) {
+        lacking.remove(blob.pfile);
+        selection.by_url.push(blob.clone());
     }
     selection.not_in_snapshot = lacking.len();
     Ok(selection)

@@ -13,6 +13,9 @@
 //!    pages can say why files are missing;
 //! 6. last, old and new database change names in one transaction.
 //!
+//! With repository hosts named, the living database is left alone and only what these hosts lack comes
+//! back (see [`hosts`]).
+//!
 //! Killed anywhere, FOSSology still has its old database, and the same command again takes the
 //! complete new database and the blobs that are there, and goes on. One damaged pack or blob never
 //! stops the rest: it is named at the end.
@@ -20,12 +23,18 @@
 pub(super) mod blobs;
 pub(super) mod database;
 pub(super) mod directories;
+mod hit;
+mod hosts;
 mod life;
 pub(super) mod plan;
 mod record;
+mod uploads;
 pub(super) mod writer;
 
-use super::{Context, Instance, Result};
+use super::by_url::{self, Fetched, GoldSettings};
+use super::recover::Amount;
+use super::{Context, Instance, Result, check};
+use crate::blob::HostName;
 use crate::fossology::repository::Layout;
 use crate::vault::{LeaseKind, Mode, Snapshot, SnapshotId, Vault};
 use std::path::PathBuf;
@@ -33,7 +42,9 @@ use std::time::Instant;
 
 pub use blobs::Damage;
 pub use database::RestoredDatabase;
+pub use hit::Hit;
 pub(super) use plan::free;
+pub use uploads::{RestoredUpload, run_uploads};
 pub use writer::Written;
 
 /// What is restored, and where to.
@@ -47,6 +58,10 @@ pub struct Options {
     pub repository: Option<PathBuf>,
     /// Leave the repository alone.
     pub no_repository: bool,
+    /// Only what lacks on these repository hosts by the living database; needs `no_database`.
+    pub repo_hosts: Vec<HostName>,
+    /// How gold comes back from the web.
+    pub gold: GoldSettings,
     /// Look and tell only.
     pub dry_run: bool,
     /// How to connect as a role that may create databases.
@@ -68,6 +83,12 @@ pub struct Report {
     pub mode: Mode,
     /// Whether this was only a look.
     pub dry_run: bool,
+    /// The uploads whose blobs alone were wanted; none when it was everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<RestoredUpload>,
+    /// How many blobs the snapshot has of those uploads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected: Option<u64>,
     /// The database, unless it was left alone.
     pub database: Option<RestoredDatabase>,
     /// Where the repository is.
@@ -82,6 +103,16 @@ pub struct Report {
     pub pruned: u64,
     /// Blobs that the snapshot names and that cannot be read from the vault.
     pub damaged: Vec<Damage>,
+    /// The uploads that lack something of what should have come, if the database tells.
+    pub uploads: Vec<Hit>,
+    /// What lacked on the repository hosts that were named and is in the vault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<Amount>,
+    /// Uploaded files in the repository that the restored database does not know, as after the
+    /// restore of an older snapshot.
+    pub unknown_gold: u64,
+    /// Gold that the snapshot leaves to the web.
+    pub by_url: Fetched,
     /// Files of the other directories that were written.
     pub other_files: u64,
     /// Files of the other directories that could not be written.
@@ -107,7 +138,10 @@ impl Report {
     /// Whether something that the snapshot should give back did not come.
     pub fn is_incomplete(&self) -> bool {
         let lost = self.mode == Mode::Full && self.not_in_snapshot > 0;
-        lost || !self.damaged.is_empty() || !self.other_failures.is_empty()
+        lost || !self.uploads.is_empty()
+            || !self.by_url.lost.is_empty()
+            || !self.damaged.is_empty()
+            || !self.other_failures.is_empty()
     }
 }
 
@@ -130,6 +164,12 @@ pub fn run(
     let layout = plan::layout(instance, options);
     let mut report = Report::new(&snapshot, &layout, options);
     let mut plan = plan::make(instance, vault, &snapshot, &layout, options)?;
+    if !options.repo_hosts.is_empty() {
+        hosts::run(instance, vault, &layout, options, &mut report, context)?;
+        lease.check()?;
+        report.seconds.total = began.elapsed().as_secs_f64();
+        return Ok(report);
+    }
     if options.dry_run {
         report.database = plan.database.as_ref().map(|target| target.outlook());
         report.seconds.total = began.elapsed().as_secs_f64();
@@ -148,7 +188,7 @@ pub fn run(
     if !options.no_repository {
         let began = Instant::now();
         let _files = plan::hold_files(instance, &layout, options)?;
-        let selection = match &plan.database {
+        let mut selection = match &plan.database {
             Some(target) => {
                 blobs::needed_by(&target.staging(), vault, &snapshot, &mut |_, _, _| true)?
             }
@@ -157,6 +197,8 @@ pub fn run(
         report.not_in_snapshot = selection.not_in_snapshot;
         report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
+        let lacking = selection.lacking.clone();
+        let by_url = std::mem::take(&mut selection.by_url);
         let (written, damaged) = writer::write(
             vault,
             selection,
@@ -168,6 +210,11 @@ pub fn run(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
+        report.by_url = by_url::bring_back(&by_url, &options.gold, instance, &layout, context)?;
+        if let Some(target) = &plan.database {
+            let mut client = target.staging().connect("fo_backup restore")?;
+            report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
+        }
         let others = directories::restore(vault, &snapshot, layout.path(), instance)?;
         report.other_files = others.files;
         report.other_failures = others.failures;
@@ -175,6 +222,15 @@ pub fn run(
     }
     lease.check()?;
 
+    // A repository that had nothing has nothing that is unknown.
+    let had_blobs = report.blobs.is_none_or(|blobs| blobs.kept > 0);
+    if let Some(target) = plan
+        .database
+        .as_ref()
+        .filter(|_| had_blobs && layout.path().is_dir())
+    {
+        report.unknown_gold = check::unknown_gold::count(&target.staging(), &layout, context)?;
+    }
     if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
         report.seconds.total = began.elapsed().as_secs_f64();
         record::enter(instance, &target.staging(), &report);
@@ -192,12 +248,18 @@ impl Report {
             snapshot: snapshot.id.clone(),
             mode: snapshot.mode,
             dry_run: options.dry_run,
+            chosen: Vec::new(),
+            selected: None,
             database: None,
             repository: (!options.no_repository).then(|| layout.path().to_owned()),
             blobs: None,
             not_in_snapshot: 0,
             pruned: 0,
             damaged: Vec::new(),
+            uploads: Vec::new(),
+            lacking: None,
+            unknown_gold: 0,
+            by_url: Fetched::default(),
             other_files: 0,
             other_failures: Vec::new(),
             seconds: Seconds::default(),

@@ -10,6 +10,7 @@ use crate::fossology::database::{Admin, Tools};
 use crate::fossology::own::{self, Files};
 use crate::fossology::repository::{Layout, Reader};
 use crate::fossology::scheduler;
+use crate::operations::backup::external;
 use crate::operations::{Error, Instance, Result};
 use crate::vault::{Snapshot, Vault};
 use postgres::Client;
@@ -43,7 +44,9 @@ pub(super) fn make(
     let name = options.database.as_deref().unwrap_or(own_database);
     let touches_live = (!options.no_database && name == own_database)
         || (!options.no_repository && layout.path() == instance.config.layout.path());
-    if touches_live && let Some(place) = scheduler::running(&instance.config) {
+    // What a host lacks is only added, as by a recovery, and beside others.
+    let replaces = touches_live && options.repo_hosts.is_empty();
+    if replaces && let Some(place) = scheduler::running(&instance.config) {
         return Err(Error::SchedulerRuns { place });
     }
     if !options.no_repository {
@@ -51,6 +54,7 @@ pub(super) fn make(
     }
     let mut database = None;
     if !options.no_database {
+        external::expect_dump(snapshot)?;
         let admin = Admin::connect(&instance.database, options.admin_url.as_deref())?;
         let major = snapshot.database.tool_major;
         let tools = Tools::find(options.postgres_bin.as_deref(), major)?;
@@ -83,7 +87,7 @@ pub(super) fn hold_files(
     Ok(Some(client))
 }
 
-fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
+pub(super) fn expect_repository(layout: &Layout, vault: &Vault, options: &Options) -> Result<()> {
     super::super::instance::expect_outside(layout.path(), vault.storage().folder())?;
     let path = layout.path();
     if !options.dry_run && !path.exists() {

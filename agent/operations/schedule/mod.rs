@@ -10,6 +10,7 @@ mod when;
 pub use every::{Every, Period, Rhythm, in_words};
 pub use when::{Day, When};
 
+use jiff::SignedDuration;
 use jiff::civil::Weekday;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -209,6 +210,18 @@ impl Schedule {
             "prune" => self.prune,
             STATUS => self.status,
             _ => None,
+        }
+    }
+
+    /// How old the last run of a verb may be: what is set, else what is usual if this host wakes it.
+    /// Backups are always expected.
+    pub fn limit(&self, verb: &str, is_planned: bool) -> Option<SignedDuration> {
+        match self.of(verb) {
+            Some(Every::Never) => None,
+            Some(Every::Rhythm(rhythm)) => Some(rhythm.limit),
+            None if verb == COPY && !self.has_offsite => None,
+            None if is_planned || matches!(verb, "backup" | COPY) => Some(Task::of(verb)?.period?.limit()),
+            None => None,
         }
     }
 

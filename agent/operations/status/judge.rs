@@ -6,7 +6,7 @@
 use super::vault::VaultStatus;
 use super::{Planned, findings};
 use crate::fossology::own::history::{PastRun, State};
-use crate::operations::schedule::{Every, Rhythm, Schedule, Task, in_words};
+use crate::operations::schedule::{Schedule, in_words};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::Serialize;
@@ -140,7 +140,7 @@ impl Facts<'_> {
             _ => completed,
         };
         let planned = self.planned.get(verb);
-        let limit = self.limit(verb, planned);
+        let limit = self.schedule.limit(verb, planned.is_some());
         let late = limit.and_then(|limit| self.late(verb, limit, completed));
         let mut wrong = false;
         if counts {
@@ -165,20 +165,6 @@ impl Facts<'_> {
             next: next
                 .and_then(|when| when.next(self.now))
                 .map(|next| next.timestamp()),
-        }
-    }
-
-    /// How old the last run of a verb may be: what is set, else what is usual if this host wakes it.
-    /// Backups are always expected.
-    fn limit(&self, verb: &str, planned: Option<&Planned>) -> Option<SignedDuration> {
-        match self.schedule.of(verb) {
-            Some(Every::Never) => None,
-            Some(Every::Rhythm(rhythm)) => Some(rhythm.limit),
-            None if verb == "copy" && !self.schedule.has_offsite => None,
-            None if planned.is_some() || matches!(verb, "backup" | "copy") => {
-                Some(Rhythm::of(Task::of(verb)?.period?).limit)
-            }
-            None => None,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::unpack::kinds::{Compression, Format, HEAD, Kind, is_guess, kind_of};
 use crate::unpack::libarchive::{
     Archive, Failure, FileInput, Input, Member, MemoryInput, ReadAt, StreamInput, refusal,
 };
+use crate::unpack::xz::Xz;
 use crate::unpack::{Content, ProblemKind};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -22,6 +23,9 @@ use std::thread;
 
 /// From this size on, in bytes, a thread of its own undoes a layer of compression.
 const PUMPED: u64 = 1 << 20;
+
+/// What comes out of a layer of compression.
+type Stream<'a> = Box<dyn Read + Send + 'a>;
 
 /// A container, or what may be one.
 pub struct Container<'w, 'a> {
@@ -100,18 +104,30 @@ impl<'w, 'a> Container<'w, 'a> {
     }
 
     fn decompress(&self, compression: Compression, opening: Opening, input: Box<dyn Input + '_>) {
-        let mut archive = match Archive::decompress(compression, input) {
-            Ok(archive) => archive,
-            Err(failure) if opening.guess && !failure.goes_on => return,
-            Err(failure) => return self.failed(&failure),
-        };
         // An rpm's filter only passes its payload on.
-        if opening.size < PUMPED || compression == Compression::Rpm || !self.may_pump() {
-            return self.output(&mut archive);
+        let large = opening.size >= PUMPED && compression != Compression::Rpm;
+        let pumps = if large { self.may_pump() } else { None };
+        let threads = pumps.map_or(1, |_| self.walk.options.threads);
+        let opened = match compression {
+            Compression::Xz => Ok(Box::new(Xz::new(input, threads, pumps.unwrap_or(1))) as Stream),
+            _ => Archive::decompress(compression, input).map(|archive| Box::new(archive) as Stream),
+        };
+        match opened {
+            Ok(stream) if pumps.is_some() => self.pumped(stream),
+            Ok(mut stream) => self.output(&mut *stream),
+            Err(failure) if opening.guess && !failure.goes_on => {}
+            Err(failure) => self.failed(&failure),
         }
+        if pumps.is_some() {
+            self.walk.pumps.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Has a thread of its own undo the compression.
+    fn pumped(&self, stream: Stream<'_>) {
         thread::scope(|scope| {
             let (to, from) = crossbeam_channel::bounded(AHEAD);
-            let pumping = move || pump(archive, &to);
+            let pumping = move || pump(stream, &to);
             // It reads through all the streams that this one comes from.
             let thread = thread::Builder::new().stack_size(STACK);
             match thread.spawn_scoped(scope, pumping) {
@@ -122,18 +138,17 @@ impl<'w, 'a> Container<'w, 'a> {
                 }
             }
         });
-        self.walk.pumps.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether one more thread may decompress; it is counted then.
-    fn may_pump(&self) -> bool {
+    /// Whether one more thread may decompress; it is counted then, and this is how many there are.
+    fn may_pump(&self) -> Option<usize> {
         let most = self.walk.options.threads;
         let before = self.walk.pumps.fetch_add(1, Ordering::Relaxed);
-        let may = most > 1 && before < most;
-        if !may {
-            self.walk.pumps.fetch_sub(1, Ordering::Relaxed);
+        if most > 1 && before < most {
+            return Some(before + 1);
         }
-        may
+        self.walk.pumps.fetch_sub(1, Ordering::Relaxed);
+        None
     }
 
     /// What comes out of a layer of compression.

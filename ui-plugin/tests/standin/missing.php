@@ -50,7 +50,7 @@ namespace Fossology\Lib\Plugin {
     {
       $after = array();
       foreach ($dependencies as $name) {
-        $after[] = \plugin_find($name)->AgentAdd($jobId, $uploadId, $errorMsg);
+        $after[] = $this->implicitAgentAdd($jobId, $uploadId, $errorMsg, $name, $request);
       }
       $database = $GLOBALS['container']->get('db.manager');
       $row = $database->getSingleRow('INSERT INTO jobqueue (jq_job_fk, jq_type, jq_args, jq_end_bits)
@@ -60,6 +60,35 @@ namespace Fossology\Lib\Plugin {
           VALUES ($1, $2)', array($row['jq_pk'], $one), 'standin.depend');
       }
       return (int)$row['jq_pk'];
+    }
+
+    protected function implicitAgentAdd($jobId, $uploadId, &$errorMsg, $dependency, $request)
+    {
+      return \plugin_find($dependency)->AgentAdd($jobId, $uploadId, $errorMsg);
+    }
+  }
+}
+
+namespace Fossology\Lib\Dao {
+
+  class UploadDao
+  {
+    const REUSE_ENHANCED = 2;
+  }
+}
+
+namespace Fossology\Reuser {
+
+  /** Stand-in: what is reused is in its table by the time that it is queued */
+  class ReuserAgentPlugin extends \Fossology\Lib\Plugin\AgentPlugin
+  {
+    public $Name = 'agent_reuser';
+    public $AgentName = 'reuser';
+
+    public function scheduleAgent($jobId, $uploadId, &$errorMsg, $request)
+    {
+      return $this->doAgentAdd($jobId, $uploadId, $errorMsg, array('agent_adj2nest'), $uploadId, null,
+        $request);
     }
   }
 }

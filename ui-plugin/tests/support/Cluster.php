@@ -97,6 +97,9 @@ SH;
   {
     $root = dirname(__DIR__, 3);
     pg_query($connection, file_get_contents("$root/tests/sample/schema.sql"));
+    // The sample has nothing to reuse.
+    pg_query($connection, 'CREATE TABLE upload_reuse (upload_reuse_pk serial PRIMARY KEY, upload_fk integer,
+      reused_upload_fk integer, group_fk integer, reused_group_fk integer, reuse_mode integer)');
     if ($ours) {
       $scripts = glob("$root/sql/*.sql");
       sort($scripts);

@@ -180,7 +180,7 @@ class ApiTest extends TestCase
     $this->assertSame($parameters, $this->instance->one('SELECT parameters FROM backup_request'));
   }
 
-  public function runs()
+  public static function runs()
   {
     return array(
       array('{"verb": "backup"}', '{"mode": "full"}'),

@@ -25,7 +25,7 @@ class HealthTest extends TestCase
   {
     $lines = Health::judge($facts + array('good' => $this->run_(2), 'backup' => $this->run_(2),
       'check' => $this->run_(40), 'verify' => $this->run_(60), 'drill' => $this->run_(200),
-      'next' => self::NOW + 7200), self::NOW);
+      'next' => self::NOW + 7200, 'limits' => null, 'since' => self::NOW - 100 * 86400), self::NOW);
     return array_column($lines, 'level', 'what') + array('worst' => Health::worst($lines));
   }
 
@@ -36,7 +36,7 @@ class HealthTest extends TestCase
 
   public function testASnapshotGrowsOld()
   {
-    foreach (array(30 => 'ok', 31 => 'late', 168 => 'late', 169 => 'wrong') as $hours => $level) {
+    foreach (array(30 => 'ok', 31 => 'late', 150 => 'late', 151 => 'wrong') as $hours => $level) {
       $levels = $this->levels(array('good' => $this->run_($hours)));
       $this->assertSame($level, $levels['Newest good snapshot'], "$hours hours");
       $this->assertSame($level, $levels['worst']);
@@ -63,6 +63,34 @@ class HealthTest extends TestCase
     $this->assertSame('ok', $this->levels(array('check' => $this->run_(9 * 24)))[$what]);
     $this->assertSame('late', $this->levels(array('check' => $this->run_(9 * 24 + 1)))[$what]);
     $this->assertSame('late', $this->levels(array('check' => null))[$what]);
+  }
+
+  public function testTheScheduleOfTheInstanceSaysWhatIsLate()
+  {
+    $days = function ($days) {
+      return 86400 * $days;
+    };
+    $limits = array('backup' => $days(9), 'check' => $days(35), 'drill' => $days(40));
+    $facts = array('limits' => $limits, 'good' => $this->run_(9 * 24), 'check' => $this->run_(35 * 24),
+      'verify' => $this->run_(9999), 'drill' => $this->run_(40 * 24));
+    $this->assertSame('ok', $this->levels($facts)['worst']);
+    foreach (array('good' => 'Newest good snapshot', 'check' => 'Check of the repository',
+      'drill' => 'Restore drill') as $run => $what) {
+      $facts[$run] = $this->run_(40 * 24 + 1);
+      $this->assertSame('late', $this->levels($facts)[$what]);
+    }
+    // A schedule in which nothing is expected at all.
+    $levels = $this->levels(array('limits' => array(), 'good' => $this->run_(9999),
+      'check' => $this->run_(9999), 'drill' => null));
+    $this->assertSame('ok', $levels['worst']);
+  }
+
+  public function testNobodyIsLateBeforeTheInstallationIsOldEnough()
+  {
+    $never = array('check' => null, 'verify' => null, 'since' => self::NOW - 9 * 86400);
+    $this->assertSame('ok', $this->levels($never)['worst']);
+    $never['since'] -= 1;
+    $this->assertSame('late', $this->levels($never)['worst']);
   }
 
   public function testWhatNobodyKnowsIsNoAlarm()

@@ -22,7 +22,12 @@ class HooksTest extends TestCase
     $this->instance = new Instance();
     $this->instance->logIn(10);
     \Adj2nestAgentPlugin::$gives = 0;
-    // It is remembered for as long as a page takes.
+    $this->forget();
+  }
+
+  /** What was found is remembered for as long as a page takes */
+  private function forget()
+  {
     $here = new \ReflectionProperty(RecoverFirst::class, 'here');
     $here->setAccessible(true);
     $here->setValue(null, null);
@@ -47,6 +52,7 @@ class HooksTest extends TestCase
     register_plugin(new \Adj2nestAgentPlugin());
     register_plugin(new \MonkBulkAgentPlugin());
     register_plugin(new \ScannerAgentPlugin());
+    register_plugin(new \Fossology\Reuser\ReuserAgentPlugin());
   }
 
   public function testOursTakeTheirPlaces()
@@ -57,6 +63,7 @@ class HooksTest extends TestCase
     $this->assertInstanceOf(Replaced\Download::class, plugin_find('download'));
     $this->assertInstanceOf(Replaced\Adj2nest::class, plugin_find('agent_adj2nest'));
     $this->assertInstanceOf(Replaced\MonkBulk::class, plugin_find('agent_monk_bulk'));
+    $this->assertInstanceOf(Replaced\Reuser::class, plugin_find('agent_reuser'));
     $this->assertTrue(plugin_find('ui_reunpack')->installed, 'an old one is not ready without that');
     $this->assertSame(array(), $this->instance->logged);
   }
@@ -143,6 +150,30 @@ class HooksTest extends TestCase
     $this->assertSame('1', $this->instance->one("SELECT count(*) FROM jobqueue WHERE jq_type = 'backup'"));
   }
 
+  /** Where decisions are taken from another upload, its files may be compared with this one's */
+  public function testAReuseThatComparesFilesWaitsForThoseOfTheOtherUploadToo()
+  {
+    list($other) = $this->lacking();
+    list($gold) = $this->instance->blob('whole', array('gold', 'files'));
+    $upload = $this->instance->upload('b.tar', $gold);
+    $job = $this->instance->job($upload);
+    $reuse = function ($mode) use ($upload, $other, $job) {
+      $this->instance->query("DELETE FROM upload_reuse; INSERT INTO upload_reuse (upload_fk,
+        reused_upload_fk, group_fk, reused_group_fk, reuse_mode) VALUES ($upload, $other, 2, 2, $mode)");
+      $error = '';
+      return plugin_find('agent_reuser')->scheduleAgent($job, $upload, $error, null);
+    };
+    $this->assertSame(array(), $this->waitsFor($reuse(4)), 'no file is read');
+    $recovery = array('jq_type' => 'backup', 'jq_args' => (string)$other);
+    $this->assertSame(array($recovery), $this->waitsFor($reuse(4 | 2)));
+    $this->assertSame((string)$other, $this->instance->one("SELECT job_upload_fk FROM jobqueue
+      JOIN job ON job_pk = jq_job_fk WHERE jq_type = 'backup'"), 'it is in the list of its own upload');
+    $this->instance->query("DELETE FROM uploadtree WHERE ufile_name = 'x.c'");
+    $this->forget();
+    $this->instance->query('DELETE FROM jobqueue');
+    $this->assertSame(array(), $this->waitsFor($reuse(4 | 2)), 'all files are there');
+  }
+
   public function testTheRecoveryComesAfterWhatTheScanWouldHaveWaitedFor()
   {
     list($upload, $job) = $this->lacking();
@@ -170,7 +201,7 @@ class HooksTest extends TestCase
     $this->assertSame(array(), $this->waitsFor($scan));
   }
 
-  public function nothing()
+  public static function nothing()
   {
     return array(
       'nothing is missing' => array("DELETE FROM uploadtree WHERE ufile_name = 'x.c'"),

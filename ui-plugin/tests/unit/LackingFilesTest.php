@@ -14,6 +14,8 @@ use PHPUnit\Framework\TestCase;
 /** On a real PostgreSQL and a repository in a folder */
 class LackingFilesTest extends TestCase
 {
+  /** So few, since each file that is there has to be made */
+  const SOME = 20;
   private $instance;
   private $upload;
   private $gold;
@@ -33,7 +35,7 @@ class LackingFilesTest extends TestCase
   private function lacks()
   {
     $files = new RepositoryFiles($this->instance->sysConf());
-    $lacking = new LackingFiles($this->instance->database, $files);
+    $lacking = new LackingFiles($this->instance->database, $files, self::SOME);
     return $lacking->lacks($this->upload);
   }
 
@@ -84,7 +86,7 @@ class LackingFilesTest extends TestCase
   /** More files than are looked at, of which this many are missing; a table may know of one */
   private function large($missing)
   {
-    $many = 3 * LackingFiles::SOME;
+    $many = 3 * self::SOME;
     $this->instance->query("INSERT INTO pfile (pfile_pk, pfile_sha1, pfile_md5, pfile_size)
       SELECT 100000 + n, upper(encode(sha256(n::text::bytea), 'hex'))::char(40), upper(md5(n::text)), 1
         FROM generate_series(1, $many) n;
@@ -101,7 +103,7 @@ class LackingFilesTest extends TestCase
 
   public function testOfALargeUploadFilesFromAllOverAreLookedAt()
   {
-    $this->large(50);
+    $this->large(5);
     $this->assertTrue($this->lacks());
   }
 

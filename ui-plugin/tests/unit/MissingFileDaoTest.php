@@ -152,7 +152,7 @@ class MissingFileDaoTest extends TestCase
     $this->assertSame($isFor, $this->dao->getRecovery($this->file) !== null);
   }
 
-  public function requests()
+  public static function requests()
   {
     return array(
       'the file' => array('{"blobs": ["NAME"]}', true),

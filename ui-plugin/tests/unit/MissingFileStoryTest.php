@@ -28,7 +28,7 @@ class MissingFileStoryTest extends TestCase
     $this->assertStringContainsString($words, $this->story($known)->what());
   }
 
-  public function reasons()
+  public static function reasons()
   {
     $pruned = array('kind' => 'pruned', 'since' => self::DAY, 'why' => 'old');
     $gold = array('mode' => 'gold', 'ended' => self::DAY);
@@ -61,7 +61,7 @@ class MissingFileStoryTest extends TestCase
     $this->assertStringContainsString($words, implode("\n", $story->ways()));
   }
 
-  public function chances()
+  public static function chances()
   {
     $pruned = array('state' => array('kind' => 'pruned', 'since' => self::DAY, 'why' => null));
     $never = array('state' => array('kind' => 'not_reproducible', 'since' => self::DAY, 'why' => null));
@@ -95,7 +95,7 @@ class MissingFileStoryTest extends TestCase
     $this->assertStringContainsString($words, MissingFileStory::time($bytes, $rate));
   }
 
-  public function times()
+  public static function times()
   {
     return array(
       'nothing was recovered yet' => array(1000, null, 'not known yet'),

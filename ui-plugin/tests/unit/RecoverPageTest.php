@@ -186,7 +186,7 @@ class RecoverPageTest extends TestCase
     $this->assertSame($led, MissingFilePanel::localQuery($given));
   }
 
-  public function ways()
+  public static function ways()
   {
     return array(
       'a page' => array('mod=view-license&upload=5&item=411&show=detail',

@@ -61,7 +61,7 @@ class RecoveryJobsTest extends TestCase
     $this->assertNotSame($entry, $this->jobs->ask($this->upload, 4, 2));
   }
 
-  public function ends()
+  public static function ends()
   {
     return array('well' => array('jq_endtime = now(), jq_end_bits = 1'),
       'failed' => array('jq_endtime = now(), jq_end_bits = 2'),

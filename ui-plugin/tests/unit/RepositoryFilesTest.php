@@ -35,7 +35,7 @@ class RepositoryFilesTest extends TestCase
     }, $found));
   }
 
-  public function ranges()
+  public static function ranges()
   {
     return array(
       'the half that it lies in' => array(

@@ -49,6 +49,7 @@ fn a_second_import_touches_nothing() {
     let name = digest(b"again");
     let importer = scratch.importer();
     importer.import(both(), &name, b"again").unwrap();
+    importer.sync().unwrap();
     let before = fs::metadata(scratch.path(Tree::Gold, &name)).unwrap();
     for _ in 0..2 {
         assert_eq!(
@@ -74,6 +75,7 @@ fn what_is_missing_in_one_tree_is_linked_to_the_other() {
         let importer = scratch.importer();
         let name = digest(b"half");
         importer.import(TreeSet::of(there), &name, b"half").unwrap();
+        importer.sync().unwrap();
         let old = inode(&scratch.path(there, &name));
         assert_eq!(
             importer.import(both(), &name, b"half").unwrap(),
@@ -107,6 +109,7 @@ fn damage_is_replaced_and_good_neighbours_stay() {
             importer
                 .import(TreeSet::of(Tree::Gold), &name, b"damage")
                 .unwrap();
+            importer.sync().unwrap();
             // A copy of its own, as some instances have it.
             let [gold, files] = Tree::ALL.map(|tree| scratch.path(tree, &name));
             fs::create_dir_all(files.parent().unwrap()).unwrap();
@@ -121,6 +124,7 @@ fn damage_is_replaced_and_good_neighbours_stay() {
             } else {
                 importer.import(both(), &name, b"damage").unwrap()
             };
+            importer.sync().unwrap();
             assert_eq!(imported, Imported::Replaced, "{what}");
             assert!(fs::symlink_metadata(&files).unwrap().is_file(), "{what}");
             assert_eq!(
@@ -136,6 +140,7 @@ fn damage_is_replaced_and_good_neighbours_stay() {
                 importer.import(both(), &name, b"damage").unwrap(),
                 Imported::Replaced
             );
+            importer.sync().unwrap();
             for tree in Tree::ALL {
                 assert_eq!(scratch.read(tree, &name).unwrap(), b"damage", "{what}");
             }
@@ -149,10 +154,10 @@ fn a_folder_in_the_place_of_a_file_is_reported_and_left_alone() {
     let name = digest(b"folder");
     let path = scratch.path(Tree::Files, &name);
     fs::create_dir_all(path.join("inside")).unwrap();
-    let error = scratch
-        .importer()
-        .import(files(), &name, b"folder")
-        .unwrap_err();
+    let importer = scratch.importer();
+    importer.import(files(), &name, b"folder").unwrap();
+    let error = importer.sync().unwrap_err();
+    assert!(importer.sync().is_err(), "it is not forgotten");
     assert!(
         matches!(&error, Error::FolderInTheWay { path: p } if *p == path),
         "{error}"
@@ -201,6 +206,7 @@ fn an_existing_trees_group_is_handed_down() {
     let importer = Importer::new(scratch.layout.clone(), Some(owner)).unwrap();
     let name = digest(b"owner");
     importer.import(both(), &name, b"owner").unwrap();
+    importer.sync().unwrap();
     let path = scratch.path(Tree::Gold, &name);
     for made in [
         path.as_path(),
@@ -282,6 +288,7 @@ fn a_large_blob_comes_in_pieces_and_only_whole() {
     whole.write_all(b"first ").unwrap();
     whole.write_all(b"second").unwrap();
     assert_eq!(whole.commit().unwrap(), Imported::Written);
+    importer.sync().unwrap();
     assert_eq!(scratch.read(Tree::Gold, &name).unwrap(), b"first second");
     assert_eq!(scratch.read(Tree::Files, &name).unwrap(), b"first second");
     importer.sync().unwrap();
@@ -301,12 +308,46 @@ fn two_importers_of_the_same_blobs_do_not_disturb_each_other() {
             });
         }
     });
+    one.sync().unwrap();
+    other.sync().unwrap();
     for blob in &blobs {
         for tree in Tree::ALL {
             assert_eq!(&scratch.read(tree, &digest(blob)).unwrap(), blob);
         }
     }
     assert_eq!(scratch.listing().len(), 2 * blobs.len());
+}
+
+#[test]
+fn a_blob_gets_its_name_after_a_sync_together_with_others() {
+    let scratch = Scratch::usual();
+    let importer = scratch.importer();
+    let blobs: Vec<Vec<u8>> = (0..super::super::pending::MOST as u32)
+        .map(|number| number.to_le_bytes().into())
+        .collect();
+    let named = || {
+        let listed = scratch.listing().into_iter();
+        listed.filter(|path| !path.ends_with(".I")).count()
+    };
+    let (last, others) = blobs.split_last().unwrap();
+    for blob in others {
+        importer.import(files(), &digest(blob), blob).unwrap();
+    }
+    assert_eq!((named(), scratch.listing().len()), (0, others.len()));
+    importer.import(files(), &digest(last), last).unwrap();
+    assert_eq!(
+        (named(), scratch.listing().len()),
+        (blobs.len(), blobs.len())
+    );
+
+    importer.import(files(), &digest(b"one"), b"one").unwrap();
+    assert_eq!(named(), blobs.len());
+    // An importer that nobody asks to sync keeps what it has.
+    drop(importer);
+    assert_eq!(
+        (named(), scratch.listing().len()),
+        (blobs.len() + 1, blobs.len() + 1)
+    );
 }
 
 #[test]
@@ -328,6 +369,7 @@ fn trees_on_two_file_systems_get_a_copy_each() {
     let importer = scratch.importer();
     let name = digest(b"two disks");
     importer.import(both(), &name, b"two disks").unwrap();
+    importer.sync().unwrap();
     for tree in Tree::ALL {
         assert_eq!(scratch.read(tree, &name).unwrap(), b"two disks");
         let metadata = fs::metadata(scratch.path(tree, &name)).unwrap();
@@ -386,6 +428,7 @@ fn with_room_for_4_kib_a_file() {
     assert!(scratch.listing().is_empty(), "{:?}", scratch.listing());
     // What was there, even if damaged, is still there.
     importer.import(files(), &digest(b"x"), b"x").unwrap();
+    importer.sync().unwrap();
     let path = scratch.path(Tree::Files, &name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, b"damaged").unwrap();

@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a repository host has lost: the blobs that the living database needs, that belong onto one
+//! of these hosts by the ranges of fossology.conf, and that are not there. They come from whichever
+//! snapshot of the vault has them.
+//!
+//! What is there is not opened. Killed anywhere, the same look finds what still lacks.
+
+use super::blobs::Selection;
+use super::{Options, Report, hit, plan, writer};
+use crate::blob::{HostName, PfileName, Tree, TreeSet};
+use crate::fossology::catalogue::Moment;
+use crate::fossology::own::{self, BlobState};
+use crate::fossology::repository::{Layout, Reader};
+use crate::operations::recover::{Amount, cannot_look};
+use crate::operations::{Context, Error, Instance, Result};
+use crate::vault::{IndexMerge, Vault};
+use roaring::RoaringBitmap;
+use std::io;
+use std::time::Instant;
+
+/// Brings back what lacks on the hosts that the options name; a dry run only looks.
+pub(super) fn run(
+    instance: &Instance,
+    vault: &Vault,
+    layout: &Layout,
+    options: &Options,
+    report: &mut Report,
+    context: Context<'_>,
+) -> Result<()> {
+    let began = Instant::now();
+    let names = instance.repository_hosts(&options.repo_hosts)?;
+    let hosts = Hosts::new(layout, &names)?;
+    if !options.dry_run {
+        hosts.expect_storage()?;
+    }
+    let _files = plan::hold_files(instance, layout, options)?;
+    let selection = hosts.lacking(instance, vault, context)?;
+    report.not_in_snapshot = selection.not_in_snapshot;
+    report.pruned = selection.pruned;
+    report.lacking = Some(Amount {
+        blobs: selection.blobs,
+        bytes: selection.bytes,
+    });
+    let lacking = selection.lacking.clone();
+    if options.dry_run {
+        report.damaged.clone_from(&selection.damaged);
+    } else {
+        plan::expect_space(layout, &selection)?;
+        let threads = options.threads;
+        let (written, damaged) = writer::write(
+            vault,
+            selection,
+            layout,
+            instance,
+            threads,
+            context,
+            &|_| {},
+        )?;
+        report.blobs = Some(written);
+        report.damaged = damaged;
+    }
+    let mut client = instance.connect("restore")?;
+    report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
+    report.seconds.repository = began.elapsed().as_secs_f64();
+    Ok(())
+}
+
+/// The hosts of which all is looked for.
+struct Hosts<'a> {
+    layout: &'a Layout,
+    reader: Reader,
+    hosts: &'a [Option<HostName>],
+}
+
+impl<'a> Hosts<'a> {
+    /// Hosts that fossology.conf has.
+    fn new(layout: &'a Layout, hosts: &'a [Option<HostName>]) -> Result<Self> {
+        Ok(Self {
+            layout,
+            reader: Reader::new(layout.clone())?,
+            hosts,
+        })
+    }
+
+    /// Refuses when the storage of one of them is not there: what is written would lie in the folder
+    /// below its mount.
+    fn expect_storage(&self) -> Result<()> {
+        for host in self.hosts.iter().flatten() {
+            let path = self.layout.path().join(host.as_str());
+            if !path.is_dir() {
+                let host = host.to_string();
+                return Err(Error::NoStorage { host, path });
+            }
+        }
+        Ok(())
+    }
+
+    /// What lacks on them, as far as the vault has it.
+    fn lacking(
+        &self,
+        instance: &Instance,
+        vault: &Vault,
+        context: Context<'_>,
+    ) -> Result<Selection> {
+        let mut client = instance.connect("restore")?;
+        let mut moment = Moment::begin(&mut client)?;
+        let mut selection = Selection::of_vault(vault)?;
+        let indexes = selection.indexes();
+        let mut merge = IndexMerge::new(&indexes)?;
+        let mut pruned = RoaringBitmap::new();
+        own::blobs_in_state(moment.transaction(), BlobState::Pruned, |key| {
+            pruned.extend(u32::try_from(key));
+        })?;
+        let (blobs, _) = moment.totals()?;
+        context.progress.begin("looking what lacks", blobs, 0);
+        let mut failed = None;
+        let streamed = moment.sorted(|needed| {
+            context.progress.advance(1, 0);
+            let Ok(name) = needed.name else {
+                return Ok(());
+            };
+            let looked = self.lacks(&name, needed.trees).and_then(|trees| {
+                context.stop.check()?;
+                if trees.is_empty() {
+                    return Ok(());
+                }
+                if pruned.contains(needed.pfile) && !needed.trees.contains(Tree::Gold) {
+                    selection.pruned += 1;
+                    return Ok(());
+                }
+                match merge.seek(&name)? {
+                    Some((pack, number, record)) if record.name == name => {
+                        selection.want(pack, number, &name, trees);
+                    }
+                    _ => {
+                        selection.not_in_snapshot += 1;
+                        selection.lacking.insert(needed.pfile);
+                    }
+                }
+                Ok(())
+            });
+            looked.map_err(|error| {
+                failed = Some(error);
+                // Ends the stream; the reason is the one that was kept.
+                crate::fossology::database::Error::Stream {
+                    doing: "looking for blobs",
+                    source: io::Error::from(io::ErrorKind::Interrupted),
+                }
+            })
+        });
+        match failed {
+            Some(error) => return Err(error),
+            None => streamed?,
+        }
+        moment.end()?;
+        context.progress.end();
+        Ok(selection)
+    }
+
+    /// The trees in which a blob belongs onto these hosts and is not.
+    fn lacks(&self, name: &PfileName, trees: TreeSet) -> Result<TreeSet> {
+        let mut lacking = TreeSet::NONE;
+        for tree in trees.iter() {
+            let host = self.layout.write_host(tree, name);
+            let is_ours = self.hosts.iter().any(|ours| ours.as_ref() == host);
+            if is_ours && !self.reader.has(tree, name).map_err(cannot_look)? {
+                lacking = lacking.with(tree);
+            }
+        }
+        Ok(lacking)
+    }
+}
