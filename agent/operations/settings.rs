@@ -4,9 +4,9 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
-use super::copy::Offsite;
 use super::backup::DatabaseSettings;
 use super::by_url::GoldSettings;
+use super::copy::Offsite;
 use super::drill;
 use super::expire::Retention;
 use super::prune::policy;

@@ -220,7 +220,9 @@ impl Schedule {
             Some(Every::Never) => None,
             Some(Every::Rhythm(rhythm)) => Some(rhythm.limit),
             None if verb == COPY && !self.has_offsite => None,
-            None if is_planned || matches!(verb, "backup" | COPY) => Some(Task::of(verb)?.period?.limit()),
+            None if is_planned || matches!(verb, "backup" | COPY) => {
+                Some(Task::of(verb)?.period?.limit())
+            }
             None => None,
         }
     }
