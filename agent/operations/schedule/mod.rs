@@ -214,7 +214,7 @@ impl Schedule {
     }
 
     /// How old the last run of a verb may be: what is set, else what is usual if this host wakes it.
-    /// Backups are always expected.
+    /// Backups are always expected, and copies where a place for them is set.
     pub fn limit(&self, verb: &str, is_planned: bool) -> Option<SignedDuration> {
         match self.of(verb) {
             Some(Every::Never) => None,
