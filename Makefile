@@ -45,6 +45,7 @@ torture: toolchain tools ## cuts power, kills, breaks calls, flips bits, many ti
 
 lint: toolchain tools $(VENV)/reuse-6.2.0 ## checks format, lints, scripts, licences
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/s3-server/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	find ui-plugin -name '*.php' -print0 | xargs -0 -r -n 1 php -l >/dev/null
 	phpcs --standard=ui-plugin/tests/phpcs.xml

@@ -48,6 +48,7 @@ impl Exit {
             ) => Self::Locked,
             Error::Vault(
                 vault::Error::Scheme { .. }
+                | vault::Error::Location { .. }
                 | vault::Error::Recipient { .. }
                 | vault::Error::OtherEncryption { .. }
                 | vault::Error::NoSnapshot { .. }

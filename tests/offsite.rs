@@ -145,7 +145,9 @@ fn a_copy_that_was_killed_or_whose_server_died_goes_on() {
     running.signal(Signal::SIGKILL);
     running.wait();
     assert_eq!(states(&copy(&world, 0)), ["copied"]);
-    world.call_at(&location, &["verify", "--read-data"]);
+    world
+        .call_at(&location, &["verify", "--read-data"])
+        .expect(0);
     let far = world.path("s3").join(BUCKET).join("far");
     world.call_at(far, &["verify", "--read-data"]).expect(0);
 }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 
 /// How much of a pack is read at once, in bytes.
-const READ: u64 = 1 << 20;
+const READ: u64 = 4 << 20;
 
 /// Compares packs with their ids: those that are there with the right size, or a sample of them.
 pub(super) fn read_packs(
