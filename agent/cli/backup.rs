@@ -117,6 +117,8 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         threads: settings.threads(),
         logs: args.logs || settings.logs.unwrap_or(false),
         tags: args.tags,
+        external: settings.database.external(),
+        by_url: settings.gold.by_url(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };

@@ -5,6 +5,7 @@
 //! reads arguments: progress goes to a [`Progress`], results come back as values.
 
 pub mod backup;
+pub mod by_url;
 pub mod check;
 mod context;
 pub mod copy;

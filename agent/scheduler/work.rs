@@ -79,6 +79,8 @@ pub(super) fn backup_options(parameters: &request::Backup, settings: &Settings) 
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: parameters.logs || settings.logs.unwrap_or(false),
+        external: settings.database.external(),
+        by_url: settings.gold.by_url(),
         tags: parameters.tags.clone(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),

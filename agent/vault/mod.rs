@@ -46,8 +46,8 @@ pub use remote::{Requests, Settings as StorageSettings};
 pub use removal::Removal;
 pub use repack::{Moved, Repacker};
 pub use snapshot::{
-    Absent, Alias, CatalogueMark, Counts, Database, ExtraPath, Mode, PackRef, Snapshot,
-    SnapshotList,
+    Absent, Alias, ByUrl, CatalogueMark, Counts, Database, External, ExtraPath, Mode, PackRef,
+    Snapshot, SnapshotList,
 };
 pub use storage::{Object, Put, Spool, Storage};
 
@@ -57,11 +57,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The format that this program writes, and the newest that it reads.
+/// The format that this program writes, and the newest of a vault that it reads.
 pub const FORMAT: u32 = 1;
 
 /// More bytes than any vault.json has.
 const HEAD_MOST: u64 = 1 << 20;
+
+/// The format of a snapshot that lacks what an earlier reader would take to be in it: gold that
+/// comes back from the web, or a database that another program has backed up.
+pub const FORMAT_ELSEWHERE: u32 = 2;
 
 /// An open vault.
 #[derive(Clone)]

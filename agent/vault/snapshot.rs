@@ -80,6 +80,9 @@ pub struct Snapshot {
     /// Words by which people and the rotation know it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Gold that it leaves to the web.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_url: Vec<ByUrl>,
     /// The ids that it had before: the same snapshot, with other packs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<SnapshotId>,
@@ -96,6 +99,28 @@ pub struct Database {
     pub tool_major: u32,
     /// Encoding, collation, owner, extensions, roles and settings, as the instance gave them.
     pub properties: serde_json::Value,
+    /// The backup of the database, where another program made it; there are no files then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
+}
+
+/// A backup of the database that another program made before the blobs were listed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct External {
+    /// The name by which that program knows it.
+    pub label: String,
+    /// What else it said, if it was a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it had ended.
+    pub ended: Timestamp,
+    /// The timeline of the database's log.
+    pub timeline: u32,
+    /// The position in that log just before the blobs were listed: the latest to which the database
+    /// may be recovered for this snapshot.
+    pub until: String,
 }
 
 /// A pack of a snapshot.
@@ -141,6 +166,30 @@ pub struct ExtraPath {
     pub name: PfileName,
     /// Where it lies too.
     pub tree: Tree,
+}
+
+/// An upload's own file that is not in the vault: it was seen that a URL gives it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ByUrl {
+    /// The key in this snapshot's database.
+    pub pfile: u32,
+    /// The blob.
+    pub name: PfileName,
+    /// Whether it has to lie in files, too.
+    pub files: bool,
+    /// The URL that it came from.
+    pub url: String,
+    /// The uploads that came from there.
+    pub uploads: Vec<i32>,
+    /// When it was last downloaded and compared.
+    pub downloaded: Timestamp,
+    /// When it was last asked whether it is still there.
+    pub asked: Timestamp,
+    /// The status of the last answer.
+    pub status: u16,
+    /// The server's mark of this content, if it gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 /// A blob that could not be taken.
@@ -325,7 +374,7 @@ pub(super) fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapsh
     let damaged =
         |error: serde_json::Error| Error::damaged(key, format!("no valid snapshot ({error})"));
     let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
-    if format > super::FORMAT {
+    if format > super::FORMAT_ELSEWHERE {
         return Err(Error::Newer {
             location: storage.location(),
             format,

@@ -15,8 +15,8 @@ use crate::fossology::catalogue::still_needed;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::{Error, Result};
 use crate::vault::{
-    Absent, Alias, Counts, ExtraPath, FORMAT, Members, Object, PackId, PackInfo, PackRef, Snapshot,
-    Vault,
+    Absent, Alias, Counts, ExtraPath, FORMAT, FORMAT_ELSEWHERE, Members, Object, PackId, PackInfo,
+    PackRef, Snapshot, Vault,
 };
 use postgres::Client;
 use roaring::RoaringBitmap;
@@ -137,7 +137,11 @@ pub(super) fn commit(
         ..counts
     };
     Ok(Snapshot {
-        format: FORMAT,
+        format: if plan.by_url.is_empty() && plan.database.external.is_none() {
+            FORMAT
+        } else {
+            FORMAT_ELSEWHERE
+        },
         id: plan.id,
         mode: plan.listing.mode,
         instance: vault.instance(),
@@ -160,6 +164,7 @@ pub(super) fn commit(
         catalogue: plan.listing.mark,
         counts,
         tags: plan.tags,
+        by_url: plan.by_url,
         replaces: Vec::new(),
     })
 }

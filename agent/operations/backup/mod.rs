@@ -19,6 +19,7 @@
 
 mod commit;
 mod division;
+pub(super) mod external;
 mod gate;
 mod life;
 mod listing;
@@ -30,10 +31,12 @@ pub mod stages;
 mod streams;
 
 pub use division::{Division, divide};
+pub use external::DatabaseSettings;
 pub(super) use listing::trusted;
 pub use part::Part;
 pub use plan::Plan;
 
+use super::by_url::GoldSettings;
 use super::{Context, Instance, Result, history};
 use crate::fossology::own::{self, Files, Outcome, parts};
 use crate::fossology::repository::Reader;
@@ -54,6 +57,10 @@ pub struct Options {
     pub threads: usize,
     /// Whether job logs are taken too.
     pub logs: bool,
+    /// The command that backs up the database, where it is not dumped.
+    pub external: Option<Vec<String>>,
+    /// How gold is left to the web, if it is.
+    pub by_url: Option<GoldSettings>,
     /// Words by which the snapshot is to be known.
     pub tags: Vec<String>,
     /// Where the dump lies until it is stored.

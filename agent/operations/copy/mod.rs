@@ -16,7 +16,7 @@ mod settings;
 mod transfer;
 
 pub use proof::Proven;
-pub use report::{Copied, Hurt, Report, State, Tally};
+pub use report::{Complete, Copied, Hurt, Report, State, Tally};
 pub use settings::Offsite;
 
 use super::{Context, Error, Instance, Result, history, verify};
@@ -51,7 +51,9 @@ pub fn open_far(vault: &Vault, to: &Location) -> Result<Vault> {
     };
     far.expect_instance(vault.instance())?;
     if far.id() == vault.id() && far.location() == vault.location() {
-        return Err(Error::Usage(format!("{to} is the vault itself; name another place")));
+        return Err(Error::Usage(format!(
+            "{to} is the vault itself; name another place"
+        )));
     }
     Ok(far)
 }
@@ -123,11 +125,7 @@ fn copy(
 }
 
 /// The snapshots that are to be copied, oldest first.
-fn choose<'a>(
-    vault: &Vault,
-    all: &'a [Snapshot],
-    options: &Options,
-) -> Result<Vec<&'a Snapshot>> {
+fn choose<'a>(vault: &Vault, all: &'a [Snapshot], options: &Options) -> Result<Vec<&'a Snapshot>> {
     let mut named = Vec::new();
     for name in &options.snapshots {
         named.push(vault.snapshot(name)?.id);
@@ -153,9 +151,18 @@ fn finish_record(record: Run, client: &mut Client, result: &Result<Report>) {
                 None => Outcome::Done,
                 Some(_) => Outcome::Incomplete,
             };
-            let newest = report.complete.last().map(|complete| complete.snapshot.to_string());
+            let newest = report
+                .complete
+                .last()
+                .map(|complete| complete.snapshot.to_string());
             let counts = report.for_history();
-            record.finish(client, outcome, newest.as_deref(), &counts, problem.as_deref())
+            record.finish(
+                client,
+                outcome,
+                newest.as_deref(),
+                &counts,
+                problem.as_deref(),
+            )
         }
         Err(error) => history::not_done(record, client, None, error),
     };

@@ -45,7 +45,9 @@ pub(super) fn prove(
         .collect();
     let (mut packs, mut chunks) = (BTreeMap::new(), BTreeSet::new());
     let files = far.snapshot_keys()?;
-    context.progress.begin("looking at the far side", files.len() as u64, 0);
+    context
+        .progress
+        .begin("looking at the far side", files.len() as u64, 0);
     for file in files {
         context.stop.check()?;
         // A snapshot that is here too need not be fetched: its file's size tells whether it is all there.
@@ -79,7 +81,10 @@ pub(super) fn prove(
                 why,
             }),
         }
-        if here.last().is_some_and(|newest| snapshot.id > newest.id && !snapshot.id.same_moment(&newest.id)) {
+        if here
+            .last()
+            .is_some_and(|newest| snapshot.id > newest.id && !snapshot.id.same_moment(&newest.id))
+        {
             report.newer_there.push(snapshot.id.clone());
         }
         packs.extend(snapshot.packs.iter().map(|pack| (pack.id, pack.size)));
@@ -91,7 +96,14 @@ pub(super) fn prove(
     context.progress.end();
     packs.retain(|id, _| there.packs.contains_key(id));
     chunks.retain(|id| there.chunks.contains(id));
-    read(far, packs, chunks, options.read, context, &mut report.proven)
+    read(
+        far,
+        packs,
+        chunks,
+        options.read,
+        context,
+        &mut report.proven,
+    )
 }
 
 /// What lies at the far side.
@@ -142,10 +154,14 @@ fn read(
     proven: &mut Proven,
 ) -> Result<()> {
     let packs = sample(packs.into_iter().collect(), percent, |(id, _)| *id.bytes());
-    let chunks = sample(chunks.into_iter().collect(), percent, |id: &ChunkId| *id.bytes());
+    let chunks = sample(chunks.into_iter().collect(), percent, |id: &ChunkId| {
+        *id.bytes()
+    });
     let bytes = packs.iter().map(|(_, size)| size).sum();
     let items = packs.len() + chunks.len();
-    context.progress.begin("reading at the far side", items as u64, bytes);
+    context
+        .progress
+        .begin("reading at the far side", items as u64, bytes);
     for (id, size) in packs {
         let why = match pack_is_whole(far, id, size, context)? {
             Ok(true) => None,

@@ -127,7 +127,10 @@ impl Report {
         add(self.unreadable.len(), "snapshots here cannot be read");
         add(self.lacking.len(), "snapshots there lack something");
         add(self.proven.damaged.len(), "objects there are damaged");
-        add(self.newer_there.len(), "snapshots there are newer than all here");
+        add(
+            self.newer_there.len(),
+            "snapshots there are newer than all here",
+        );
         (!words.is_empty()).then(|| words.join(", "))
     }
 

@@ -90,7 +90,10 @@ impl<'a> Transfer<'a> {
         for (_, stream) in snapshot.streams() {
             chunks.extend(&stream.chunks);
         }
-        let packs = snapshot.packs.iter().filter(|pack| !self.packs.contains(&pack.id));
+        let packs = snapshot
+            .packs
+            .iter()
+            .filter(|pack| !self.packs.contains(&pack.id));
         // Packs first: they take longest.
         let items: Vec<Item> = packs
             .map(|pack| Item::Pack(*pack))
@@ -103,9 +106,13 @@ impl<'a> Transfer<'a> {
             .filter(|item| !self.hurt.contains_key(&item.name()))
             .collect();
         self.send_all(&items)?;
-        let packs = snapshot.packs.iter().all(|pack| self.packs.contains(&pack.id));
+        let packs = snapshot
+            .packs
+            .iter()
+            .all(|pack| self.packs.contains(&pack.id));
         let mut streams = snapshot.streams();
-        let chunks = streams.all(|(_, stream)| stream.chunks.iter().all(|id| self.chunks.contains(id)));
+        let chunks =
+            streams.all(|(_, stream)| stream.chunks.iter().all(|id| self.chunks.contains(id)));
         Ok(packs && chunks)
     }
 
@@ -171,7 +178,10 @@ impl<'a> Transfer<'a> {
     fn send(&self, item: &Item) -> Result<u64> {
         self.context.stop.check()?;
         match item {
-            Item::Chunk(id) => Ok(self.far.chunks().put_packed(*id, &self.vault.chunks().packed(*id)?)?),
+            Item::Chunk(id) => Ok(self
+                .far
+                .chunks()
+                .put_packed(*id, &self.vault.chunks().packed(*id)?)?),
             Item::Pack(pack) => {
                 let index = IndexFile::open(self.vault.storage().clone(), pack.id)?;
                 index.verify()?;
@@ -183,11 +193,13 @@ impl<'a> Transfer<'a> {
                     .into());
                 }
                 let mut interrupted = Ok(());
-                let bytes = self.far.take_pack(self.vault, pack.id, pack.size, |bytes| {
-                    self.context.progress.advance(0, bytes);
-                    interrupted = self.context.stop.check();
-                    interrupted.is_ok()
-                })?;
+                let bytes = self
+                    .far
+                    .take_pack(self.vault, pack.id, pack.size, |bytes| {
+                        self.context.progress.advance(0, bytes);
+                        interrupted = self.context.stop.check();
+                        interrupted.is_ok()
+                    })?;
                 interrupted?;
                 Ok(bytes)
             }

@@ -202,7 +202,11 @@ pub(super) fn read_chunks(
 }
 
 /// So many percent of some objects, others each time; of a few at least one.
-pub(in crate::operations) fn sample<T>(mut all: Vec<T>, percent: f64, id: impl Fn(&T) -> [u8; 32]) -> Vec<T> {
+pub(in crate::operations) fn sample<T>(
+    mut all: Vec<T>,
+    percent: f64,
+    id: impl Fn(&T) -> [u8; 32],
+) -> Vec<T> {
     let wanted = (all.len() as f64 * percent / 100.0).ceil() as usize;
     if wanted < all.len() {
         // A digest over a random number and the id is an order that nobody can foresee.
