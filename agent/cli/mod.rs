@@ -6,6 +6,7 @@
 
 mod backup;
 mod check;
+mod copy;
 mod demo;
 mod drill;
 mod du;
@@ -77,6 +78,7 @@ enum Verb {
     Jobs(jobs::Args),
     Demo(demo::Args),
     Verify(verify::Args),
+    Copy(copy::Args),
     Check(check::Args),
     Queue(queue::Args),
     Install(install::Args),
@@ -120,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::run(&session, args),
         Verb::Demo(args) => demo::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
+        Verb::Copy(args) => copy::run(&session, args),
         Verb::Check(args) => check::run(&session, args),
         Verb::Queue(args) => queue::run(&session, args),
         Verb::Install(args) => install::run(&session, args),

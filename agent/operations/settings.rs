@@ -6,6 +6,7 @@
 
 use super::backup::DatabaseSettings;
 use super::by_url::GoldSettings;
+use super::copy::Offsite;
 use super::drill;
 use super::expire::Retention;
 use super::keys;
@@ -45,6 +46,9 @@ pub struct Settings {
     /// How a vault over the network is reached.
     #[serde(default)]
     pub storage: StorageSettings,
+    /// Where copies go.
+    #[serde(default)]
+    pub offsite: Offsite,
     /// Which snapshots stay.
     #[serde(default)]
     pub retention: Retention,
@@ -138,7 +142,7 @@ impl Settings {
         )
     }
 
-    fn check(self) -> Result<Self> {
+    fn check(mut self) -> Result<Self> {
         if let Some(level) = self.compression.filter(|level| !(1..=19).contains(level)) {
             return Err(Error::Usage(format!(
                 "compression is {level}; it takes a zstd level from 1 to 19"
@@ -151,6 +155,7 @@ impl Settings {
         }
         self.give_way.check()?;
         self.database.check()?;
+        self.schedule.has_offsite = self.offsite.location.is_some();
         Ok(self)
     }
 
@@ -171,9 +176,11 @@ impl Settings {
     /// # Errors
     /// When it is none of the forms that a location may have.
     pub fn place(&self, text: &str) -> Result<Location> {
+        let far = self.offsite.storage.as_ref();
+        let far = far.filter(|_| self.offsite.location.as_deref() == Some(text));
         let storage = StorageSettings {
             scratch: Some(self.scratch()),
-            ..self.storage.clone()
+            ..far.unwrap_or(&self.storage).clone()
         };
         Ok(Location::parse(text, &storage)?)
     }

@@ -16,7 +16,7 @@ mod settings;
 mod transfer;
 
 pub use proof::Proven;
-pub use report::{Copied, Hurt, Report, State, Tally};
+pub use report::{Complete, Copied, Hurt, Report, State, Tally};
 pub use settings::Offsite;
 
 use super::{Context, Error, Instance, Result, history, verify};
