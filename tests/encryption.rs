@@ -55,7 +55,7 @@ fn assert_restores(world: &World, snapshot: &str, key: &str, trees: &[&str]) {
                     .components()
                     .any(|part| part.as_os_str().to_str() == Some(*tree))
             };
-            if trees.iter().any(|name| tree(name)) {
+            if trees.iter().any(tree) {
                 assert_eq!(digest(&fs::read(folder.join(inside)).unwrap()), blob.name);
                 compared += 1;
             }
@@ -450,4 +450,48 @@ fn copies_of_indexes_that_are_kept_are_never_believed_for_more_than_they_are() {
     let needed = world.sample().needed_blobs().len() as u64;
     assert_eq!(anew["counts"]["new"], needed, "{anew}");
     assert_restores(&world, "latest", "key", &["gold", "files"]);
+}
+
+#[test]
+fn a_copy_takes_no_key_and_is_as_good_as_the_vault() {
+    let world = World::encrypted();
+    world.backup("full");
+    let far = world.path("far");
+    let copy = ["copy", "--to", far.to_str().unwrap()];
+    world.call(&copy).expect(0);
+    let second = world.key("second");
+    world.call(&["keys", "add", &second]).expect(0);
+    let newest = world.backup("full");
+    world.call(&copy).expect(0);
+    let damaged = files_of(&far.join("packs"));
+    assert!(
+        damaged
+            .iter()
+            .all(|file| file.extension().unwrap() == "age")
+    );
+    // The far vault is one of its own, with the same recipients and changes of them.
+    world.call_at(&far, &["snapshots"]).expect(WRONG_KEY);
+    let place = world.path("from far");
+    let arguments = [
+        "restore",
+        newest["snapshot"].as_str().unwrap(),
+        "--no-database",
+        "--repository",
+    ];
+    let mut command = world.command_at(&far, &arguments);
+    command.arg(&place).arg("--identity").arg(world.path("key"));
+    Called::new(&command.output().unwrap()).expect(0);
+    for blob in world.sample().needed_blobs() {
+        let inside = blob.paths[0]
+            .strip_prefix(world.sample().repository())
+            .unwrap();
+        assert_eq!(digest(&fs::read(place.join(inside)).unwrap()), blob.name);
+    }
+    // Into a plain vault nothing of it goes.
+    let plain = world.path("plain");
+    world.call_at(&plain, &["init"]).expect(0);
+    world
+        .call(&["copy", "--to", plain.to_str().unwrap()])
+        .expect(2)
+        .says("not encrypted");
 }
