@@ -16,6 +16,7 @@ mod export;
 mod init;
 mod install;
 mod jobs;
+mod keys;
 mod output;
 mod progress;
 mod prune;
@@ -48,6 +49,9 @@ struct Cli {
     /// The vault: a directory, s3://BUCKET/PREFIX or sftp://USER@HOST/PATH [default: FO_BACKUP_VAULT, else `vault` in fo_backup.toml]
     #[arg(long, value_name = "LOCATION", global = true)]
     vault: Option<String>,
+
+    #[command(flatten)]
+    keys: session::Keys,
 
     /// Print the result as one JSON object
     #[arg(long, global = true)]
@@ -87,6 +91,7 @@ enum Verb {
     Prune(prune::Args),
     Du(du::Args),
     Estimate(estimate::Args),
+    Keys(keys::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -108,7 +113,7 @@ pub fn main() -> ExitCode {
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     signals::install();
     let output = Output::new(cli.json, cli.quiet);
-    let session = Session::new(cli.sysconfdir, cli.vault, &output);
+    let session = Session::new(cli.sysconfdir, cli.vault, cli.keys, &output);
     let result = match cli.verb {
         Verb::Init(args) => init::run(&session, args),
         Verb::Backup(args) => backup::run(&session, args),
@@ -130,6 +135,7 @@ pub fn main() -> ExitCode {
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
         Verb::Estimate(args) => estimate::run(&session, args),
+        Verb::Keys(args) => keys::run(&session, args),
     };
     output.tell_requests();
     match result {

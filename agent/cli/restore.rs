@@ -217,6 +217,12 @@ fn text(report: &Report) -> String {
             text += &format!("  not carried over: {setting}\n");
         }
     }
+    if report.database.is_some() && !report.scrubbed.is_empty() {
+        text += &format!(
+            "  secrets were left out of this snapshot ({}): enter the passwords and tokens of FOSSology's configuration anew, make new API tokens, and give every user a new password. Until then nobody can log in; docs/encryption.md says how the first one gets in\n",
+            report.scrubbed.join(", ")
+        );
+    }
     if let Some(repository) = &report.repository {
         text += &format!("  repository {}", repository.display());
         if let Some(blobs) = &report.blobs {

@@ -125,8 +125,13 @@ fn text(status: &Status) -> String {
             .free_bytes
             .map_or(String::new(), |free| format!(", {} free", bytes(free)));
         text += &format!(
-            "vault {}: {} snapshots, {}{free}\n",
+            "vault {}{}: {} snapshots, {}{free}\n",
             vault.location,
+            if vault.encrypted {
+                " (encrypted)"
+            } else {
+                " (not encrypted: see docs/encryption.md)"
+            },
             number(vault.snapshots),
             bytes(vault.pack_bytes + vault.chunk_bytes)
         );

@@ -9,6 +9,7 @@ use super::by_url::GoldSettings;
 use super::copy::Offsite;
 use super::drill;
 use super::expire::Retention;
+use super::keys;
 use super::prune::policy;
 use super::schedule::Schedule;
 use super::way::GiveWay;
@@ -31,12 +32,17 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Whether job logs are taken too.
     pub logs: Option<bool>,
+    /// Whether secrets are left out of dumps.
+    pub scrub: Option<bool>,
     /// Where dumps lie on their way.
     pub scratch: Option<PathBuf>,
     /// Where PostgreSQL's programs are.
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// The keys of encrypted vaults.
+    #[serde(default)]
+    pub encryption: keys::Settings,
     /// How a vault over the network is reached.
     #[serde(default)]
     pub storage: StorageSettings,
@@ -123,6 +129,11 @@ impl Settings {
             "FO_BACKUP_POSTGRES_BIN",
             get("FO_BACKUP_POSTGRES_BIN"),
             &mut self.postgres_bin,
+        )?;
+        parse(
+            "FO_BACKUP_IDENTITY",
+            get("FO_BACKUP_IDENTITY"),
+            &mut self.encryption.identity,
         )?;
         parse(
             "FO_BACKUP_UNUNPACK",

@@ -71,6 +71,7 @@ pub fn run(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Report> {
+    vault.expect_readable()?;
     let carried = Carried::of(&instance.asked);
     let wanted = carried
         .as_ref()

@@ -117,6 +117,8 @@ pub struct Report {
     pub other_files: u64,
     /// Files of the other directories that could not be written.
     pub other_failures: Vec<String>,
+    /// Tables and columns of which secrets were left out of the dump.
+    pub scrubbed: Vec<String>,
     /// How long each part took, in seconds.
     pub seconds: Seconds,
 }
@@ -158,6 +160,7 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Report> {
     let began = Instant::now();
+    vault.expect_readable()?;
     // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "restore")?;
     let snapshot = vault.snapshot(wanted)?;
@@ -262,6 +265,7 @@ impl Report {
             by_url: Fetched::default(),
             other_files: 0,
             other_failures: Vec::new(),
+            scrubbed: snapshot.scrubbed.clone(),
             seconds: Seconds::default(),
         }
     }
@@ -272,6 +276,7 @@ impl Report {
 /// # Errors
 /// When they cannot be read from the vault or written.
 pub fn configuration(vault: &Vault, wanted: &str, folder: &std::path::Path) -> Result<u64> {
+    vault.expect_readable()?;
     let snapshot = vault.snapshot(wanted)?;
     directories::configuration(vault, &snapshot, folder)
 }

@@ -52,6 +52,7 @@ fn vault(hours: Option<i64>) -> VaultStatus {
         counts: Counts::default(),
     });
     VaultStatus {
+        encrypted: false,
         newest: newest.into_iter().collect(),
         ..VaultStatus::default()
     }
