@@ -184,7 +184,8 @@ impl Classes {
         };
         let about = path.map(|path| self.about(&path)).unwrap_or_default();
         // Memory without a file, the event queue, libraries.
-        let passed_over = about == "anon_inode" || call.number == libc::SYS_mmap && about.is_empty()
+        let passed_over = about == "anon_inode"
+            || call.number == libc::SYS_mmap && about.is_empty()
             || about.contains(".so");
         let class = Class {
             program: call.program(),
