@@ -88,18 +88,15 @@ impl Importer {
             return Ok(());
         }
         let mut result = self.trees.sync();
+        // Nobody knows what the files hold then.
+        let is_durable = result.is_ok();
         for blob in batch {
-            let named = match &result {
-                Ok(()) => self.name(&blob),
-                // Nobody knows what the file holds, or what else will go wrong.
-                Err(_) => {
-                    self.forget(&blob);
-                    continue;
-                }
-            };
-            if let Err(error) = named {
+            if !is_durable {
                 self.forget(&blob);
-                result = Err(error);
+            } else if let Err(error) = self.name(&blob) {
+                // The others are not to blame.
+                self.forget(&blob);
+                result = result.and(Err(error));
             }
         }
         if result.is_err() {
