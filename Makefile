@@ -18,7 +18,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 # Two apt at once would be in each other's way; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build demo test lint advisories bench install deb clean toolchain tools
+.PHONY: help build demo test torture lint advisories bench install deb clean toolchain tools
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -35,7 +35,13 @@ demo: tools build ## shows a backup, a disaster and a restore, on a PostgreSQL o
 
 test: toolchain tools ## runs all tests
 	$(CARGO) test --locked
+	FO_BACKUP_TEST_ENCRYPTED=1 $(CARGO) test --locked \
+		--test backup --test restore --test restore_by_hand --test format --test kill
 	phpunit -c ui-plugin/tests/phpunit.xml
+
+# Counts and seed: see tests/torture/run.
+torture: toolchain tools ## cuts power, kills, breaks calls, flips bits, many times; prints what came of it
+	CARGO="$(CARGO)" tests/torture/run
 
 lint: toolchain tools $(VENV)/reuse-6.2.0 ## checks format, lints, scripts, licences
 	$(CARGO) fmt --check

@@ -14,10 +14,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::figures::{self, count, seed};
 use support::world::World;
 
-/// How many bits are flipped in each kind of object.
-const FLIPS: usize = 60;
+/// Names how many bits are flipped in each kind of object, if not [`FEW`].
+const VARIABLE: &str = "FO_BACKUP_TORTURE_FLIPS";
+
+const FEW: usize = 60;
 
 fn verify_all(vault: &Path) -> Result<Report, String> {
     let options = verify::Options {
@@ -52,7 +55,8 @@ fn every_flipped_bit_is_found() {
     world.backup("gold");
     let vault = world.vault();
     assert!(!verify_all(&vault).unwrap().is_damaged());
-    let mut random = StdRng::seed_from_u64(20_261_124);
+    let flips = count(VARIABLE, FEW);
+    let mut random = StdRng::seed_from_u64(seed("flipped bits"));
     let mut without_effect = 0;
     for (folder, ending) in [
         ("packs", ".tar.zst"),
@@ -63,7 +67,7 @@ fn every_flipped_bit_is_found() {
         ("", "RESTORE.md"),
     ] {
         let objects = objects(&vault, folder, ending);
-        for _ in 0..FLIPS {
+        for _ in 0..flips {
             let path = &objects[random.random_range(0..objects.len())];
             let key = path.strip_prefix(&vault).unwrap().to_str().unwrap();
             let good = fs::read(path).unwrap();
@@ -104,9 +108,11 @@ fn every_flipped_bit_is_found() {
                 (_, found) => panic!("{place} was not found: {found:?}"),
             }
         }
+        let kind = if folder.is_empty() { ending } else { folder };
+        figures::add("flipped bits", &format!("{kind} (*{ending})"), flips, 0);
     }
     assert!(
-        without_effect < FLIPS / 10,
+        without_effect < flips.div_ceil(10),
         "{without_effect} flips in chunks changed nothing"
     );
     assert!(!verify_all(&vault).unwrap().is_damaged());

@@ -268,7 +268,9 @@ fn a_restore_that_is_killed_at_any_instant_does_no_harm() {
                 .into_iter()
                 .filter(|path| path.extension().is_some_and(|end| end == "I"))
                 .count();
-            assert!(debris <= 16 * IN_A_ROW, "{debris} files of dead runs");
+            // A batch of each: all that waited for its name.
+            let most = before.1.len() * IN_A_ROW;
+            assert!(debris <= most, "{debris} files of dead runs");
         }
         let report = world
             .call(&["--json", "restore", "latest"])

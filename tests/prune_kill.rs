@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::time::Instant;
 use support::checked::expect;
+use support::figures;
 use support::pruned::{prune, pruned, settings};
 use support::recovered::needed_files;
 use support::trouble::Running;
@@ -89,6 +90,7 @@ fn a_pruning_that_is_killed_at_any_instant_loses_nothing() {
         expect(&world, &[], expected);
     }
     println!("{killed} of {instants} runs were killed, {halfway} halfway through the files");
+    figures::add("kills", "prune, again and again", killed as usize, 0);
     assert!(killed * 2 > instants, "{killed}");
 
     // The next run takes up what was left, and does the rest.

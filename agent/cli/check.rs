@@ -128,7 +128,7 @@ fn vault(session: &Session<'_>, instance: &Instance) -> Result<Option<Vault>> {
     let Ok(location) = session.location(&settings) else {
         return Ok(None);
     };
-    match check::open_vault(instance, &location) {
+    match check::open_vault(instance, &location, &settings) {
         Ok(vault) => Ok(Some(vault)),
         Err(error) => {
             log::warn!("the vault is not asked what it has: {error}");

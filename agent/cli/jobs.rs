@@ -31,16 +31,17 @@ enum JobsVerb {
     ///
     /// Deletions and maintenance go with them, since they would take what is lost for deleted. The
     /// scheduler must not run.
+    #[command(group = clap::ArgGroup::new("which").required(true))]
     Park {
-        /// Of all uploads that lack files
-        #[arg(long, required_unless_present_any = ["upload", "all"], conflicts_with_all = ["upload", "all"])]
-        lacking: bool,
-        /// All that wait or run, as a restore does: for a database that another program has brought
-        /// back
-        #[arg(long, conflicts_with = "upload")]
+        /// Every job that waits or runs, as a restore does: for a database that another program has
+        /// brought back
+        #[arg(long, group = "which")]
         all: bool,
+        /// Of all uploads that lack files
+        #[arg(long, group = "which")]
+        lacking: bool,
         /// Of this upload; may be given again
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", group = "which")]
         upload: Vec<i32>,
     },
     /// Queue parked jobs again: all but deletions, maintenance and our own, unless they are named
@@ -95,20 +96,6 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                 .result("jobs", &Listed { parked: &parked }, || list(&parked));
             return Ok(Exit::Done);
         }
-        Some(JobsVerb::Guard) => {
-            let recoveries = recover_first(Entries::Waiting)?;
-            tell(&instance, !recoveries.is_empty());
-            let answer = Guarded { recoveries };
-            session.output.result("jobs", &answer, || {
-                let text = guarded(&answer.recoveries);
-                if text.is_empty() {
-                    "no job waits for an upload that lacks files\n".into()
-                } else {
-                    text
-                }
-            });
-            return Ok(Exit::Done);
-        }
         Some(JobsVerb::Park { all: true, .. }) => {
             if let Some(place) = scheduler::running(&instance.config) {
                 return Err(Error::SchedulerRuns { place });
@@ -125,6 +112,20 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                     number(report.queued + report.running),
                     number(report.running)
                 )
+            });
+            return Ok(Exit::Done);
+        }
+        Some(JobsVerb::Guard) => {
+            let recoveries = recover_first(Entries::Waiting)?;
+            tell(&instance, !recoveries.is_empty());
+            let answer = Guarded { recoveries };
+            session.output.result("jobs", &answer, || {
+                let text = guarded(&answer.recoveries);
+                if text.is_empty() {
+                    "no job waits for an upload that lacks files\n".into()
+                } else {
+                    text
+                }
             });
             return Ok(Exit::Done);
         }

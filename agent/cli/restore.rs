@@ -108,8 +108,8 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         no_database: args.no_database || !args.upload.is_empty(),
         repository: args.repository,
         no_repository: args.no_repository,
-        gold: settings.gold.clone(),
         repo_hosts: args.repo_host,
+        gold: settings.gold.clone(),
         dry_run: args.dry_run,
         admin_url: args.admin_url,
         threads: settings.threads(),
@@ -216,6 +216,12 @@ fn text(report: &Report) -> String {
         for setting in &database.left_out {
             text += &format!("  not carried over: {setting}\n");
         }
+    }
+    if report.database.is_some() && !report.scrubbed.is_empty() {
+        text += &format!(
+            "  secrets were left out of this snapshot ({}): enter the passwords and tokens of FOSSology's configuration anew, make new API tokens, and give every user a new password. Until then nobody can log in; docs/encryption.md says how the first one gets in\n",
+            report.scrubbed.join(", ")
+        );
     }
     if let Some(repository) = &report.repository {
         text += &format!("  repository {}", repository.display());

@@ -20,6 +20,7 @@ mod history;
 pub mod init;
 pub mod install;
 mod instance;
+pub mod keys;
 pub mod prune;
 pub mod queue;
 pub mod recover;

@@ -192,15 +192,6 @@ impl ChunkStore {
         Ok(packed)
     }
 
-    /// Puts a chunk as another vault has it, compared there; gives back its bytes.
-    ///
-    /// # Errors
-    /// When it cannot be put.
-    pub fn put_packed(&self, id: ChunkId, packed: &[u8]) -> Result<u64> {
-        self.storage.put(&id.key(), packed)?;
-        Ok(packed.len() as u64)
-    }
-
     /// Reads one chunk and compares it with its name.
     ///
     /// # Errors

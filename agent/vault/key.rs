@@ -52,6 +52,7 @@ impl Key {
         }
         let known = matches!(self.as_str(), "vault.json" | "RESTORE.md")
             || self.0.starts_with("locks/")
+            || self.0.starts_with("recipients/")
             || self.0.starts_with("snapshots/");
         if known { Kind::Other } else { Kind::Foreign }
     }

@@ -11,7 +11,7 @@
 
 mod pages;
 
-use super::support::queue::{reset, run_others, run_queued};
+use super::support::queue::play;
 use super::support::world::{Called, World};
 use std::fs::{self, File};
 use std::io::Write;
@@ -130,18 +130,6 @@ fn stand_ins(world: &World) -> PathBuf {
     folder
 }
 
-/// Plays the scheduler from its start, with its reset, until nothing is left that it could do.
-fn play(world: &World) {
-    reset(world);
-    loop {
-        let ours = run_queued(world).into_iter();
-        let ours = ours.map(|(_, ended)| ended.expect(0)).count();
-        if ours == 0 && run_others(world).is_empty() {
-            return;
-        }
-    }
-}
-
 /// Runs a page; gives what each block of `sh` printed.
 #[track_caller]
 fn run(world: &World, commands: &[&str]) -> Vec<String> {
@@ -235,7 +223,9 @@ fn normal(line: &str) -> String {
         for part in word.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
             let bare = part.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
             let digits = bare.bytes().any(|byte| byte.is_ascii_digit());
-            if is_hex(bare) || digits {
+            let is_folder = part.len() == 3 && part.ends_with('/');
+            let is_byte = is_folder && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_hex(bare) || digits || is_byte {
                 normal.push('#');
             } else {
                 normal += bare;
@@ -318,4 +308,45 @@ fn follow(world: &World, name: &str) {
 #[track_caller]
 fn call(world: &World, arguments: &[&str]) -> Called {
     world.call(arguments).expect(0)
+}
+
+#[test]
+fn a_page_that_shows_something_else_is_found() {
+    for (one, other) in [
+        (
+            "in 3.2 s: 12 blobs, 1.59 MB;",
+            "in 1 min 4 s: 1,234 blobs, 12 kB;",
+        ),
+        (
+            "snapshot 20261124T160437Z-cc9e747c (gold)",
+            "snapshot 20270101T000000Z-0a1b2c3d (gold)",
+        ),
+        ("  alpha/files/00/2b/x.698  ", "alpha/files/ff/aa/x.1"),
+    ] {
+        assert_eq!(normal(one), normal(other));
+    }
+    for (one, other) in [
+        ("12 blobs written", "12 blobs kept"),
+        ("nothing was found", "nothing was lost"),
+        ("missing 1", "missing"),
+    ] {
+        assert_ne!(normal(one), normal(other));
+    }
+    let lines = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+    for (shown, printed, expected) in [
+        ("a b", "a b", true),
+        ("a … d", "a b c d", true),
+        ("a …", "a", true),
+        ("a b", "a", false),
+        ("a", "a b", false),
+        ("a … c", "a b d", false),
+    ] {
+        assert_eq!(fits(&lines(shown), &lines(printed)), expected, "{shown}");
+    }
+    let found = blocks("text\n```sh\nls\n```\n\n```text\na\n```\n");
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|block| (block.language.as_str(), block.text.as_str()))
+        .collect();
+    assert_eq!(found, [("sh", "ls\n"), ("text", "a\n")]);
 }

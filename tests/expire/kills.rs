@@ -5,6 +5,7 @@
 //! snapshot that is there comes back, and the same command finishes the work.
 
 use crate::history::{History, copy, ids, objects, reasons};
+use crate::support::figures::{self, count};
 use crate::support::trouble::{Running, files, lives, wait_for};
 use crate::support::world::Called;
 use fossology_backup::demo::sample::Random;
@@ -16,8 +17,10 @@ use std::time::Instant;
 /// All instants follow from it.
 const SEED: u64 = 20_261_124;
 
-/// So many instants are tried.
-const INSTANTS: usize = 40;
+/// Names how many instants are tried, if not [`FEW`].
+const VARIABLE: &str = "FO_BACKUP_TEST_KILLS";
+
+const FEW: usize = 40;
 
 /// Rewrites whatever has something dead in it, and gives back everything.
 const COMMAND: [&str; 7] = [
@@ -63,13 +66,14 @@ fn an_expiry_that_is_killed_at_any_instant_does_no_harm() {
 
     let mut random = Random::new(SEED);
     let (mut killed, mut between) = (0, 0);
-    for count in 0..INSTANTS {
+    let instants = count(VARIABLE, FEW);
+    for number in 0..instants {
         copy(&whole_vault, &vault);
-        let signal = [Signal::SIGKILL, Signal::SIGTERM][count % 2];
+        let signal = [Signal::SIGKILL, Signal::SIGTERM][number % 2];
         let run = Running::start(history.world.command_at(&vault, &COMMAND));
         // Most of the time is spent looking: three of four instants are counted from the first removal.
         let mut most = whole;
-        if count % 4 != 0 {
+        if number % 4 != 0 {
             wait_for("the first removal", || {
                 let begun = ids(&vault).len() < before.len();
                 (begun || !lives(run.pid().as_raw())).then_some(())
@@ -101,7 +105,7 @@ fn an_expiry_that_is_killed_at_any_instant_does_no_harm() {
             .world
             .call_at(&vault, &["verify", "--read-data"])
             .expect(0);
-        if count % 8 == 1 {
+        if number % 8 == 1 {
             for id in ids(&vault) {
                 history.blobs_come_back(&vault, &id);
             }
@@ -120,9 +124,10 @@ fn an_expiry_that_is_killed_at_any_instant_does_no_harm() {
         }
     }
     println!(
-        "{killed} of {INSTANTS} were killed, {between} of them between the packs before and after"
+        "{killed} of {instants} were killed, {between} of them between the packs before and after"
     );
-    assert!(killed * 2 > INSTANTS && between > 0, "{killed}, {between}");
+    figures::add("kills", "expire, at its removals", killed, 0);
+    assert!(killed * 2 > instants && between > 0, "{killed}, {between}");
     history
         .world
         .call_at(&vault, &["verify", "--read-data"])

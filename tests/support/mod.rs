@@ -6,6 +6,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod checked;
+pub mod figures;
 pub mod fixture;
 pub mod hosts;
 pub mod pruned;

@@ -11,10 +11,11 @@ mod calls;
 mod disk;
 mod faults;
 mod image;
+mod kills;
 mod power;
 mod record;
 mod scenario;
-mod settings;
 #[path = "../support/mod.rs"]
 mod support;
+mod tally;
 mod tracer;

@@ -8,7 +8,8 @@
 use crate::disk::Fate;
 use crate::record::{Event, Recorder, WATCHED};
 use crate::scenario::{Found, Operation, Scenario, Stage};
-use crate::settings::{Tally, count, seed};
+use crate::support::figures::{count, seed};
+use crate::tally::Tally;
 use crate::tracer::trace;
 use fossology_backup::demo::sample::Random;
 use std::collections::BTreeSet;
@@ -71,7 +72,7 @@ fn cut(scenario: &Scenario<'_>, at: usize, fate: Fate, random: &mut Random) -> F
 #[test]
 fn a_power_cut_at_any_instant_of_any_operation_loses_nothing() {
     let cuts = count("FO_BACKUP_TORTURE_CUTS", 3);
-    let mut random = Random::new(seed());
+    let mut random = Random::new(seed("power cuts"));
     let stage = Stage::new();
     let mut tally = Tally::new("power cuts");
     for operation in Operation::ALL {
@@ -79,13 +80,11 @@ fn a_power_cut_at_any_instant_of_any_operation_loses_nothing() {
         let events = whole_run(&scenario);
         for at in instants(&events, cuts, &mut random) {
             let fate = Fate::ALL[random.below(Fate::ALL.len())];
-            tally.tried(operation.name());
-            if let Err(why) = cut(&scenario, at, fate, &mut random) {
-                tally.failed(format!(
-                    "{operation:?}, cut after {at} of {} events, {fate:?}: {why}",
-                    events.len()
-                ));
-            }
+            let found = cut(&scenario, at, fate, &mut random);
+            let all = events.len();
+            tally.add(operation, found, || {
+                format!("cut after {at} of {all} events, {fate:?}")
+            });
         }
     }
     tally.end();

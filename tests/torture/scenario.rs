@@ -13,7 +13,7 @@ use fossology_backup::blob::{PfileName, Tree};
 use fossology_backup::demo::sample::{Entry, NewUpload, Options, Random, StoredBlob};
 use fossology_backup::demo::{Role, TableDigest, snapshot_tree};
 use fossology_backup::operations::{Context, Quiet, Stop, verify};
-use fossology_backup::vault::Vault;
+use fossology_backup::vault::{Location, Vault};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -333,7 +333,7 @@ impl Scenario<'_> {
             progress: &Quiet,
             stop: &Stop::new(),
         };
-        let vault = Vault::open(path.to_str().unwrap()).map_err(|error| error.to_string())?;
+        let vault = Vault::open(&Location::folder(&path)).map_err(|error| error.to_string())?;
         let report = verify::run(&vault, None, &options, context).map_err(|e| e.to_string())?;
         ensure!(
             report.damage.is_empty(),

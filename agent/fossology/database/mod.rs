@@ -14,6 +14,7 @@ mod error;
 mod external;
 mod process;
 mod properties;
+mod scrub;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tools;
@@ -24,4 +25,5 @@ pub use copy_text::{CopyRow, copy_text};
 pub use error::{Error, Result};
 pub use external::{ExternalBackup, back_up_externally};
 pub use properties::{DatabaseProperties, Extension, Locale, RoleProperties, Setting, properties};
+pub use scrub::{LIES_OPEN, Scrubber};
 pub use tools::{DumpedTable, Restored, Tools};

@@ -37,7 +37,7 @@ pub use part::Part;
 pub use plan::Plan;
 
 use super::by_url::GoldSettings;
-use super::{Context, Instance, Result, history};
+use super::{Context, Instance, Result, history, keys};
 use crate::fossology::own::{self, Files, Outcome, parts};
 use crate::fossology::repository::Reader;
 use crate::vault::{LeaseKind, Mode, Snapshot, Vault};
@@ -61,6 +61,8 @@ pub struct Options {
     pub external: Option<Vec<String>>,
     /// How gold is left to the web, if it is.
     pub by_url: Option<GoldSettings>,
+    /// Whether secrets are left out of the dump.
+    pub scrub: bool,
     /// Words by which the snapshot is to be known.
     pub tags: Vec<String>,
     /// Where the dump lies until it is stored.
@@ -127,6 +129,7 @@ fn begin(instance: &Instance, vault: &Vault) -> Result<Client> {
     let mut client = instance.connect("backup")?;
     own::ensure_schema(&mut client)?;
     vault.expect_instance(own::instance_id(&mut client)?)?;
+    keys::expect_own(&mut client, vault)?;
     // A pruned blob must not go while it is looked for.
     own::hold_files(&mut client, Files::Shared)?;
     Ok(client)

@@ -13,7 +13,9 @@ use super::listing::Listing;
 use super::{Options, external, streams};
 use crate::blob::{HostName, Tree};
 use crate::fossology::catalogue::Moment;
-use crate::fossology::database::{Error as DatabaseError, Tools, properties, server_major};
+use crate::fossology::database::{
+    Error as DatabaseError, Scrubber, Tools, properties, server_major,
+};
 use crate::operations::by_url::{self, GoldSettings};
 use crate::operations::{Context, Error, Instance, Result, Scratch};
 use crate::vault::{ByUrl, Database, SnapshotId, Stream, Vault};
@@ -51,6 +53,8 @@ pub struct Plan {
     /// Gold that is left to the web.
     #[serde(default)]
     pub(super) by_url: Vec<ByUrl>,
+    #[serde(default)]
+    pub(super) scrubbed: Vec<String>,
     #[serde(default)]
     pub(super) tags: Vec<String>,
     /// What it has added to the vault, in bytes.
@@ -136,6 +140,16 @@ pub(super) fn plan<T>(
     let properties = properties(moment.transaction())?;
     let release = moment.release()?;
 
+    let scrubber = match (options.scrub, &tools) {
+        (true, Some(_)) => Some(Scrubber::new(moment.transaction())?),
+        (true, None) => {
+            return Err(Error::Usage(
+                "secrets are left out of a dump, but another program backs the database up here: it takes them along; leave --scrub (scrub in fo_backup.toml) out".into(),
+            ));
+        }
+        (false, _) => None,
+    };
+
     // Each job of pg_dump is a connection, which a small database is not worth.
     let jobs = (properties.size / (256 << 20) + 1).min(4) as usize;
     // Whichever side fails first stops the other.
@@ -144,9 +158,10 @@ pub(super) fn plan<T>(
     let (dumped, listed) = std::thread::scope(|scope| {
         let dump = scope.spawn(|| {
             let Some(tools) = &tools else {
-                return Ok((BTreeMap::new(), 0));
+                return Ok((BTreeMap::new(), 0, Vec::new()));
             };
             let growth = Growth::new(context.progress);
+            let mut scrubbed = Vec::new();
             let make = |folder: &Path| {
                 let look_and_stop = || {
                     growth.look(folder);
@@ -161,12 +176,16 @@ pub(super) fn plan<T>(
                         let place = options.scratch.clone();
                         Error::NoRoomForDump { place, source }
                     }
-                    _ => source.into(),
-                })
+                    _ => Error::from(source),
+                })?;
+                if let Some(scrubber) = &scrubber {
+                    scrubbed = scrubber.scrub(tools, folder)?;
+                }
+                Ok(())
             };
             let dumped = streams::dump(make, &scratch, &chunks, options, context.progress, &stop);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
-            dumped
+            dumped.map(|(files, size)| (files, size, scrubbed))
         });
         let list = || {
             context.progress.begin("listing what is needed", 0, 0);
@@ -202,7 +221,7 @@ pub(super) fn plan<T>(
         }
         (listed, _) => listed?,
     };
-    let (files, dump_bytes) = dumped?;
+    let (files, dump_bytes, scrubbed) = dumped?;
     moment.end()?;
 
     context
@@ -235,6 +254,7 @@ pub(super) fn plan<T>(
         configuration,
         directories,
         left_out,
+        scrubbed,
         by_url,
         tags: options.tags.clone(),
         stored: chunks.stored(),

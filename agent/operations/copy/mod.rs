@@ -16,7 +16,7 @@ mod settings;
 mod transfer;
 
 pub use proof::Proven;
-pub use report::{Copied, Hurt, Report, State, Tally};
+pub use report::{Complete, Copied, Hurt, Report, State, Tally};
 pub use settings::Offsite;
 
 use super::{Context, Error, Instance, Result, history, verify};
@@ -46,10 +46,11 @@ pub struct Options {
 /// When something else lies there, or a vault of another instance.
 pub fn open_far(vault: &Vault, to: &Location) -> Result<Vault> {
     let far = match Vault::open(to) {
-        Err(vault::Error::NotAVault { .. }) => Vault::init(to, vault.instance())?,
+        Err(vault::Error::NotAVault { .. }) => Vault::init_like(to, vault)?,
         opened => opened?,
     };
     far.expect_instance(vault.instance())?;
+    far.follow(vault)?;
     if far.id() == vault.id() && far.location() == vault.location() {
         return Err(Error::Usage(format!(
             "{to} is the vault itself; name another place"

@@ -95,7 +95,8 @@ pub(super) fn prove(
     }
     context.progress.end();
     packs.retain(|id, _| there.packs.contains_key(id));
-    chunks.retain(|id| there.chunks.contains(id));
+    // Chunks are compared with their names in clear.
+    chunks.retain(|id| there.chunks.contains(id) && far.is_readable());
     read(
         far,
         packs,
@@ -111,6 +112,7 @@ struct There {
     packs: HashMap<PackId, u64>,
     indexes: HashMap<PackId, u64>,
     chunks: HashSet<ChunkId>,
+    encrypted: bool,
 }
 
 impl There {
@@ -120,6 +122,7 @@ impl There {
             packs,
             indexes,
             chunks: far.chunks().ids()?.into_iter().collect(),
+            encrypted: far.is_encrypted(),
         })
     }
 
@@ -127,7 +130,11 @@ impl There {
     fn lacks(&self, snapshot: &Snapshot) -> Option<String> {
         let pack = |pack: &&PackRef| {
             self.packs.get(&pack.id) != Some(&pack.size)
-                || self.indexes.get(&pack.id) != Some(&IndexFile::size_of(pack.blobs))
+                || self.indexes.get(&pack.id).is_none_or(|size| {
+                    // An encrypted one is longer than its records.
+                    let records = IndexFile::size_of(pack.blobs);
+                    *size < records || (!self.encrypted && *size > records)
+                })
         };
         let packs = snapshot.packs.iter().filter(pack).count();
         let chunks: BTreeSet<&ChunkId> = snapshot

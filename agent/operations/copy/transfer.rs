@@ -178,10 +178,7 @@ impl<'a> Transfer<'a> {
     fn send(&self, item: &Item) -> Result<u64> {
         self.context.stop.check()?;
         match item {
-            Item::Chunk(id) => Ok(self
-                .far
-                .chunks()
-                .put_packed(*id, &self.vault.chunks().packed(*id)?)?),
+            Item::Chunk(id) => Ok(self.far.take_chunk(self.vault, *id)?),
             Item::Pack(pack) => {
                 let index = IndexFile::open(self.vault.storage().clone(), pack.id)?;
                 index.verify()?;

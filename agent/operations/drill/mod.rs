@@ -71,6 +71,7 @@ pub fn run(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Report> {
+    vault.expect_readable()?;
     let carried = Carried::of(&instance.asked);
     let wanted = carried
         .as_ref()
@@ -259,8 +260,8 @@ fn restore_options(ground: &Ground, options: &Options) -> restore::Options {
         no_database: false,
         repository: None,
         no_repository: false,
-        gold: GoldSettings::default(),
         repo_hosts: Vec::new(),
+        gold: GoldSettings::default(),
         dry_run: false,
         admin_url: options.admin_url.clone(),
         threads: options.threads,

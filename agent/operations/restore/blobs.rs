@@ -39,10 +39,10 @@ pub(in crate::operations) struct Selection {
     pub not_in_snapshot: u64,
     /// How many are left out because they are pruned.
     pub pruned: u64,
-    /// Gold that the snapshot leaves to the web, and no pack has.
-    pub by_url: Vec<ByUrl>,
     /// The keys (`pfile_pk`) of what none of the packs has, where a database was asked.
     pub lacking: RoaringBitmap,
+    /// Gold that the snapshot leaves to the web, and no pack has.
+    pub by_url: Vec<ByUrl>,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
@@ -97,8 +97,8 @@ impl Selection {
             bytes: 0,
             not_in_snapshot: 0,
             pruned: 0,
-            by_url: Vec::new(),
             lacking: RoaringBitmap::new(),
+            by_url: Vec::new(),
         };
         for (pack, size) in packs {
             match open_index(vault, pack, size) {

@@ -58,10 +58,10 @@ pub struct Options {
     pub repository: Option<PathBuf>,
     /// Leave the repository alone.
     pub no_repository: bool,
-    /// How gold comes back from the web.
-    pub gold: GoldSettings,
     /// Only what lacks on these repository hosts by the living database; needs `no_database`.
     pub repo_hosts: Vec<HostName>,
+    /// How gold comes back from the web.
+    pub gold: GoldSettings,
     /// Look and tell only.
     pub dry_run: bool,
     /// How to connect as a role that may create databases.
@@ -103,8 +103,6 @@ pub struct Report {
     pub pruned: u64,
     /// Blobs that the snapshot names and that cannot be read from the vault.
     pub damaged: Vec<Damage>,
-    /// Gold that the snapshot leaves to the web.
-    pub by_url: Fetched,
     /// The uploads that lack something of what should have come, if the database tells.
     pub uploads: Vec<Hit>,
     /// What lacked on the repository hosts that were named and is in the vault.
@@ -113,10 +111,14 @@ pub struct Report {
     /// Uploaded files in the repository that the restored database does not know, as after the
     /// restore of an older snapshot.
     pub unknown_gold: u64,
+    /// Gold that the snapshot leaves to the web.
+    pub by_url: Fetched,
     /// Files of the other directories that were written.
     pub other_files: u64,
     /// Files of the other directories that could not be written.
     pub other_failures: Vec<String>,
+    /// Tables and columns of which secrets were left out of the dump.
+    pub scrubbed: Vec<String>,
     /// How long each part took, in seconds.
     pub seconds: Seconds,
 }
@@ -138,8 +140,8 @@ impl Report {
     /// Whether something that the snapshot should give back did not come.
     pub fn is_incomplete(&self) -> bool {
         let lost = self.mode == Mode::Full && self.not_in_snapshot > 0;
-        lost || !self.by_url.lost.is_empty()
-            || !self.uploads.is_empty()
+        lost || !self.uploads.is_empty()
+            || !self.by_url.lost.is_empty()
             || !self.damaged.is_empty()
             || !self.other_failures.is_empty()
     }
@@ -158,6 +160,7 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Report> {
     let began = Instant::now();
+    vault.expect_readable()?;
     // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "restore")?;
     let snapshot = vault.snapshot(wanted)?;
@@ -197,8 +200,8 @@ pub fn run(
         report.not_in_snapshot = selection.not_in_snapshot;
         report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
-        let by_url = std::mem::take(&mut selection.by_url);
         let lacking = selection.lacking.clone();
+        let by_url = std::mem::take(&mut selection.by_url);
         let (written, damaged) = writer::write(
             vault,
             selection,
@@ -256,12 +259,13 @@ impl Report {
             not_in_snapshot: 0,
             pruned: 0,
             damaged: Vec::new(),
-            by_url: Fetched::default(),
             uploads: Vec::new(),
             lacking: None,
             unknown_gold: 0,
+            by_url: Fetched::default(),
             other_files: 0,
             other_failures: Vec::new(),
+            scrubbed: snapshot.scrubbed.clone(),
             seconds: Seconds::default(),
         }
     }
@@ -272,6 +276,7 @@ impl Report {
 /// # Errors
 /// When they cannot be read from the vault or written.
 pub fn configuration(vault: &Vault, wanted: &str, folder: &std::path::Path) -> Result<u64> {
+    vault.expect_readable()?;
     let snapshot = vault.snapshot(wanted)?;
     directories::configuration(vault, &snapshot, folder)
 }

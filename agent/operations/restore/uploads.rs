@@ -47,6 +47,7 @@ pub fn run_uploads(
     context: Context<'_>,
 ) -> Result<Report> {
     let began = Instant::now();
+    vault.expect_readable()?;
     let lease = vault.lease(LeaseKind::Read, "restore")?;
     let snapshot = vault.snapshot(wanted)?;
     let layout = plan::layout(instance, options);

@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct VaultStatus {
     /// Where it is.
     pub location: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
     /// How many snapshots it has.
     pub snapshots: u64,
     /// The newest snapshot of each mode, and where that lacks something the newest good one too;
@@ -65,6 +67,7 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
     let files = vault.snapshot_keys()?;
     let mut status = VaultStatus {
         location: vault.location(),
+        encrypted: vault.is_encrypted(),
         snapshots: files.len() as u64,
         free_bytes: vault.storage().folder().and_then(free),
         ..VaultStatus::default()

@@ -148,7 +148,7 @@ pub(in crate::operations) fn pack_is_whole(
     while offset < size {
         context.stop.check()?;
         let len = READ.min(size - offset);
-        match reader.bytes(offset, len) {
+        match reader.stored(offset, len) {
             Ok(bytes) => digest.update(&bytes),
             Err(error) => return Ok(Err(error)),
         }

@@ -114,7 +114,7 @@ fn one_file_is_missing() {
 }
 
 /// The plug is pulled while an upload is unpacked and a backup is made by the scheduler. What a power
-/// cut leaves besides of what was not synced is a matter of tests/power_cut; here agents are killed,
+/// cut leaves besides of what was not synced is a matter of tests/torture; here agents are killed,
 /// and a file is cut as it would be found then.
 #[test]
 fn the_plug_was_pulled() {

@@ -54,6 +54,7 @@ fn vault(hours: Option<i64>) -> VaultStatus {
         external: None,
     });
     VaultStatus {
+        encrypted: false,
         newest: newest.into_iter().collect(),
         ..VaultStatus::default()
     }
