@@ -55,7 +55,7 @@ fn assert_restores(world: &World, snapshot: &str, key: &str, trees: &[&str]) {
                     .components()
                     .any(|part| part.as_os_str().to_str() == Some(*tree))
             };
-            if trees.iter().any(|name| tree(name)) {
+            if trees.iter().any(tree) {
                 assert_eq!(digest(&fs::read(folder.join(inside)).unwrap()), blob.name);
                 compared += 1;
             }
