@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What an instance knows of its encrypted vaults; see sql/011_keys.sql. It lies in the database, so
+//! What an instance knows of its encrypted vaults; see sql/008_keys.sql. It lies in the database, so
 //! all hosts of an instance know it, and it comes back with the instance. One row a vault, written
 //! in one statement.
 

@@ -43,8 +43,8 @@ const VERSIONS: [&str; 8] = [
     include_str!("../../../sql/004_prune.sql"),
     include_str!("../../../sql/005_pages.sql"),
     include_str!("../../../sql/006_continuation.sql"),
-    include_str!("../../../sql/010_limits.sql"),
-    include_str!("../../../sql/011_keys.sql"),
+    include_str!("../../../sql/007_limits.sql"),
+    include_str!("../../../sql/008_keys.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.

@@ -1,7 +1,7 @@
 -- SPDX-FileCopyrightText: 2026 The fossology-backup authors
 -- SPDX-License-Identifier: MIT OR Apache-2.0
 
--- Our own tables in FOSSology's database, version 11: encrypted vaults. Idempotent.
+-- Our own tables in FOSSology's database, version 8: encrypted vaults. Idempotent.
 
 -- What this instance knows of a vault: for whom it encrypts (one public key a line), so that nobody
 -- who can only write to the vault can add himself, and the private key that opens the vault's
