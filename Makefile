@@ -35,6 +35,8 @@ demo: tools build ## shows a backup, a disaster and a restore, on a PostgreSQL o
 
 test: toolchain tools ## runs all tests
 	$(CARGO) test --locked
+	FO_BACKUP_TEST_ENCRYPTED=1 $(CARGO) test --locked \
+		--test backup --test restore --test restore_by_hand --test format --test kill
 	phpunit -c ui-plugin/tests/phpunit.xml
 
 # Counts and seed: see tests/torture/run.
@@ -43,6 +45,7 @@ torture: toolchain tools ## cuts power, kills, breaks calls, flips bits, many ti
 
 lint: toolchain tools $(VENV)/reuse-6.2.0 ## checks format, lints, scripts, licences
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/s3-server/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	find ui-plugin -name '*.php' -print0 | xargs -0 -r -n 1 php -l >/dev/null
 	phpcs --standard=ui-plugin/tests/phpcs.xml

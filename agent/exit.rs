@@ -22,6 +22,8 @@ pub enum Exit {
     NoVault = 10,
     /// Another run is at work.
     Locked = 11,
+    /// A private key is missing, or it is the wrong one.
+    WrongKey = 12,
     /// Interrupted.
     Interrupted = 130,
 }
@@ -36,6 +38,7 @@ impl Exit {
                 fossology::Error::NoConfiguration { .. } | fossology::Error::Configuration { .. },
             ) => Self::Usage,
             Error::Vault(vault::Error::NotAVault { .. }) => Self::NoVault,
+            Error::Vault(error) if error.is_about_keys() => Self::WrongKey,
             Error::Vault(vault::Error::Locked { .. })
             | Error::Database(fossology::database::Error::Locked(_))
             | Error::Request(fossology::own::requests::Error::Running { .. })
@@ -45,6 +48,9 @@ impl Exit {
             ) => Self::Locked,
             Error::Vault(
                 vault::Error::Scheme { .. }
+                | vault::Error::Location { .. }
+                | vault::Error::Recipient { .. }
+                | vault::Error::OtherEncryption { .. }
                 | vault::Error::NoSnapshot { .. }
                 | vault::Error::Ambiguous { .. },
             ) => Self::Usage,

@@ -225,10 +225,8 @@ fn a_deleted_upload_leaves_the_next_snapshot() {
     let third = world.backup("full");
     assert_eq!(third["counts"]["files"], first["counts"]["files"]);
     let packs = |id: &serde_json::Value| {
-        let path = world
-            .vault()
-            .join(format!("snapshots/{}.json", id.as_str().unwrap()));
-        let snapshot: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let path = format!("snapshots/{}.json", id.as_str().unwrap());
+        let snapshot: serde_json::Value = serde_json::from_slice(&world.plain(&path)).unwrap();
         snapshot["packs"].as_array().unwrap().len()
     };
     assert!(packs(&third["snapshot"]) < packs(&second["snapshot"]));
@@ -261,8 +259,8 @@ fn logs_are_taken_when_asked_for() {
             .as_str()
             .unwrap()
             .to_owned();
-        let path = world.vault().join(format!("snapshots/{id}.json"));
-        let snapshot: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let path = format!("snapshots/{id}.json");
+        let snapshot: serde_json::Value = serde_json::from_slice(&world.plain(&path)).unwrap();
         snapshot["directories"]
             .as_object()
             .unwrap()

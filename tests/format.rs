@@ -22,6 +22,7 @@ fn found_by_another_program(world: &World, snapshot: &str) -> BTreeMap<PfileName
         .arg(script)
         .arg(world.vault())
         .arg(snapshot)
+        .args(world.encrypts_for_all().then(|| world.path("key")))
         .output()
         .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
@@ -54,7 +55,7 @@ fn another_program_finds_every_blob() {
         ],
         ..Options::default()
     });
-    world.call(&["init"]).expect(0);
+    world.init();
     // A blob of several frames.
     let large: Vec<u8> = (0u32..3_000_000).flat_map(u32::to_le_bytes).collect();
     let large = NewUpload::new("large.bin", Entry::File(large));
@@ -92,8 +93,8 @@ fn another_program_finds_every_blob() {
     assert_eq!(second["counts"]["new"], 0, "{second:#}");
     // Our own look agrees, and the snapshot has both kinds of side notes.
     world.call(&["verify", "--read-data"]).expect(0);
-    let path = world.vault().join(format!("snapshots/{id}.json"));
-    let body: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let body = world.plain(&format!("snapshots/{id}.json"));
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["extra"].as_array().unwrap().len(), 1);
     assert!(body["aliases"].as_array().unwrap().len() > 100);
 }
@@ -101,7 +102,7 @@ fn another_program_finds_every_blob() {
 #[test]
 fn another_program_reads_packs_that_were_rewritten() {
     let mut world = World::with(Options::one_host());
-    world.call(&["init"]).expect(0);
+    world.init();
     let stays: Vec<u8> = (0u32..2_000_000).flat_map(u32::to_le_bytes).collect();
     let stays = NewUpload::new("stays.bin", Entry::File(stays));
     let uploads = [

@@ -133,6 +133,23 @@ fn whoever_queues_something_puts_recoveries_before_scans() {
 }
 
 #[test]
+fn reports_are_written_without_the_files() {
+    let world = World::with_vault();
+    world.enable_agent();
+    queue_scan(&world, an_upload(&world));
+    let mut client = world.sample().connect().unwrap();
+    client
+        .execute(
+            "UPDATE jobqueue SET jq_type = 'spdx2' WHERE jq_starttime IS NULL",
+            &[],
+        )
+        .unwrap();
+    lose_files(&world);
+    let answer = world.call(&["--json", "queue", "check"]).expect(0).json();
+    assert_eq!(uploads(&answer), BTreeSet::new());
+}
+
+#[test]
 fn without_the_agent_scans_stay_parked() {
     let world = World::with_vault();
     let upload = an_upload(&world);

@@ -80,7 +80,10 @@ fn the_files_of_an_upload_come_back_alone() {
 fn an_upload_that_somebody_deleted_comes_back_from_before() {
     let mut world = World::with_vault();
     let upload = world.sample().upload_named("kernel-6.1.tar.gz").unwrap();
-    let id = world.backup("full")["id"].as_str().unwrap().to_owned();
+    let id = world.backup("full")["snapshot"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let wanted = needed(&world, &[upload]);
     world.sample_mut().delete_upload(upload, 0).unwrap();
     world.backup("full");
@@ -147,7 +150,13 @@ fn shown(world: &World, upload: i32) -> BTreeMap<Vec<u8>, String> {
         .iter()
         .map(|row| {
             let invented = row.get::<_, i32>(2) & (1 << 28) != 0;
-            (row.get(0), (row.get(1), invented, row.get(3)))
+            // The sample has names with slashes; as file names they would be folders.
+            let name: Vec<u8> = row.get(3);
+            let name = name.into_iter().map(|byte| match byte {
+                b'/' => b'_',
+                other => other,
+            });
+            (row.get(0), (row.get(1), invented, name.collect()))
         })
         .collect();
     let mut paths = BTreeMap::new();
@@ -190,6 +199,17 @@ fn listed(tar: impl Read) -> BTreeMap<Vec<u8>, String> {
     files
 }
 
+#[track_caller]
+fn expect_same(found: &BTreeMap<Vec<u8>, String>, expected: &BTreeMap<Vec<u8>, String>) {
+    let texts = |files: &BTreeMap<Vec<u8>, String>| -> BTreeSet<String> {
+        let text = |(path, sha1): (&Vec<u8>, &String)| format!("{} {sha1}", path.escape_ascii());
+        files.iter().map(text).collect()
+    };
+    let (found, expected) = (texts(found), texts(expected));
+    let differ: Vec<_> = found.symmetric_difference(&expected).collect();
+    assert!(differ.is_empty(), "{differ:#?}");
+}
+
 fn export(world: &World, name: &str, arguments: &[&str]) -> (PathBuf, support::world::Called) {
     let output = world.path(name);
     let words = ["--json", "export", "--output", output.to_str().unwrap()];
@@ -209,7 +229,7 @@ fn an_upload_becomes_the_same_archive_wherever_its_files_come_from() {
     let (first, called) = export(&world, "live.tar", &["--upload", &number]);
     let report = called.expect(0).json();
     assert_eq!(report["from"]["repository"], expected.len());
-    assert_eq!(listed(fs::File::open(&first).unwrap()), expected);
+    expect_same(&listed(fs::File::open(&first).unwrap()), &expected);
     let plain = fs::read(&first).unwrap();
 
     // Compressed, and with the standard tools.
@@ -257,7 +277,8 @@ fn an_upload_becomes_the_same_archive_wherever_its_files_come_from() {
         ],
     );
     let report = called.expect(0).json();
-    assert_eq!(report["from"]["gold"], expected.len(), "{report}");
+    // One of them is another upload's own file, too.
+    assert_eq!(report["from"]["gold"], expected.len() - 1, "{report}");
     assert_eq!(fs::read(&output).unwrap(), plain);
 
     // Gold is gone, too: from the vault.
@@ -286,7 +307,7 @@ fn the_uploaded_file_goes_along_when_it_is_asked_for() {
     called.expect(0);
     let mut found = listed(fs::File::open(&output).unwrap());
     let gold = found.remove(&b"gold/beta-tool-2.3.zip"[..]).unwrap();
-    assert_eq!(found, shown(&world, upload));
+    expect_same(&found, &shown(&world, upload));
     let blobs = world.sample().blobs_of(upload);
     let gold_blob = blobs.iter().find(|blob| blob.trees.contains(Tree::Gold));
     assert_eq!(gold_blob.unwrap().name.sha1_column().to_lowercase(), gold);

@@ -10,6 +10,8 @@ mod support;
 
 use fossology_backup::demo::sample::NewUpload;
 use fossology_backup::fossology::own::{self, Files};
+use fossology_backup::operations::settings::Settings;
+use fossology_backup::operations::{self, Context, Instance, Progress, Stop, request};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -267,6 +269,83 @@ fn scans_of_a_pruned_upload_recover_it_first() {
     let report = prune(&world, &GOLD_ONLY, 0);
     assert_eq!(of_upload(&report, tool)["held"], "busy");
     world.call(&["check", "--upload", &data]).expect(0);
+}
+
+/// As soon as all files are gone somebody queues a job for an upload, and a deletion waits besides.
+struct WhenGone<'a> {
+    instance: &'a Instance,
+    stop: &'a Stop,
+    upload: i32,
+    agent: &'static str,
+}
+
+impl Progress for WhenGone<'_> {
+    fn begin(&self, step: &str, _: u64, _: u64) {
+        if step == "syncing to disk" && !self.stop.gives_way() {
+            let mut client = self.instance.database.connect("test").unwrap();
+            client
+                .execute(
+                    "WITH made AS (INSERT INTO job (job_user_fk, job_queued, job_name, job_upload_fk)
+                         VALUES (3, now(), 'job', $1) RETURNING job_pk)
+                     INSERT INTO jobqueue (jq_job_fk, jq_type, jq_end_bits)
+                     SELECT job_pk, $2, 0 FROM made",
+                    &[&self.upload, &self.agent],
+                )
+                .unwrap();
+            self.stop.give_way();
+        }
+    }
+    fn advance(&self, _: u64, _: u64) {}
+    fn end(&self) {}
+    fn note(&self, _: &str) {}
+}
+
+/// Prunes while a job of this agent comes for an upload; says for which uploads files were brought back.
+fn pruned_while_a_job_comes(world: &World, upload: i32, agent: &'static str) -> Vec<i32> {
+    let sysconfdir = world.sample().sysconfdir();
+    let instance = Instance::load(&sysconfdir).unwrap();
+    let wanted = request::Prune {
+        policy: Some("gold-only".to_owned()),
+        ..request::Prune::default()
+    };
+    let settings = Settings::load(Some(&sysconfdir)).unwrap();
+    let options = wanted.options(&instance, &settings).unwrap();
+    let stop = Stop::new();
+    let progress = WhenGone {
+        instance: &instance,
+        stop: &stop,
+        upload,
+        agent,
+    };
+    let context = Context {
+        progress: &progress,
+        stop: &stop,
+    };
+    let report = operations::prune::run(&instance, None, &options, context).unwrap();
+    assert!(report.removed.blobs > 0);
+    report.brought_back
+}
+
+#[test]
+fn what_a_scan_came_to_need_is_back_before_a_deletion_that_waits() {
+    let world = World::new();
+    let tool = world.sample().upload_named("beta-tool-2.3.zip").unwrap();
+    assert_eq!(pruned_while_a_job_comes(&world, tool, "nomos"), [tool]);
+    world
+        .call(&["check", "--upload", &tool.to_string()])
+        .expect(0);
+    let mut client = world.sample().connect().unwrap();
+    let left = "SELECT count(*) FROM backup_run WHERE state <> 'done'";
+    let left: i64 = client.query_one(left, &[]).unwrap().get(0);
+    assert_eq!(left, 0, "no recovery is left half done");
+}
+
+#[test]
+fn what_is_about_to_be_deleted_is_not_brought_back() {
+    let world = World::new();
+    let tool = world.sample().upload_named("beta-tool-2.3.zip").unwrap();
+    let back = pruned_while_a_job_comes(&world, tool, "delagent");
+    assert_eq!(back, [0; 0]);
 }
 
 /// Queues what the arguments say, and does it as the scheduler would; gives the request's counts.

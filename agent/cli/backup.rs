@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
 use crate::blob::{HostName, HostNameError};
+use crate::fossology::database::LIES_OPEN;
 use crate::operations::backup::stages;
 use crate::operations::{Error, Result, backup, request};
 use crate::vault::retention::is_tag;
@@ -23,6 +24,11 @@ pub struct Args {
     /// Take the job logs too
     #[arg(long)]
     logs: bool,
+
+    /// Leave secrets out of the dump: passwords of users and of the configuration, tokens. Users need
+    /// new passwords after a restore
+    #[arg(long)]
+    scrub: bool,
 
     /// A word by which the snapshot is to be known, for keep_tags of the rotation for one; several
     /// if need be
@@ -75,6 +81,7 @@ impl Args {
         Ok(request::Backup {
             mode: self.mode.into(),
             logs: self.logs,
+            scrub: self.scrub,
             tags: self.tags,
         })
     }
@@ -89,6 +96,7 @@ struct Report<'a> {
     counts: &'a Counts,
     absent: &'a [Absent],
     left_out: &'a [String],
+    scrubbed: &'a [String],
 }
 
 /// What is said of blobs that were packed for a later backup.
@@ -116,10 +124,18 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: args.logs || settings.logs.unwrap_or(false),
+        scrub: args.scrub || settings.scrub.unwrap_or(false),
         tags: args.tags,
+        external: settings.database.external(),
+        by_url: settings.gold.by_url(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };
+    if !vault.is_encrypted() && !options.scrub {
+        session.output.progress().note(&format!(
+            "the vault is not encrypted, so its dumps hold in the open: {LIES_OPEN}; see 'init --recipient' and 'backup --scrub'"
+        ));
+    }
     let began = Instant::now();
     if !args.repo_host.is_empty() {
         let hosts = &args.repo_host;
@@ -152,6 +168,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         counts: &snapshot.counts,
         absent: &snapshot.absent,
         left_out: &snapshot.left_out,
+        scrubbed: &snapshot.scrubbed,
     };
     session
         .output

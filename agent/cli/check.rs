@@ -128,7 +128,7 @@ fn vault(session: &Session<'_>, instance: &Instance) -> Result<Option<Vault>> {
     let Ok(location) = session.location(&settings) else {
         return Ok(None);
     };
-    match check::open_vault(instance, &location) {
+    match check::open_vault(instance, &location, &settings) {
         Ok(vault) => Ok(Some(vault)),
         Err(error) => {
             log::warn!("the vault is not asked what it has: {error}");
@@ -141,8 +141,9 @@ fn vault(session: &Session<'_>, instance: &Instance) -> Result<Option<Vault>> {
 fn advice(kind: Kind) -> &'static str {
     match kind {
         Kind::Missing | Kind::GoldDeleted => "see below where it can come back from",
-        Kind::MissingInTree => "link it from the other tree",
-        Kind::SizeWrong | Kind::Corrupt => "remove the file, then as if it were missing",
+        Kind::MissingInTree => "'recover --missing' links it from the other tree",
+        Kind::SizeWrong => "'recover --missing' replaces it",
+        Kind::Corrupt => "'recover --blob NAME' replaces it",
         Kind::Unreadable => "look at permissions and the system's log",
         Kind::WrongPlace => "move it, or correct [REPOSITORY] in fossology.conf",
         Kind::WrongDepth => "move it, or correct depth in fossology.conf",
@@ -150,7 +151,7 @@ fn advice(kind: Kind) -> &'static str {
         Kind::WrongOwner => "chgrp to FOSSology's group",
         Kind::BrokenRow => "look at the row of table pfile",
         Kind::ReleaseMissing => "set it before the next fo-postinstall",
-        Kind::Orphan => "nothing needs it; it only takes space",
+        Kind::Orphan => "nothing needs it (after an older snapshot: --unknown-gold)",
         Kind::Debris => "remove it when no agent runs",
         Kind::InFallback => "nothing: FOSSology reads it there",
         Kind::InFlight => "nothing: check again when the job has ended",

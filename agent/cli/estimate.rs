@@ -21,7 +21,8 @@ pub fn run(session: &Session<'_>, _: Args) -> Result<Exit> {
     let instance = session.instance()?;
     let location = session.location(&settings).ok();
     // It goes without a vault: then it is told what the first backup makes.
-    let vault = location.and_then(|location| check::open_vault(&instance, &location).ok());
+    let vault =
+        location.and_then(|location| check::open_vault(&instance, &location, &settings).ok());
     let options = Options {
         threads: settings.threads(),
         compression: settings.compression.unwrap_or(1),

@@ -7,7 +7,9 @@ use super::exit::Exit;
 use super::output::{bytes, number};
 use super::session::Session;
 use crate::operations::export::{self, Output, Report};
+use crate::operations::settings::Settings;
 use crate::operations::{Error, Result};
+use crate::vault::Vault;
 use std::path::PathBuf;
 
 /// Write an upload's files, with their names and folders, as an ordinary archive
@@ -38,6 +40,13 @@ pub struct Args {
 /// How many lines of each kind are shown.
 const SHOWN: usize = 20;
 
+/// The vault, when its files can be read.
+fn readable(session: &Session<'_>, settings: &Settings) -> Result<Vault> {
+    let vault = session.open_vault(settings)?;
+    vault.expect_readable()?;
+    Ok(vault)
+}
+
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let default = || format!("upload-{}.tar.zst", args.upload).into();
     let output = Output::parse(&args.output.clone().unwrap_or_else(default))?;
@@ -54,7 +63,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         (Err(error), None) => return Err(error),
         (Err(_), Some(_)) => None,
     };
-    let vault = match (session.open_vault(&settings), &args.snapshot) {
+    let vault = match (readable(session, &settings), &args.snapshot) {
         (Ok(vault), _) => Some(vault),
         (Err(error), Some(_)) => return Err(error),
         (Err(error), None) => {

@@ -8,9 +8,10 @@ use super::output::{number, table};
 use super::session::Session;
 use crate::fossology::guard::{Before, Entries};
 use crate::fossology::jobs::{self, MUST_BE_NAMED, ParkedJob, Selection};
+use crate::fossology::own;
 use crate::fossology::scheduler::{self, Message};
 use crate::operations::guard::{self, Parking};
-use crate::operations::{Instance, Result};
+use crate::operations::{Error, Instance, Result};
 use std::collections::BTreeMap;
 
 /// List, park or resume jobs; let recoveries go before scans
@@ -30,12 +31,17 @@ enum JobsVerb {
     ///
     /// Deletions and maintenance go with them, since they would take what is lost for deleted. The
     /// scheduler must not run.
+    #[command(group = clap::ArgGroup::new("which").required(true))]
     Park {
+        /// Every job that waits or runs, as a restore does: for a database that another program has
+        /// brought back
+        #[arg(long, group = "which")]
+        all: bool,
         /// Of all uploads that lack files
-        #[arg(long, required_unless_present = "upload", conflicts_with = "upload")]
+        #[arg(long, group = "which")]
         lacking: bool,
         /// Of this upload; may be given again
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", group = "which")]
         upload: Vec<i32>,
     },
     /// Queue parked jobs again: all but deletions, maintenance and our own, unless they are named
@@ -54,6 +60,12 @@ enum JobsVerb {
 #[derive(serde::Serialize)]
 struct Listed<'a> {
     parked: &'a [ParkedJob],
+}
+
+#[derive(serde::Serialize)]
+struct Parked {
+    queued: u64,
+    running: u64,
 }
 
 #[derive(serde::Serialize)]
@@ -84,6 +96,25 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
                 .result("jobs", &Listed { parked: &parked }, || list(&parked));
             return Ok(Exit::Done);
         }
+        Some(JobsVerb::Park { all: true, .. }) => {
+            if let Some(place) = scheduler::running(&instance.config) {
+                return Err(Error::SchedulerRuns { place });
+            }
+            own::ensure_schema(&mut client)?;
+            let parked = jobs::park_all(&mut client)?;
+            let report = Parked {
+                queued: parked.queued,
+                running: parked.running,
+            };
+            session.output.result("jobs", &report, || {
+                format!(
+                    "{} jobs are parked, {} of them had been running; 'fo_backup jobs resume' lets them go on\n",
+                    number(report.queued + report.running),
+                    number(report.running)
+                )
+            });
+            return Ok(Exit::Done);
+        }
         Some(JobsVerb::Guard) => {
             let recoveries = recover_first(Entries::Waiting)?;
             tell(&instance, !recoveries.is_empty());
@@ -98,7 +129,9 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
             });
             return Ok(Exit::Done);
         }
-        Some(JobsVerb::Park { lacking, upload }) => {
+        Some(JobsVerb::Park {
+            lacking, upload, ..
+        }) => {
             let lookers = session.settings()?.lookers();
             let uploads = (!lacking).then_some(upload);
             let parking = guard::park(&instance, uploads, lookers, session.context())?;

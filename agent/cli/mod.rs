@@ -6,6 +6,7 @@
 
 mod backup;
 mod check;
+mod copy;
 mod demo;
 mod drill;
 mod du;
@@ -15,6 +16,7 @@ mod export;
 mod init;
 mod install;
 mod jobs;
+mod keys;
 mod output;
 mod progress;
 mod prune;
@@ -48,6 +50,9 @@ struct Cli {
     #[arg(long, value_name = "LOCATION", global = true)]
     vault: Option<String>,
 
+    #[command(flatten)]
+    keys: session::Keys,
+
     /// Print the result as one JSON object
     #[arg(long, global = true)]
     json: bool,
@@ -73,6 +78,7 @@ enum Verb {
     Jobs(jobs::Args),
     Demo(demo::Args),
     Verify(verify::Args),
+    Copy(copy::Args),
     Check(check::Args),
     Queue(queue::Args),
     Install(install::Args),
@@ -85,6 +91,7 @@ enum Verb {
     Prune(prune::Args),
     Du(du::Args),
     Estimate(estimate::Args),
+    Keys(keys::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -106,7 +113,7 @@ pub fn main() -> ExitCode {
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     signals::install();
     let output = Output::new(cli.json, cli.quiet);
-    let session = Session::new(cli.sysconfdir, cli.vault, &output);
+    let session = Session::new(cli.sysconfdir, cli.vault, cli.keys, &output);
     let result = match cli.verb {
         Verb::Init(args) => init::run(&session, args),
         Verb::Backup(args) => backup::run(&session, args),
@@ -115,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::run(&session, args),
         Verb::Demo(args) => demo::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
+        Verb::Copy(args) => copy::run(&session, args),
         Verb::Check(args) => check::run(&session, args),
         Verb::Queue(args) => queue::run(&session, args),
         Verb::Install(args) => install::run(&session, args),
@@ -127,6 +135,7 @@ pub fn main() -> ExitCode {
         Verb::Prune(args) => prune::run(&session, args),
         Verb::Du(args) => du::run(&session, args),
         Verb::Estimate(args) => estimate::run(&session, args),
+        Verb::Keys(args) => keys::run(&session, args),
     };
     output.tell_requests();
     match result {

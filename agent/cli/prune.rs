@@ -107,7 +107,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     if prunes {
         let options = asked.options(&instance, &settings)?;
         let location = session.location(&settings);
-        let vault = asked.vault(&instance, location, &options)?;
+        let vault = asked.vault(&instance, location, &settings, &options)?;
         let prune =
             |options: &Options| prune::run(&instance, vault.as_ref(), options, session.context());
         if !options.dry_run && !yes {

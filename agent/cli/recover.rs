@@ -95,7 +95,7 @@ pub(super) fn perform(session: &Session<'_>, asked: &Recover) -> Result<Exit> {
     let settings = session.settings()?;
     let instance = session.instance()?;
     let location = session.location(&settings);
-    let vault = recover::open_vault(&instance, location, asked.from)?;
+    let vault = recover::open_vault(&instance, location, asked.from, &settings)?;
     let options = asked.options(&instance, &settings)?;
     let began = Instant::now();
     let report = recover::run(&instance, vault.as_ref(), &options, session.context())?;

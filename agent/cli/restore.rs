@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
 use crate::blob::HostName;
+use crate::operations::by_url::Fetched;
 use crate::operations::restore::{self, Report};
 use crate::operations::{Error, Result};
 use crate::vault::Mode;
@@ -108,6 +109,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         repository: args.repository,
         no_repository: args.no_repository,
         repo_hosts: args.repo_host,
+        gold: settings.gold.clone(),
         dry_run: args.dry_run,
         admin_url: args.admin_url,
         threads: settings.threads(),
@@ -148,15 +150,11 @@ pub(super) fn expect_no_password(url: Option<&str>) -> Result<()> {
 
 fn text(report: &Report) -> String {
     let mut text = if report.lacking.is_some() {
-        let verb = if report.dry_run {
-            "would come back"
-        } else {
-            "is back"
-        };
-        format!(
-            "what these hosts lack {verb}, in {}\n",
-            seconds(report.seconds.total)
-        )
+        let took = seconds(report.seconds.total);
+        match report.dry_run {
+            true => format!("what these hosts lack, looked for in {took}:\n"),
+            false => format!("what these hosts lacked is back, in {took}\n"),
+        }
     } else if report.dry_run && !report.chosen.is_empty() {
         format!("of snapshot {} ({}):\n", report.snapshot, report.mode)
     } else if !report.chosen.is_empty() {
@@ -219,6 +217,12 @@ fn text(report: &Report) -> String {
             text += &format!("  not carried over: {setting}\n");
         }
     }
+    if report.database.is_some() && !report.scrubbed.is_empty() {
+        text += &format!(
+            "  secrets were left out of this snapshot ({}): enter the passwords and tokens of FOSSology's configuration anew, make new API tokens, and give every user a new password. Until then nobody can log in; docs/encryption.md says how the first one gets in\n",
+            report.scrubbed.join(", ")
+        );
+    }
     if let Some(repository) = &report.repository {
         text += &format!("  repository {}", repository.display());
         if let Some(blobs) = &report.blobs {
@@ -258,6 +262,7 @@ fn text(report: &Report) -> String {
             ),
         };
     }
+    text += &web_text(&report.by_url);
     if !report.damaged.is_empty() {
         text += &format!(
             "DAMAGED: {} parts of the vault could not be read:\n",
@@ -293,6 +298,34 @@ fn text(report: &Report) -> String {
     }
     for failure in report.other_failures.iter().take(SHOWN) {
         text += &format!("  NOT WRITTEN {failure}\n");
+    }
+    text
+}
+
+fn web_text(fetched: &Fetched) -> String {
+    let mut text = String::new();
+    if fetched.written + fetched.kept > 0 {
+        text += &format!(
+            "  from the web {} files, {}; {} were there\n",
+            number(fetched.written),
+            bytes(fetched.bytes),
+            number(fetched.kept)
+        );
+    }
+    if !fetched.lost.is_empty() {
+        text += &format!(
+            "INCOMPLETE: the web does not give {} files any more, and no vault has them:\n",
+            number(fetched.lost.len() as u64)
+        );
+        for lost in fetched.lost.iter().take(SHOWN) {
+            let uploads: Vec<String> = lost.uploads.iter().map(i32::to_string).collect();
+            text += &format!(
+                "  upload {}: {}: {}\n",
+                uploads.join(", "),
+                lost.url,
+                lost.why
+            );
+        }
     }
     text
 }

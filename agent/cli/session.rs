@@ -7,24 +7,52 @@ use super::output::Output;
 use super::settings::Settings;
 use super::signals::STOP;
 use crate::fossology::config::Config;
-use crate::operations::{Context, Error, Instance, Result};
+use crate::operations::{Context, Error, Instance, Result, keys};
 use crate::vault::{Location, Vault};
 use std::path::{Path, PathBuf};
+
+/// The private keys of an encrypted vault, as the command line names them.
+#[derive(clap::Args)]
+pub struct Keys {
+    /// A file with the private key of an encrypted vault [default: FO_BACKUP_IDENTITY, else `identity` in fo_backup.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    identity: Vec<PathBuf>,
+
+    /// A file whose first line is the passphrase of the private key
+    #[arg(long, value_name = "FILE", global = true)]
+    passphrase_file: Option<PathBuf>,
+
+    /// An open file descriptor that gives the passphrase of the private key
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        global = true,
+        conflicts_with = "passphrase_file"
+    )]
+    passphrase_fd: Option<i32>,
+}
 
 /// One call of the command.
 pub struct Session<'a> {
     sysconfdir: Option<PathBuf>,
     vault: Option<String>,
+    keys: Keys,
     /// Where results go.
     pub output: &'a Output,
 }
 
 impl<'a> Session<'a> {
     /// A session with the flags that all verbs have.
-    pub fn new(sysconfdir: Option<PathBuf>, vault: Option<String>, output: &'a Output) -> Self {
+    pub fn new(
+        sysconfdir: Option<PathBuf>,
+        vault: Option<String>,
+        keys: Keys,
+        output: &'a Output,
+    ) -> Self {
         Self {
             sysconfdir,
             vault,
+            keys,
             output,
         }
     }
@@ -52,12 +80,19 @@ impl<'a> Session<'a> {
     /// counts.
     pub fn settings(&self) -> Result<Settings> {
         let sysconfdir = self.sysconfdir().ok();
-        Settings::load(
+        let mut settings = Settings::load(
             sysconfdir
                 .as_deref()
                 .or(self.sysconfdir.as_deref())
                 .map(Path::new),
-        )
+        )?;
+        let encryption = &mut settings.encryption;
+        encryption.more.clone_from(&self.keys.identity);
+        encryption.passphrase_fd = self.keys.passphrase_fd;
+        if let Some(file) = &self.keys.passphrase_file {
+            encryption.passphrase_file = Some(file.clone());
+        }
+        Ok(settings)
     }
 
     /// Where the vault is.
@@ -72,7 +107,8 @@ impl<'a> Session<'a> {
 
     /// Opens the vault.
     pub fn open_vault(&self, settings: &Settings) -> Result<Vault> {
-        let vault = Vault::open(&self.location(settings)?)?;
+        let instance = self.instance().ok();
+        let vault = keys::open(&self.location(settings)?, settings, instance.as_ref())?;
         self.output.watch(&vault);
         Ok(vault)
     }

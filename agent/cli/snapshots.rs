@@ -87,6 +87,13 @@ pub fn run(session: &Session<'_>, _: Args) -> Result<Exit> {
         }
         text
     });
+    if list
+        .unreadable
+        .iter()
+        .any(|(_, error)| error.is_about_keys())
+    {
+        return Ok(Exit::WrongKey);
+    }
     Ok(if report.unreadable.is_empty() {
         Exit::Done
     } else {

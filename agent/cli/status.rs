@@ -10,6 +10,7 @@ use crate::fossology::own::history::PastRun;
 use crate::operations::schedule::in_words;
 use crate::operations::status::{self, Health, Status, VerbStatus, prometheus};
 use crate::operations::{Error, Result};
+use crate::vault::Mode;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use std::path::PathBuf;
@@ -124,8 +125,13 @@ fn text(status: &Status) -> String {
             .free_bytes
             .map_or(String::new(), |free| format!(", {} free", bytes(free)));
         text += &format!(
-            "vault {}: {} snapshots, {}{free}\n",
+            "vault {}{}: {} snapshots, {}{free}\n",
             vault.location,
+            if vault.encrypted {
+                " (encrypted)"
+            } else {
+                " (not encrypted: see docs/encryption.md)"
+            },
             number(vault.snapshots),
             bytes(vault.pack_bytes + vault.chunk_bytes)
         );
@@ -145,6 +151,36 @@ fn text(status: &Status) -> String {
                     ", INCOMPLETE"
                 },
             );
+            if snapshot.by_url > 0 {
+                text += &format!(
+                    "    {} uploaded files are left to the web ('fo_backup verify --urls' asks for them)\n",
+                    number(snapshot.by_url)
+                );
+            }
+            if let Some(label) = &snapshot.external {
+                text += &format!("    the database is in another program's backup {label}\n");
+            }
+        }
+    }
+    if let Some(offsite) = &status.offsite {
+        text += &format!(
+            "off-site {}: {} snapshots complete ({})\n",
+            offsite.location,
+            number(offsite.complete.len() as u64),
+            ago(offsite.copied, status.time),
+        );
+        for mode in [Mode::Full, Mode::Gold] {
+            if let Some(newest) = offsite.newest(mode) {
+                let (time, age) = (local(newest.time), ago(newest.time, status.time));
+                text += &format!("  newest {mode}: {time} ({age})\n");
+            }
+        }
+        if offsite.lacking > 0 {
+            let lacking = number(offsite.lacking);
+            text += &format!("  {lacking} INCOMPLETE there; 'fo_backup copy' names them\n");
+        }
+        for snapshot in &offsite.not_there {
+            text += &format!("  not there yet: {snapshot}\n");
         }
     }
     text + &known(status)

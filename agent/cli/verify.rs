@@ -6,6 +6,7 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
+use crate::operations::by_url::{self, Rechecked};
 use crate::operations::verify::{self, Damage, HitBlob, Kind, Report};
 use crate::operations::{Error, Result, request};
 use std::fmt::Write;
@@ -27,6 +28,17 @@ pub struct Args {
     )]
     read_data: Option<f64>,
 
+    /// Download what the snapshots leave to the web, too, and compare it: all of it, or so many
+    /// percent, chosen at random each time
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "100"
+    )]
+    urls: Option<f64>,
+
     /// Make lost or damaged indexes again from their packs
     #[arg(long)]
     repair_indexes: bool,
@@ -45,6 +57,8 @@ impl From<Args> for request::Verify {
 #[derive(serde::Serialize)]
 struct Envelope<'a> {
     whole: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urls: Option<&'a Rechecked>,
     seconds: f64,
     #[serde(flatten)]
     report: &'a Report,
@@ -57,6 +71,11 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     if let Some(percent) = args.read_data.filter(|p| !(*p > 0.0 && *p <= 100.0)) {
         return Err(Error::Usage(format!(
             "--read-data={percent}: it takes a percentage above 0, up to 100"
+        )));
+    }
+    if let Some(percent) = args.urls.filter(|p| !(*p > 0.0 && *p <= 100.0)) {
+        return Err(Error::Usage(format!(
+            "--urls={percent}: it takes a percentage above 0, up to 100"
         )));
     }
     let settings = session.settings()?;
@@ -74,13 +93,26 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     };
     let began = Instant::now();
     let report = verify::run(&vault, instance.as_ref(), &options, session.context())?;
+    let rechecked = match args.urls {
+        Some(percent) => Some(by_url::recheck(
+            &vault,
+            options.snapshot.as_deref(),
+            percent,
+            &settings.gold,
+            instance.as_ref(),
+            session.context(),
+        )?),
+        None => None,
+    };
+    let lost = rechecked.as_ref().map_or(0, |urls| urls.lost.len());
     let result = Envelope {
-        whole: !report.is_damaged(),
+        whole: !report.is_damaged() && lost == 0,
+        urls: rechecked.as_ref(),
         seconds: began.elapsed().as_secs_f64(),
         report: &report,
     };
     session.output.result("verify", &result, || {
-        text(&report, &options, result.seconds)
+        text(&report, &options, result.seconds) + &urls_text(rechecked.as_ref())
     });
     Ok(if result.whole {
         Exit::Done
@@ -229,4 +261,29 @@ fn blob_text(blob: &HitBlob) -> String {
 
 fn more(count: usize) -> &'static str {
     if count > SHOWN { " …" } else { "" }
+}
+
+fn urls_text(rechecked: Option<&Rechecked>) -> String {
+    let Some(rechecked) = rechecked else {
+        return String::new();
+    };
+    let mut text = format!(
+        "the web: {} of {} files that snapshots leave to it were downloaded and compared\n",
+        number(rechecked.compared),
+        number(rechecked.all)
+    );
+    if !rechecked.lost.is_empty() {
+        text += "LOST to the web; the next backup takes these from the repository, if they are there:\n";
+    }
+    for lost in rechecked.lost.iter().take(SHOWN) {
+        let uploads: Vec<String> = lost.uploads.iter().map(i32::to_string).collect();
+        let _ = writeln!(
+            text,
+            "  upload {}: {}: {}",
+            uploads.join(", "),
+            lost.url,
+            lost.why
+        );
+    }
+    text
 }

@@ -34,6 +34,8 @@ pub struct ClusterOptions {
     pub major: Option<u32>,
     /// Whether what is committed survives a power cut. Off by default: it is fast then.
     pub durable: bool,
+    /// Whether its whole content can be copied while it runs (pg_basebackup).
+    pub replicable: bool,
 }
 
 /// As whom to connect.
@@ -426,8 +428,6 @@ fn settings(port: u16, options: &ClusterOptions) -> Vec<String> {
         "unix_socket_permissions=0700",
         "shared_buffers=64MB",
         "max_connections=64",
-        "wal_level=minimal",
-        "max_wal_senders=0",
         "logging_collector=off",
         "log_destination=stderr",
         "jit=off",
@@ -438,6 +438,11 @@ fn settings(port: u16, options: &ClusterOptions) -> Vec<String> {
         "full_page_writes=off",
     ];
     settings.extend(fixed.map(str::to_owned));
+    let log = match options.replicable {
+        true => ["wal_level=replica", "max_wal_senders=4"],
+        false => ["wal_level=minimal", "max_wal_senders=0"],
+    };
+    settings.extend(log.map(str::to_owned));
     if !options.durable {
         settings.extend(fast.map(str::to_owned));
     }

@@ -11,8 +11,33 @@ use super::module::AGENT;
 use super::queue::User;
 use postgres::{GenericClient, Transaction};
 
-/// Agents that need no unpacked file, or make them.
-const NEED_NONE: [&str; 5] = [AGENT, "adj2nest", "delagent", "ununpack", "wget_agent"];
+/// Agents that need no unpacked file, or make them: reports, and what goes by findings and decisions,
+/// read the database alone, and what was pruned should stay so for them. The pages have the same list.
+const NEED_NONE: [&str; 23] = [
+    AGENT,
+    "adj2nest",
+    "clixml",
+    "compatibility",
+    "cyclonedx",
+    "decider",
+    "deciderjob",
+    "decisionexporter",
+    "decisionimporter",
+    "delagent",
+    "dep5",
+    "readmeoss",
+    "reportImport",
+    "spdx2",
+    "spdx2csv",
+    "spdx2tv",
+    "spdx3json",
+    "spdx3jsonld",
+    "spdx3rdf",
+    "spdx3tv",
+    "unifiedreport",
+    "ununpack",
+    "wget_agent",
+];
 
 /// That an entry `q` waits: it has no start, or the one in the year 9999 by which the scheduler
 /// marks what was paused before it.

@@ -181,6 +181,18 @@ fn park_those(
     Ok(parked)
 }
 
+/// As [`park`], for a database that another program has brought back.
+///
+/// # Errors
+/// When a statement fails.
+pub fn park_all(client: &mut Client) -> Result<Parked> {
+    let failed = Error::sql("parking the job queue");
+    let mut step = client.transaction().map_err(&failed)?;
+    let parked = park(&mut step, "")?;
+    step.commit().map_err(&failed)?;
+    Ok(parked)
+}
+
 /// The parked entries, in the order in which the scheduler would take them.
 ///
 /// # Errors

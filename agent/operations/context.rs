@@ -42,6 +42,7 @@ impl Progress for Quiet {
 pub struct Stop {
     asked: AtomicBool,
     way: AtomicBool,
+    stays: AtomicBool,
 }
 
 impl Stop {
@@ -50,6 +51,7 @@ impl Stop {
         Self {
             asked: AtomicBool::new(false),
             way: AtomicBool::new(false),
+            stays: AtomicBool::new(false),
         }
     }
 
@@ -68,9 +70,14 @@ impl Stop {
         self.way.store(true, Ordering::Relaxed);
     }
 
+    /// From here on what is left is done to its end, whoever asks or has asked to leave.
+    pub fn stay(&self) {
+        self.stays.store(true, Ordering::Relaxed);
+    }
+
     /// Whether somebody has asked for that.
     pub fn gives_way(&self) -> bool {
-        self.way.load(Ordering::Relaxed)
+        self.way.load(Ordering::Relaxed) && !self.stays.load(Ordering::Relaxed)
     }
 
     /// For the places where an operation may end.

@@ -5,6 +5,7 @@
 //! it: the few tables that tell are read from the dump's chunks as they come out of the vault. On
 //! disk lies only the dump's table of contents, in a scratch folder.
 
+use super::backup::external;
 use super::{Error, Result, Scratch};
 use crate::blob::PfileName;
 use crate::fossology::catalogue::{
@@ -37,6 +38,7 @@ impl<'a> Dump<'a> {
         scratch: &Path,
         postgres_bin: Option<&Path>,
     ) -> Result<Self> {
+        external::expect_dump(snapshot)?;
         let Some(contents) = snapshot.database.files.get(CONTENTS) else {
             return Err(wrong(snapshot, "its dump has no table of contents"));
         };

@@ -162,6 +162,20 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// The database of a snapshot is in a backup of another program.
+    #[error(
+        "the database of snapshot {id} was backed up by another program, as '{label}': restore it with that program (up to position {until} of timeline {timeline} in its log, not further), let no job start ('fo_backup jobs park --all'), then bring back the files with 'fo_backup restore {id} --no-database'"
+    )]
+    External {
+        /// The snapshot.
+        id: String,
+        /// The backup's label.
+        label: String,
+        /// Where its recovery has to end.
+        until: String,
+        /// The timeline of that.
+        timeline: u32,
+    },
     /// FOSSology's user or group is not known on this host.
     #[error(
         "this host has no {kind} '{name}' (fossology.conf, PROJECT{}), to whom the repository should belong; make it, or run as the user who owns the repository",

@@ -3,19 +3,28 @@
 
 //! Making a vault for an instance, or giving an instance back to its vault.
 
-use super::{Instance, Result};
+use super::keys::{expect_own, known};
+use super::{Error, Instance, Result};
 use crate::fossology::own;
-use crate::vault::{Location, Vault};
+use crate::vault::{Location, Recipients, Vault};
 
-/// Makes a vault for this instance. A vault of the instance that is there already stays as it is.
+/// Makes a vault for this instance, encrypted when there are recipients. A vault of the instance that
+/// is there already stays as it is.
 ///
 /// # Errors
 /// When something else lies at the location, or a vault of another instance.
-pub fn run(instance: &Instance, location: &Location) -> Result<Vault> {
+pub fn run(instance: &Instance, location: &Location, recipients: &Recipients) -> Result<Vault> {
     let mut client = instance.connect("init")?;
     own::ensure_schema(&mut client)?;
     instance.expect_outside(location.as_folder())?;
-    Ok(Vault::init(location, own::instance_id(&mut client)?)?)
+    let id = own::instance_id(&mut client)?;
+    let vault = Vault::init(location, id, recipients, |vault, key| {
+        own::keep_vault_key(&mut client, vault, &known(key, recipients)).map_err(Error::from)
+    })?;
+    if !recipients.is_empty() {
+        expect_own(&mut client, &vault)?;
+    }
+    Ok(vault)
 }
 
 /// Makes this database the instance that a vault belongs to: for a database that was brought back

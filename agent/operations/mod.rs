@@ -5,8 +5,10 @@
 //! reads arguments: progress goes to a [`Progress`], results come back as values.
 
 pub mod backup;
+pub mod by_url;
 pub mod check;
 mod context;
+pub mod copy;
 pub mod drill;
 mod dumped;
 mod error;
@@ -18,6 +20,7 @@ mod history;
 pub mod init;
 pub mod install;
 mod instance;
+pub mod keys;
 pub mod prune;
 pub mod queue;
 pub mod recover;

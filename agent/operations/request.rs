@@ -55,6 +55,9 @@ pub struct Backup {
     /// Whether job logs are taken too; unless it is set here, the settings say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub logs: bool,
+    /// Whether secrets are left out of the dump; unless it is set here, the settings say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub scrub: bool,
     /// Words by which the snapshot is to be known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -65,6 +68,7 @@ impl Default for Backup {
         Self {
             mode: Mode::Full,
             logs: false,
+            scrub: false,
             tags: Vec::new(),
         }
     }
@@ -176,6 +180,7 @@ impl Prune {
         &self,
         instance: &Instance,
         location: Result<Location>,
+        settings: &Settings,
         options: &prune::Options,
     ) -> Result<Option<Vault>> {
         let from = match options.policy.proof {
@@ -183,7 +188,7 @@ impl Prune {
             prune::policy::Proof::Either => Sources::Any,
             prune::policy::Proof::Vault | prune::policy::Proof::Both => Sources::Vault,
         };
-        recover::open_vault(instance, location, from)
+        recover::open_vault(instance, location, from, settings)
     }
 }
 

@@ -4,8 +4,12 @@
 //! fo_backup.toml in SYSCONFDIR, then the environment `FO_BACKUP_*`; flags come last, from each
 //! verb. A mistake names the file and the line, or the variable.
 
+use super::backup::DatabaseSettings;
+use super::by_url::GoldSettings;
+use super::copy::Offsite;
 use super::drill;
 use super::expire::Retention;
+use super::keys;
 use super::prune::policy;
 use super::schedule::Schedule;
 use super::way::GiveWay;
@@ -28,15 +32,23 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Whether job logs are taken too.
     pub logs: Option<bool>,
+    /// Whether secrets are left out of dumps.
+    pub scrub: Option<bool>,
     /// Where dumps lie on their way.
     pub scratch: Option<PathBuf>,
     /// Where PostgreSQL's programs are.
     pub postgres_bin: Option<PathBuf>,
     /// FOSSology's ununpack.
     pub ununpack: Option<PathBuf>,
+    /// The keys of encrypted vaults.
+    #[serde(default)]
+    pub encryption: keys::Settings,
     /// How a vault over the network is reached.
     #[serde(default)]
     pub storage: StorageSettings,
+    /// Where copies go.
+    #[serde(default)]
+    pub offsite: Offsite,
     /// Which snapshots stay.
     #[serde(default)]
     pub retention: Retention,
@@ -49,6 +61,12 @@ pub struct Settings {
     /// How restores are tried.
     #[serde(default)]
     pub drill: drill::Settings,
+    /// How the database is backed up.
+    #[serde(default)]
+    pub database: DatabaseSettings,
+    /// Which gold is left to the web.
+    #[serde(default)]
+    pub gold: GoldSettings,
     /// What pruning may remove.
     #[serde(default)]
     pub prune: policy::Table,
@@ -113,13 +131,18 @@ impl Settings {
             &mut self.postgres_bin,
         )?;
         parse(
+            "FO_BACKUP_IDENTITY",
+            get("FO_BACKUP_IDENTITY"),
+            &mut self.encryption.identity,
+        )?;
+        parse(
             "FO_BACKUP_UNUNPACK",
             get("FO_BACKUP_UNUNPACK"),
             &mut self.ununpack,
         )
     }
 
-    fn check(self) -> Result<Self> {
+    fn check(mut self) -> Result<Self> {
         if let Some(level) = self.compression.filter(|level| !(1..=19).contains(level)) {
             return Err(Error::Usage(format!(
                 "compression is {level}; it takes a zstd level from 1 to 19"
@@ -131,6 +154,8 @@ impl Settings {
             )));
         }
         self.give_way.check()?;
+        self.database.check()?;
+        self.schedule.has_offsite = self.offsite.location.is_some();
         Ok(self)
     }
 
@@ -151,9 +176,11 @@ impl Settings {
     /// # Errors
     /// When it is none of the forms that a location may have.
     pub fn place(&self, text: &str) -> Result<Location> {
+        let far = self.offsite.storage.as_ref();
+        let far = far.filter(|_| self.offsite.location.as_deref() == Some(text));
         let storage = StorageSettings {
             scratch: Some(self.scratch()),
-            ..self.storage.clone()
+            ..far.unwrap_or(&self.storage).clone()
         };
         Ok(Location::parse(text, &storage)?)
     }

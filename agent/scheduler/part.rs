@@ -15,8 +15,7 @@ use crate::operations::backup::stages;
 use crate::operations::check::parts as parts_of_check;
 use crate::operations::request::{self, Work};
 use crate::operations::settings::Settings;
-use crate::operations::{Context, Error, Instance, Result};
-use crate::vault::Vault;
+use crate::operations::{Context, Error, Instance, Result, keys};
 use indicatif::{DecimalBytes, HumanCount};
 use postgres::{Client, Transaction};
 use serde::de::DeserializeOwned;
@@ -179,7 +178,7 @@ fn back_up(
     client: &mut Client,
     context: Context<'_>,
 ) -> Result<Left> {
-    let vault = Vault::open(&location(settings)?)?;
+    let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = backup_options(parameters, settings);
     match part.role {
         Role::List => {

@@ -9,7 +9,7 @@ use crate::operations::request::{self, Work};
 use crate::operations::schedule::in_words;
 use crate::operations::settings::Settings;
 use crate::operations::{
-    Context, Error, Instance, Result, backup, check, drill, expire, prune, recover, verify,
+    Context, Error, Instance, Result, backup, check, drill, expire, keys, prune, recover, verify,
 };
 use crate::vault::{Location, Snapshot, Vault};
 use indicatif::{DecimalBytes, HumanCount};
@@ -66,7 +66,7 @@ fn back_up(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(&location(settings)?)?;
+    let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = backup_options(parameters, settings);
     let snapshot = backup::run(instance, &vault, &options, context)?;
     Ok(taken(&snapshot))
@@ -79,6 +79,9 @@ pub(super) fn backup_options(parameters: &request::Backup, settings: &Settings) 
         level: settings.compression.unwrap_or(1),
         threads: settings.threads(),
         logs: parameters.logs || settings.logs.unwrap_or(false),
+        scrub: parameters.scrub || settings.scrub.unwrap_or(false),
+        external: settings.database.external(),
+        by_url: settings.gold.by_url(),
         tags: parameters.tags.clone(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
@@ -132,7 +135,7 @@ fn check(
 pub(super) fn vault_of_check(instance: &Instance, settings: &Settings) -> Option<Vault> {
     let location = settings.vault().transpose()?;
     location
-        .and_then(|location| check::open_vault(instance, &location))
+        .and_then(|location| check::open_vault(instance, &location, settings))
         .inspect_err(|error| log::warn!("the vault is not asked what it has: {error}"))
         .ok()
 }
@@ -191,7 +194,7 @@ fn verify(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(&location(settings)?)?;
+    let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = verify::Options {
         snapshot: parameters.snapshot.clone(),
         read: parameters.read_data,
@@ -236,7 +239,7 @@ fn recover(
     context: Context<'_>,
 ) -> Result<Done> {
     let location = location(settings);
-    let vault = recover::open_vault(instance, location, parameters.from)?;
+    let vault = recover::open_vault(instance, location, parameters.from, settings)?;
     let options = parameters.options(instance, settings)?;
     let report = recover::run(instance, vault.as_ref(), &options, context)?;
     let mut summary = format!(
@@ -283,7 +286,7 @@ fn expire(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(&location(settings)?)?;
+    let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = parameters.options(settings);
     let report = expire::run(&vault, Some(instance), &options, context)?;
     let total = report.snapshots.len() as u64;
@@ -337,7 +340,7 @@ fn drill(
     settings: &Settings,
     context: Context<'_>,
 ) -> Result<Done> {
-    let vault = Vault::open(&location(settings)?)?;
+    let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = parameters.options(settings);
     let report = drill::run(instance, &vault, parameters.wanted(), &options, context)?;
     let restored = match report.sample {
@@ -382,7 +385,7 @@ fn prune(
     }
     let options = parameters.options(instance, settings)?;
     let location = location(settings);
-    let vault = parameters.vault(instance, location, &options)?;
+    let vault = parameters.vault(instance, location, settings, &options)?;
     let report = prune::run(instance, vault.as_ref(), &options, context)?;
     let mut summary = format!(
         "policy {}: {} files, {} {}, {} of them proven to come back; removed: {} files, {}\n",

@@ -14,8 +14,13 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// The least, the usual and the most bytes of a chunk.
-const CHUNK: (u32, u32, u32) = (256 << 10, 1 << 20, 4 << 20);
+/// The least, the usual and the most bytes of a chunk that is written. Each place of a table that
+/// changed costs about one and a half of them: smaller ones would cost a large dump more objects than they
+/// save bytes (docs/design.md has the figures).
+const CHUNK: (u32, u32, u32) = (64 << 10, 256 << 10, 1 << 20);
+
+/// The most bytes of a chunk that is read, which the format sets.
+const MOST: usize = 4 << 20;
 
 /// The zstd level of chunks. A dump is text with much repetition: 3 takes half of level 1's room.
 const LEVEL: i32 = 3;
@@ -158,14 +163,33 @@ impl ChunkStore {
         if let Some(there) = self.there.get() {
             return Ok(there.contains(&id));
         }
+        let there = self.ids()?.into_iter().collect();
+        Ok(self.there.get_or_init(|| there).contains(&id))
+    }
+
+    /// The chunks that are there.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn ids(&self) -> Result<Vec<ChunkId>> {
         let there = self.storage.list("database/")?;
-        let there = there
+        let ids = there
             .into_iter()
             .filter_map(|object| match object.key.kind() {
                 Kind::Chunk(id) => Some(id),
                 _ => None,
             });
-        Ok(self.there.get_or_init(|| there.collect()).contains(&id))
+        Ok(ids.collect())
+    }
+
+    /// The stored bytes of a chunk, compared with its name.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn packed(&self, id: ChunkId) -> Result<Vec<u8>> {
+        let packed = self.storage.whole(&id.key(), PACKED_MOST)?;
+        unpack(id, &packed)?;
+        Ok(packed)
     }
 
     /// Reads one chunk and compares it with its name.
@@ -173,14 +197,7 @@ impl ChunkStore {
     /// # Errors
     /// When it is missing or damaged.
     pub fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
-        let key = id.key();
-        let packed = self.storage.whole(&key, PACKED_MOST)?;
-        let data = zstd::bulk::decompress(&packed, CHUNK.2 as usize)
-            .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
-        if ChunkId::new(Sha256::digest(&data).into()) != id {
-            return Err(Error::damaged(&key, "its content is not that of its name"));
-        }
-        Ok(data)
+        unpack(id, &self.storage.whole(&id.key(), PACKED_MOST)?)
     }
 
     /// The stored size of a chunk in bytes, or `None` when it is missing.
@@ -239,6 +256,17 @@ impl Read for StreamReader<'_> {
             self.chunk = Cursor::new(self.store.chunk(*id).map_err(io::Error::other)?);
         }
     }
+}
+
+/// The content of a chunk, compared with its name.
+fn unpack(id: ChunkId, packed: &[u8]) -> Result<Vec<u8>> {
+    let key = id.key();
+    let data = zstd::bulk::decompress(packed, MOST)
+        .map_err(|error| Error::damaged(&key, format!("it does not decode ({error})")))?;
+    if ChunkId::new(Sha256::digest(&data).into()) != id {
+        return Err(Error::damaged(&key, "its content is not that of its name"));
+    }
+    Ok(data)
 }
 
 fn io_error(error: CdcError) -> std::io::Error {

@@ -97,13 +97,77 @@ pub enum Error {
         /// Its format.
         format: u32,
     },
-    /// The vault is encrypted, which this program cannot read.
+    /// An object is encrypted, and there is no key at hand for what it is.
     #[error(
-        "the vault at {location} is encrypted, which this version cannot read; update fo_backup"
+        "the vault at {location} is encrypted, and reading {key} takes a private key: give --identity FILE (or FO_BACKUP_IDENTITY), the file that age-keygen made"
     )]
-    Encrypted {
-        /// The location.
+    NoKey {
+        /// The object.
+        key: Key,
+        /// The vault.
         location: String,
+    },
+    /// The private keys are those of somebody else.
+    #[error(
+        "none of the private keys given opens the vault at {location}; it is encrypted for {recipients}"
+    )]
+    WrongKey {
+        /// The vault.
+        location: String,
+        /// Its public keys.
+        recipients: String,
+    },
+    /// None of the private keys at hand opens an object.
+    #[error(
+        "none of the keys at hand opens {key}: its head is damaged, or it was encrypted for other recipients ('fo_backup keys list' shows for whom and since when)"
+    )]
+    NotOpened {
+        /// The object.
+        key: Key,
+    },
+    /// The key that opens lists is not in the instance's database.
+    #[error(
+        "this instance's database has no key for the lists of the vault at {location}, so nobody here knows what the vault holds; give --identity FILE once, which brings it back, or 'fo_backup keys start-over' makes another one: then the next backup stores everything anew beside what is there"
+    )]
+    NoListKey {
+        /// The vault.
+        location: String,
+    },
+    /// The vault names other recipients than the instance knows.
+    #[error(
+        "the vault at {location} is encrypted for {found}, but this instance was told {known}; if you changed that elsewhere, run 'fo_backup keys accept', else somebody wants to read your backups: find out who can write to the vault"
+    )]
+    RecipientsDiffer {
+        /// The vault.
+        location: String,
+        /// What it says.
+        found: String,
+        /// What the instance knows.
+        known: String,
+    },
+    /// The vault is there and is not encrypted as was asked for.
+    #[error("the vault at {location} {is}; {todo}")]
+    OtherEncryption {
+        /// The vault.
+        location: String,
+        /// What it is.
+        is: String,
+        /// What to do.
+        todo: &'static str,
+    },
+    /// A file of private keys cannot be used.
+    #[error("the private key in {file}: {why}")]
+    Identity {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A recipient cannot be used.
+    #[error("recipients: {why}")]
+    Recipient {
+        /// What is wrong.
+        why: String,
     },
     /// The location names a storage that is not known.
     #[error(
@@ -219,7 +283,7 @@ impl Error {
     }
 
     /// An object that is not what it has to be.
-    pub(super) fn damaged(key: &Key, why: impl Into<String>) -> Self {
+    pub(crate) fn damaged(key: &Key, why: impl Into<String>) -> Self {
         Self::Damaged {
             key: key.clone(),
             why: why.into(),
@@ -229,6 +293,21 @@ impl Error {
     /// Whether this says that an object is missing or damaged, and not that the vault as a whole
     /// cannot be used.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Damaged { .. })
+        matches!(
+            self,
+            Self::Missing { .. } | Self::Damaged { .. } | Self::NotOpened { .. }
+        )
+    }
+
+    /// Whether this says that the right private key is missing.
+    pub fn is_about_keys(&self) -> bool {
+        matches!(
+            self,
+            Self::NoKey { .. }
+                | Self::WrongKey { .. }
+                | Self::NoListKey { .. }
+                | Self::RecipientsDiffer { .. }
+                | Self::Identity { .. }
+        )
     }
 }

@@ -52,6 +52,7 @@ impl Key {
         }
         let known = matches!(self.as_str(), "vault.json" | "RESTORE.md")
             || self.0.starts_with("locks/")
+            || self.0.starts_with("recipients/")
             || self.0.starts_with("snapshots/");
         if known { Kind::Other } else { Kind::Foreign }
     }
@@ -201,7 +202,7 @@ impl SnapshotId {
     }
 
     /// Whether both are of one moment.
-    pub(super) fn same_moment(&self, other: &Self) -> bool {
+    pub fn same_moment(&self, other: &Self) -> bool {
         self.0[..17] == other.0[..17]
     }
 

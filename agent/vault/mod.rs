@@ -9,6 +9,8 @@
 //! at most a few files in `tmp/`, never half an object.
 
 mod chunks;
+mod crypt;
+mod encryption;
 mod error;
 mod index;
 mod key;
@@ -29,8 +31,10 @@ mod sftp;
 mod snapshot;
 mod storage;
 mod tarball;
+mod transport;
 
 pub use chunks::{ChunkStore, Stream, StreamReader};
+pub use crypt::{Identities, ListKey, Passphrase, Recipients};
 pub use error::{Error, Result};
 pub use index::{IndexFile, IndexMerge, Record};
 pub use key::{ChunkId, Key, Kind as ObjectKind, PackId, SnapshotId};
@@ -45,26 +49,35 @@ pub use remote::{Requests, Settings as StorageSettings};
 pub use removal::Removal;
 pub use repack::{Moved, Repacker};
 pub use snapshot::{
-    Absent, Alias, CatalogueMark, Counts, Database, ExtraPath, Mode, PackRef, Snapshot,
-    SnapshotList,
+    Absent, Alias, ByUrl, CatalogueMark, Counts, Database, External, ExtraPath, Mode, PackRef,
+    Snapshot, SnapshotList,
 };
 pub use storage::{Object, Put, Spool, Storage};
 
 use location::Place;
 use remote::Remote;
+use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The format that this program writes, and the newest that it reads.
+/// The format that this program writes, and the newest of a vault that it reads.
 pub const FORMAT: u32 = 1;
 
 /// More bytes than any vault.json has.
 const HEAD_MOST: u64 = 1 << 20;
 
+/// The format of a snapshot that lacks what an earlier reader would take to be in it: gold that
+/// comes back from the web, or a database that another program has backed up.
+pub const FORMAT_ELSEWHERE: u32 = 2;
+
 /// An open vault.
 #[derive(Clone)]
 pub struct Vault {
     storage: Arc<dyn Storage>,
+    /// Where everything lies as it is stored; the same where nothing is encrypted.
+    raw: Arc<dyn Storage>,
+    /// `storage`, when it is encrypted.
+    sealed: Option<Arc<crypt::Sealed>>,
     head: Head,
 }
 
@@ -75,45 +88,63 @@ struct Head {
     vault: Uuid,
     instance: Uuid,
     made: jiff::Timestamp,
-    /// age recipients; an unencrypted vault has none.
+    /// For whom it was encrypted when it was made; nobody where it is not encrypted.
     #[serde(default)]
-    recipients: Vec<String>,
+    recipients: Recipients,
 }
 
-impl Vault {
-    /// Makes a vault for one FOSSology instance. An empty or missing directory becomes a vault; one that
-    /// is a vault of the same instance already is opened as it is.
-    ///
-    /// # Errors
-    /// When something else lies there, or the vault belongs to another instance.
-    pub fn init(location: &Location, instance: Uuid) -> Result<Self> {
-        let storage = open_storage(location, true)?;
-        // The instructions alone are what an init leaves that was killed.
-        let foreign = |object: &Object| object.key != Key::restore_md();
-        if storage.size(&Key::head())?.is_none() && storage.list("")?.iter().any(foreign) {
-            return Err(Error::NotEmpty {
-                location: location.to_string(),
-            });
-        }
-        let head = Head {
+impl Head {
+    fn new(instance: Uuid, recipients: Recipients) -> Self {
+        Self {
             format: FORMAT,
             vault: Uuid::new_v4(),
             instance,
             made: now(),
-            recipients: Vec::new(),
-        };
-        // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
-        storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
-        storage.put(&Key::head(), &to_json(&head))?;
+            recipients,
+        }
+    }
+}
+
+impl Vault {
+    /// Makes a vault for one FOSSology instance, encrypted when there are recipients. An empty or missing
+    /// directory becomes a vault; one that is a vault of the same instance already is opened as it is.
+    ///
+    /// `keep` is given the new vault's id and the key of its lists, and has to keep it for good before
+    /// it returns: only then is the vault there.
+    ///
+    /// # Errors
+    /// When something else lies there, the vault belongs to another instance or is not encrypted in
+    /// that way, or `keep` fails.
+    pub fn init<E: From<Error>>(
+        location: &Location,
+        instance: Uuid,
+        recipients: &Recipients,
+        keep: impl FnOnce(Uuid, &ListKey) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let storage = open_storage(location, true)?;
+        if !is_vault(&*storage, location)? {
+            let head = Head::new(instance, recipients.clone());
+            // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
+            storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
+            if !recipients.is_empty() {
+                let earlier = crypt::read_generations(&*storage)?;
+                let list_key = ListKey::generate();
+                keep(head.vault, &list_key)?;
+                let first = crypt::Generation::after(&earlier, recipients.clone(), &list_key)?;
+                first.put(&*storage)?;
+            }
+            storage.put(&Key::head(), &to_json(&head))?;
+        }
         let vault = Self::open(location)?;
         vault.expect_instance(instance)?;
+        vault.expect_encryption(recipients)?;
         Ok(vault)
     }
 
     /// Opens the vault at a location.
     ///
     /// # Errors
-    /// [`Error::NotAVault`] when there is none, and when its format is newer or it is encrypted.
+    /// [`Error::NotAVault`] when there is none, and when its format is newer.
     pub fn open(location: &Location) -> Result<Self> {
         let storage = open_storage(location, false)?;
         let key = Key::head();
@@ -141,12 +172,22 @@ impl Vault {
             });
         }
         let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
-        if !head.recipients.is_empty() {
-            return Err(Error::Encrypted {
-                location: location.to_string(),
+        if head.recipients.is_empty() {
+            return Ok(Self {
+                raw: storage.clone(),
+                storage,
+                sealed: None,
+                head,
             });
         }
-        Ok(Self { storage, head })
+        let generations = crypt::read_generations(&*storage)?;
+        let sealed = Arc::new(crypt::Sealed::new(storage.clone(), generations));
+        Ok(Self {
+            raw: storage,
+            storage: sealed.clone(),
+            sealed: Some(sealed),
+            head,
+        })
     }
 
     /// The storage that the vault lies in.
@@ -215,6 +256,77 @@ impl Vault {
         pack::list(&*self.storage)
     }
 
+    /// The sizes of the packs and of the indexes that lie in the vault, in bytes.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn packs_and_indexes(&self) -> Result<(HashMap<PackId, u64>, HashMap<PackId, u64>)> {
+        let (mut packs, mut indexes) = (HashMap::new(), HashMap::new());
+        for Object { key, size } in self.storage.list("packs/")? {
+            match key.kind() {
+                ObjectKind::Pack(id) => drop(packs.insert(id, size)),
+                ObjectKind::Index(id) => drop(indexes.insert(id, size)),
+                _ => {}
+            }
+        }
+        Ok((packs, indexes))
+    }
+
+    /// Takes a pack of another vault over, with its index: the index first, so that a pack is never
+    /// without one. `went` hears of each piece, and says whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the pack is not what its name says; then nothing of it is here.
+    pub fn take_pack(
+        &self,
+        from: &Self,
+        id: PackId,
+        size: u64,
+        went: impl FnMut(u64) -> bool,
+    ) -> Result<u64> {
+        self.expect_like(from)?;
+        transport::take_pack(&self.way_from(from), id, size, went)
+    }
+
+    /// The ids of all snapshots, oldest first.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn snapshot_ids(&self) -> Result<Vec<SnapshotId>> {
+        snapshot::ids(&*self.storage)
+    }
+
+    /// Puts a snapshot as another vault has it, byte for byte. All that it names is here already.
+    ///
+    /// # Errors
+    /// When it cannot be read there or written here.
+    pub fn put_copy(&self, from: &Self, id: &SnapshotId) -> Result<()> {
+        self.expect_like(from)?;
+        transport::copy_snapshot(&self.way_from(from), id)
+    }
+
+    /// Takes a chunk of another vault over, compared with its name where it can be read; gives back
+    /// its stored bytes.
+    ///
+    /// # Errors
+    /// When it is damaged there or cannot be put here.
+    pub fn take_chunk(&self, from: &Self, id: ChunkId) -> Result<u64> {
+        self.expect_like(from)?;
+        if from.is_readable() {
+            from.chunks().packed(id)?;
+        }
+        transport::take_chunk(&self.way_from(from), id)
+    }
+
+    fn way_from<'a>(&'a self, from: &'a Self) -> transport::Way<'a> {
+        transport::Way {
+            to: &*self.raw,
+            from: &*from.raw,
+            clear: &*from.storage,
+            sealed: self.is_encrypted(),
+        }
+    }
+
     /// All snapshots, oldest first.
     ///
     /// # Errors
@@ -244,7 +356,7 @@ impl Vault {
     /// # Errors
     /// When it is damaged, or of a newer format.
     pub fn read_snapshot(&self, file: &Object) -> Result<Snapshot> {
-        snapshot::read(&*self.storage, &file.key, file.size)
+        snapshot::read(&*self.storage, &file.key)
     }
 
     /// Whether the vault's instructions are those that this program writes.
@@ -252,12 +364,7 @@ impl Vault {
     /// # Errors
     /// When they are missing or cannot be read.
     pub fn has_own_instructions(&self) -> Result<bool> {
-        let key = Key::restore_md();
-        let size = self.storage.size(&key)?.ok_or_else(|| Error::Missing {
-            key: key.clone(),
-            location: self.location(),
-        })?;
-        Ok(self.storage.read(&key, 0, size)? == restore_md::TEXT.as_bytes())
+        Ok(self.storage.whole(&Key::restore_md(), HEAD_MOST)? == restore_md::TEXT.as_bytes())
     }
 
     /// An id for a snapshot of this time, later than that of every other snapshot.
@@ -266,7 +373,7 @@ impl Vault {
     /// When the vault cannot be listed.
     pub fn new_snapshot_id(&self, time: jiff::Timestamp) -> Result<SnapshotId> {
         let ids = snapshot::ids(&*self.storage)?;
-        Ok(SnapshotId::after(ids.last().map(|(id, _)| id), time))
+        Ok(SnapshotId::after(ids.last(), time))
     }
 
     /// Puts a snapshot once more, with other packs that hold the same members, and another id of the
@@ -279,7 +386,7 @@ impl Vault {
         let id = old.again();
         let text = snapshot::with_packs(&*self.storage, old, &id, packs)?;
         self.storage.put(&id.key(), &text)?;
-        snapshot::read(&*self.storage, &id.key(), text.len() as u64)
+        snapshot::read(&*self.storage, &id.key())
     }
 
     /// Puts a snapshot. Everything that it names is durable already: each object was synced
@@ -291,6 +398,22 @@ impl Vault {
         self.storage
             .put(&snapshot.id.key(), &seal::seal(to_json(snapshot)))?;
         Ok(())
+    }
+}
+
+/// Whether a vault is there; what is neither that nor empty is refused.
+fn is_vault(storage: &dyn Storage, location: &Location) -> Result<bool> {
+    match storage.begin(&Key::head(), 1) {
+        Err(Error::Missing { .. }) => {}
+        found => return found.map(|_| true),
+    }
+    // What an init leaves that was killed.
+    let own = |key: &Key| *key == Key::restore_md() || key.as_str().starts_with("recipients/");
+    match storage.list("")?.iter().any(|object| !own(&object.key)) {
+        true => Err(Error::NotEmpty {
+            location: location.to_string(),
+        }),
+        false => Ok(false),
     }
 }
 

@@ -29,7 +29,8 @@ pub fn rebuild_index(storage: &Arc<dyn Storage>, pack: &PackInfo) -> Result<(u64
         class: None,
         bad: 0,
     };
-    let mut frames = FrameStream::new(storage.clone(), key.clone(), 0, pack.size);
+    let (_, size) = storage.begin(&key, 0)?;
+    let mut frames = FrameStream::new(storage.clone(), key.clone(), 0, size);
     while let Some((offset, len, content)) = frames.next()? {
         walk.frame(offset, len, &content)?;
     }

@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
+/// More bytes than any snapshot has.
+pub(super) const MOST: u64 = 1 << 30;
+
 /// What a snapshot is meant to hold of the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,9 +80,15 @@ pub struct Snapshot {
     pub catalogue: CatalogueMark,
     /// How much of what.
     pub counts: Counts,
+    /// Tables and columns of which secrets were left out of the dump.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scrubbed: Vec<String>,
     /// Words by which people and the rotation know it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Gold that it leaves to the web.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_url: Vec<ByUrl>,
     /// The ids that it had before: the same snapshot, with other packs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<SnapshotId>,
@@ -96,6 +105,28 @@ pub struct Database {
     pub tool_major: u32,
     /// Encoding, collation, owner, extensions, roles and settings, as the instance gave them.
     pub properties: serde_json::Value,
+    /// The backup of the database, where another program made it; there are no files then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
+}
+
+/// A backup of the database that another program made before the blobs were listed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct External {
+    /// The name by which that program knows it.
+    pub label: String,
+    /// What else it said, if it was a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it had ended.
+    pub ended: Timestamp,
+    /// The timeline of the database's log.
+    pub timeline: u32,
+    /// The position in that log just before the blobs were listed: the latest to which the database
+    /// may be recovered for this snapshot.
+    pub until: String,
 }
 
 /// A pack of a snapshot.
@@ -141,6 +172,30 @@ pub struct ExtraPath {
     pub name: PfileName,
     /// Where it lies too.
     pub tree: Tree,
+}
+
+/// An upload's own file that is not in the vault: it was seen that a URL gives it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ByUrl {
+    /// The key in this snapshot's database.
+    pub pfile: u32,
+    /// The blob.
+    pub name: PfileName,
+    /// Whether it has to lie in files, too.
+    pub files: bool,
+    /// The URL that it came from.
+    pub url: String,
+    /// The uploads that came from there.
+    pub uploads: Vec<i32>,
+    /// When it was last downloaded and compared.
+    pub downloaded: Timestamp,
+    /// When it was last asked whether it is still there.
+    pub asked: Timestamp,
+    /// The status of the last answer.
+    pub status: u16,
+    /// The server's mark of this content, if it gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 /// A blob that could not be taken.
@@ -228,7 +283,7 @@ pub struct SnapshotList {
 pub(super) fn list(storage: &dyn Storage) -> Result<SnapshotList> {
     let mut found = SnapshotList::default();
     for object in storage.list("snapshots/")? {
-        match read(storage, &object.key, object.size) {
+        match read(storage, &object.key) {
             Ok(snapshot) => found.readable.push(snapshot),
             Err(error) => found.unreadable.push((object.key, error)),
         }
@@ -236,13 +291,13 @@ pub(super) fn list(storage: &dyn Storage) -> Result<SnapshotList> {
     Ok(found)
 }
 
-/// The ids of all snapshots, oldest first, with their files' sizes.
-pub(super) fn ids(storage: &dyn Storage) -> Result<Vec<(SnapshotId, u64)>> {
+/// The ids of all snapshots, oldest first.
+pub(super) fn ids(storage: &dyn Storage) -> Result<Vec<SnapshotId>> {
     let id = |key: &Key| key.file_name().strip_suffix(".json")?.parse().ok();
     let objects = storage.list("snapshots/")?;
     Ok(objects
         .iter()
-        .filter_map(|object| Some((id(&object.key)?, object.size)))
+        .filter_map(|object| id(&object.key))
         .collect())
 }
 
@@ -252,35 +307,35 @@ pub(super) fn find(storage: &dyn Storage, wanted: &str) -> Result<Snapshot> {
         wanted: wanted.to_owned(),
         location: storage.location(),
     };
-    let (id, size) = if wanted == "latest" {
+    let id = if wanted == "latest" {
         ids.last().ok_or_else(none)?
     } else {
         let fits = |id: &SnapshotId| {
             !wanted.is_empty()
                 && (id.as_str().starts_with(wanted) || id.short().starts_with(wanted))
         };
-        let mut found = ids.iter().filter(|(id, _)| fits(id));
+        let mut found = ids.iter().filter(|id| fits(id));
         let Some(first) = found.next() else {
             // It may have another id since its packs were rewritten.
             let newer = ids
                 .iter()
                 .rev()
-                .filter_map(|(id, size)| read(storage, &id.key(), *size).ok());
+                .filter_map(|id| read(storage, &id.key()).ok());
             let mut newer = newer.filter(|snapshot| snapshot.replaces.iter().any(fits));
             return newer.next().ok_or_else(none);
         };
         // While packs are rewritten a snapshot is there twice: either will do.
-        let others = found.filter(|(id, _)| !id.same_moment(&first.0));
-        let others: Vec<&str> = others.map(|(id, _)| id.as_str()).collect();
+        let others = found.filter(|id| !id.same_moment(first));
+        let others: Vec<&str> = others.map(|id| id.as_str()).collect();
         if !others.is_empty() {
             return Err(Error::Ambiguous {
                 wanted: wanted.to_owned(),
-                found: format!("{}, {}", first.0, others.join(", ")),
+                found: format!("{}, {}", first, others.join(", ")),
             });
         }
         first
     };
-    read(storage, &id.key(), *size)
+    read(storage, &id.key())
 }
 
 /// The file of the same snapshot with other packs and another id. Fields that this version does not
@@ -292,13 +347,9 @@ pub(super) fn with_packs(
     packs: &[PackRef],
 ) -> Result<Vec<u8>> {
     let key = old.key();
-    let size = storage.size(&key)?.ok_or_else(|| Error::Missing {
-        key: key.clone(),
-        location: storage.location(),
-    })?;
     let damaged = |error: serde_json::Error| Error::damaged(&key, error.to_string());
     let mut fields: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&storage.read(&key, 0, size)?).map_err(damaged)?;
+        serde_json::from_slice(&storage.whole(&key, MOST)?).map_err(damaged)?;
     fields.remove("sha256");
     fields.insert("id".into(), new.as_str().into());
     fields.insert(
@@ -315,8 +366,8 @@ pub(super) fn with_packs(
     Ok(seal(super::to_json(&fields)))
 }
 
-pub(super) fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapshot> {
-    let text = storage.read(key, 0, size)?;
+pub(super) fn read(storage: &dyn Storage, key: &Key) -> Result<Snapshot> {
+    let text = storage.whole(key, MOST)?;
     // The format is looked at first: a newer snapshot may have any form besides.
     #[derive(serde::Deserialize)]
     struct Format {
@@ -325,7 +376,7 @@ pub(super) fn read(storage: &dyn Storage, key: &Key, size: u64) -> Result<Snapsh
     let damaged =
         |error: serde_json::Error| Error::damaged(key, format!("no valid snapshot ({error})"));
     let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
-    if format > super::FORMAT {
+    if format > super::FORMAT_ELSEWHERE {
         return Err(Error::Newer {
             location: storage.location(),
             format,

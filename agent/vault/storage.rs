@@ -8,6 +8,7 @@
 use super::{Key, Requests, Result};
 use std::io;
 use std::path::Path;
+use tempfile::SpooledTempFile;
 
 /// A place that holds objects.
 pub trait Storage: Send + Sync {
@@ -68,6 +69,15 @@ pub trait Storage: Send + Sync {
             ));
         }
         Ok(data)
+    }
+
+    /// Exactly `len` bytes of what is stored, from `offset` on: what an object's size in a listing and
+    /// a pack's id are about. The same as [`Storage::read`] where objects are not encrypted.
+    ///
+    /// # Errors
+    /// As [`Storage::read`].
+    fn read_stored(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {
+        self.read(key, offset, len)
     }
 
     /// The objects whose keys begin with a prefix, in the order of their keys.
@@ -131,6 +141,17 @@ pub struct Object {
 pub trait Spool: io::Write + Send {
     /// Forgets what was written after the first `len` bytes.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
+
+    /// Where content waits that may have to be taken back, when this spool cannot be cut.
+    fn waiting_room(&self) -> io::Result<Option<SpooledTempFile>> {
+        Ok(None)
+    }
+
+    /// Ends the content. Gives back the digest and the size of what is stored when that is not what
+    /// was written.
+    fn end(&mut self) -> io::Result<Option<([u8; 32], u64)>> {
+        Ok(None)
+    }
 
     /// Gives the object its name, which has to be the digest of its content; durable when this
     /// returns. An object of that name and another size is damaged and replaced.

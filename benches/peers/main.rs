@@ -8,6 +8,7 @@
 //! dies, its PostgreSQL ends with it, and the next run removes the rest.
 
 mod archive;
+mod dump;
 mod error;
 mod instance;
 mod machine;
@@ -134,6 +135,18 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
             return Err(Error::Usage(message));
         }
     }
+    let mut asked = options.only.clone();
+    if options.only.is_empty() && !options.memory || asked.contains(&Question::Dump) {
+        asked.retain(|question| *question != Question::Dump);
+        let home = scratch.join("run");
+        rounds::remove_and_rest(&home)?;
+        fs::create_dir(&home).map_err(Error::io("making", &home))?;
+        results.dump = Some(dump::measure(&home, options.quick)?);
+        results.save(file)?;
+        if asked.is_empty() && !options.only.is_empty() {
+            return fs::remove_dir_all(&home).map_err(Error::io("removing", &home));
+        }
+    }
     let (files, shrink) = match (options.memory, options.quick) {
         (true, _) => (1_000_000, 32),
         (_, true) => (8_000, 1),
@@ -146,7 +159,7 @@ fn compare(options: &Options, scratch: &Path, file: &Path, results: &mut Results
         archive: None,
     };
     let mut questions = Question::ALL.to_vec();
-    questions.retain(|question| options.only.is_empty() || options.only.contains(question));
+    questions.retain(|question| asked.is_empty() || asked.contains(question));
     let rounds = if options.quick { 1 } else { options.rounds };
     let (of_an_archive, questions): (Vec<_>, Vec<_>) = questions
         .into_iter()

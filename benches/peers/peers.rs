@@ -67,6 +67,8 @@ pub enum Question {
     Plan,
     /// All files of an uploaded archive go
     Prune,
+    /// What does the database cost, and a day of its changes?
+    Dump,
 }
 
 impl Question {
@@ -239,6 +241,8 @@ impl Places {
             Question::RecoverOne => self.recover_one(),
             Question::Plan => self.plan(),
             Question::Prune => self.prune(),
+            // Asked of a database of its own.
+            Question::Dump => Vec::new(),
         }
     }
 

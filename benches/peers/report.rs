@@ -62,6 +62,9 @@ pub fn page(results: &Results) -> String {
             mega(parts.database as f64),
         );
     }
+    if let Some(dump) = &results.dump {
+        page.push_str(&super::dump::page(dump));
+    }
     if let Some(alone) = &results.alone {
         page.push_str("\n## Very many files, fo_backup alone, warm caches\n");
         origin(
@@ -94,6 +97,7 @@ fn table(page: &mut String, section: &Section, versions: &str) {
         Question::Recover => "Recovery of an archive's files from gold",
         Question::RecoverOne => "Recovery of the file in an archive's middle",
         Question::Plan => "Plan of what may go",
+        Question::Dump => "The database",
         Question::Prune => "Removal of an archive's files, proven before",
     };
     let cache = match section.cache {

@@ -4,6 +4,7 @@
 //! All figures, kept in a file in the scratch folder, so that a run may measure a part of it anew
 //! and the report still has the rest.
 
+use super::dump::Dump;
 use super::error::{Error, Result};
 use super::instance::Size;
 use super::measure::Sample;
@@ -64,6 +65,8 @@ pub struct Results {
     pub sections: Vec<Section>,
     pub vault: Option<VaultParts>,
     pub alone: Option<Alone>,
+    #[serde(default)]
+    pub dump: Option<Dump>,
 }
 
 impl Results {

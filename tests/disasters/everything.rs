@@ -19,7 +19,7 @@ fn home(world: &World) -> PathBuf {
 
 /// Loses all but the vault, and installs FOSSology anew: a stand-in for its packages, which bring
 /// modules and their links and no configuration that is worth anything.
-fn lose_everything(world: &mut World) {
+pub fn lose_everything(world: &mut World) {
     world.cluster.lose().unwrap();
     let (home, packages) = (home(world), world.path("packages"));
     fs::create_dir(&packages).unwrap();

@@ -15,6 +15,7 @@ mod agent_host;
 mod database;
 mod everything;
 mod others;
+mod runbooks;
 
 use fossology_backup::demo::TableDigest;
 use serde_json::Value;

@@ -3,7 +3,9 @@
 """Reads a vault with nothing but docs/vault-format.md, python's standard library and the zstd
 program, checks everything that the document promises, and prints every blob of a snapshot:
 
-    read_vault.py VAULT SNAPSHOT   prints "key name trees", one a line, sorted
+    read_vault.py VAULT SNAPSHOT [KEY]   prints "key name trees", one a line, sorted
+
+An encrypted vault takes the file of a private key, and the age program.
 """
 
 import base64
@@ -23,9 +25,46 @@ def check(good, what):
         sys.exit(f"not as the document says: {what}")
 
 
-def read(vault, *parts):
+# The file of a private key, when the vault is encrypted.
+private_key = None
+
+
+def stored(vault, *parts):
     with open(os.path.join(vault, *parts), "rb") as file:
         return file.read()
+
+
+def read(vault, *parts):
+    if private_key is None:
+        return stored(vault, *parts)
+    path = os.path.join(vault, *parts) + ".age"
+    command = ["age", "--decrypt", "--identity", private_key, path]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+
+
+def check_recipients(vault, head):
+    """The changes of recipients are numbered from 1; the first is that of vault.json."""
+    names = os.listdir(os.path.join(vault, "recipients"))
+    numbers = sorted(int(name.removesuffix(".json")) for name in names)
+    check(numbers and numbers[0] == 1, "the numbers of recipients")
+    for number in numbers:
+        one = json.loads(stored(vault, "recipients", f"{number}.json"))
+        check(one["number"] == number and one["recipients"], "recipients")
+        check(number > 1 or one["recipients"] == head["recipients"], "the first recipients")
+        # The lists' private key opens a snapshot and an index, and no pack.
+        sealed = one["list_key"].encode()
+        command = ["age", "--decrypt", "--identity", private_key]
+        key = subprocess.run(command, input=sealed, stdout=subprocess.PIPE, check=True).stdout
+        check(key.startswith(b"AGE-SECRET-KEY-1"), "the key of lists")
+        public = subprocess.run(["age-keygen", "-y"], input=key, stdout=subprocess.PIPE, check=True)
+        check(public.stdout.decode().strip() == one["lists"], "the public key of lists")
+    return key
+
+
+def opens(key, path):
+    """Whether a private key, given as bytes, opens an object."""
+    command = ["age", "--decrypt", "--identity", "-", "--output", os.devnull, path]
+    return subprocess.run(command, input=key, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def unzstd(data):
@@ -173,10 +212,20 @@ def read_snapshot(vault, snapshot):
     return body
 
 
-def main(vault, snapshot):
-    head = json.loads(read(vault, "vault.json"))
-    check(head["format"] == 1 and head["recipients"] == [], "vault.json")
+def main(vault, snapshot, key=None):
+    global private_key
+    private_key = key
+    head = json.loads(stored(vault, "vault.json"))
+    check(head["format"] == 1 and bool(head["recipients"]) == bool(private_key), "vault.json")
+    if private_key:
+        lists = check_recipients(vault, head)
+        place = os.path.join(vault, "snapshots", snapshot + ".json.age")
+        check(opens(lists, place), "the lists' key opens a snapshot")
     body = read_snapshot(vault, snapshot)
+    for pack in body["packs"] if private_key else []:
+        place = os.path.join(vault, "packs", pack["id"][:2], pack["id"])
+        check(opens(lists, place + ".idx.age"), "the lists' key opens an index")
+        check(not opens(lists, place + ".tar.zst.age"), "the lists' key opens no pack")
     check(body["instance"] == head["instance"], "the instance")
     dump = body["database"]["files"]
     check(read_stream(vault, dump["toc.dat"]).startswith(b"PGDMP"), "the dump")
@@ -187,10 +236,12 @@ def main(vault, snapshot):
 
     by_key, by_name = {}, {}
     for pack in body["packs"]:
-        data = read(vault, "packs", pack["id"][:2], pack["id"] + ".tar.zst")
+        name = pack["id"] + ".tar.zst"
+        data = stored(vault, "packs", pack["id"][:2], name + (".age" if private_key else ""))
         check(hashlib.sha256(data).hexdigest() == pack["id"], "a pack's id")
         check(len(data) == pack["size"], "a pack's size")
         tree, records = read_index(vault, pack["id"], len(data))
+        data = read(vault, "packs", pack["id"][:2], name)
         check(tree == pack["tree"] and len(records) == pack["blobs"], "what a snapshot says of a pack")
         check_pack(data, tree, records)
         for record in records:

@@ -16,6 +16,7 @@ pub mod restored;
 pub mod scheduler;
 pub mod servers;
 pub mod trouble;
+pub mod web;
 pub mod world;
 
 use fossology_backup::blob::{PfileName, Tree, TreeSet};

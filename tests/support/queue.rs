@@ -188,6 +188,23 @@ fn missing_of(world: &World, upload: i32) -> Vec<PfileName> {
         .collect()
 }
 
+/// Plays the scheduler from its start, with its reset, until nothing is left that it could do. Our jobs have
+/// to end well.
+#[track_caller]
+pub fn play(world: &World) {
+    reset(world);
+    loop {
+        let ours = run_queued(world);
+        let idle = ours.is_empty();
+        for (_, ended) in ours {
+            ended.expect(0);
+        }
+        if idle && run_others(world).is_empty() {
+            return;
+        }
+    }
+}
+
 /// Lets all that is parked go on and plays the scheduler until nothing is left to do.
 #[track_caller]
 pub fn finish_all(world: &World) {
@@ -201,15 +218,7 @@ pub fn finish_all(world: &World) {
         "maintagent",
     ];
     world.call(&named).expect(0);
-    // What had been started when the scheduler was stopped begins anew.
-    reset(world);
-    loop {
-        let ours = run_queued(world).into_iter();
-        let ours = ours.map(|(_, ended)| ended.expect(0)).count();
-        if ours == 0 && run_others(world).is_empty() {
-            break;
-        }
-    }
+    play(world);
     let mut client = world.sample().connect().unwrap();
     let left = client
         .query(

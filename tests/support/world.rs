@@ -4,12 +4,19 @@
 //! A whole world for a test: a PostgreSQL cluster, a sample instance, a vault, and the command
 //! `fo_backup` as a user calls it.
 
+use age::secrecy::ExposeSecret;
 use fossology_backup::demo::sample::{Options, Sample};
 use fossology_backup::demo::{Cluster, ClusterOptions};
+use fossology_backup::vault::ListKey;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
+
+/// Whether tests of plain vaults are run over encrypted ones.
+fn encrypts() -> bool {
+    std::env::var_os("FO_BACKUP_TEST_ENCRYPTED").is_some()
+}
 
 pub struct World {
     /// The instance; a world that was made [`World::empty`] has none.
@@ -80,9 +87,24 @@ impl World {
 
     pub fn with(options: Options) -> Self {
         let mut world = Self::empty();
-        let place = world.path("instance");
+        world.build(options);
+        world
+    }
+
+    fn build(&mut self, options: Options) {
+        let place = self.path("instance");
         std::fs::create_dir(&place).unwrap();
-        world.sample = Some(Sample::build(&place, &world.cluster, options).unwrap());
+        self.sample = Some(Sample::build(&place, &self.cluster, options).unwrap());
+    }
+
+    /// A world with a vault whose database server can be copied as a whole.
+    pub fn replicable() -> Self {
+        let mut world = Self::empty_with(&ClusterOptions {
+            replicable: true,
+            ..ClusterOptions::default()
+        });
+        world.build(Options::default());
+        world.call(&["init"]).expect(0);
         world
     }
 
@@ -116,11 +138,61 @@ impl World {
         }
     }
 
-    /// A world whose vault exists.
+    /// A world whose vault exists. With FO_BACKUP_TEST_ENCRYPTED it is an encrypted one, and every
+    /// command is given the private key: so tests of plain vaults are tests of encrypted ones.
     pub fn with_vault() -> Self {
         let world = Self::new();
-        world.call(&["init"]).expect(0);
+        world.init();
         world
+    }
+
+    /// Makes the vault; see [`World::with_vault`].
+    pub fn init(&self) {
+        if encrypts() {
+            let recipient = self.key("key");
+            self.call(&["init", "--recipient", &recipient]).expect(0);
+        } else {
+            self.call(&["init"]).expect(0);
+        }
+    }
+
+    /// Whether the vault is encrypted and every command is given its key.
+    pub fn encrypts_for_all(&self) -> bool {
+        encrypts()
+    }
+
+    /// A world whose vault is encrypted for the key in the file `key`, which commands are not given.
+    pub fn encrypted() -> Self {
+        let world = Self::new();
+        let recipient = world.key("key");
+        world.call(&["init", "--recipient", &recipient]).expect(0);
+        world
+    }
+
+    /// Makes a private key in a file, and gives back the public one.
+    pub fn key(&self, file: &str) -> String {
+        let key = ListKey::generate();
+        let text = format!("# made for a test\n{}\n", key.secret().expose_secret());
+        std::fs::write(self.path(file), text).unwrap();
+        key.public()
+    }
+
+    /// An object of the vault as it was before it was encrypted.
+    pub fn plain(&self, object: &str) -> Vec<u8> {
+        let sealed = self.vault().join(format!("{object}.age"));
+        if !sealed.exists() {
+            return std::fs::read(self.vault().join(object)).unwrap();
+        }
+        let key = std::fs::read_to_string(self.path("key")).unwrap();
+        let key: age::x25519::Identity = key.lines().last().unwrap().parse().unwrap();
+        age::decrypt(&key, &std::fs::read(sealed).unwrap()).unwrap()
+    }
+
+    /// Calls the command with the private key in a file of the world.
+    pub fn call_with_key(&self, file: &str, arguments: &[&str]) -> Called {
+        let mut command = self.command(arguments);
+        command.arg("--identity").arg(self.path(file));
+        Called::new(&command.output().unwrap())
     }
 
     #[track_caller]
@@ -164,7 +236,11 @@ impl World {
             .arg(vault)
             .args(arguments)
             .env("FO_BACKUP_SCRATCH", self.path("scratch"))
+            .env_remove("FO_BACKUP_IDENTITY")
             .stdin(Stdio::null());
+        if encrypts() {
+            command.env("FO_BACKUP_IDENTITY", self.path("key"));
+        }
         command
     }
 

@@ -94,6 +94,7 @@ class BackupPage extends AdminPage
       'check' => $failed !== null && $failed['state'] === 'failed' ? $failed : $check,
       'verify' => $runs->newest('verify'),
       'drill' => $runs->newest('drill'),
+      'copy' => $runs->newest('copy'),
       'next' => (new Schedule())->next($now));
   }
 

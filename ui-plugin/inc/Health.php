@@ -25,7 +25,7 @@ class Health
 
   /**
    * @param array $facts What is not there is null: 'good' (the newest backup that lacks nothing),
-   *   'backup', 'check', 'verify', 'drill' (the last that ended), 'next' (when the next backup is
+   *   'backup', 'check', 'verify', 'drill', 'copy' (the last that ended), 'next' (when the next backup is
    *   asked for), 'limits' and 'since' (as of BackupDao::getExpected())
    * @param int $now
    * @return array[] For each thing 'level' (ok, late, wrong, unknown), 'what', 'text', 'detail' (what
@@ -46,6 +46,9 @@ class Health
       $done('check', _("Check of the repository"), _("something was found"), FindingsPage::NAME),
       $done('verify', _("Verification of the vault"), _("the vault is damaged")),
       $done('drill', _("Restore drill"), _("it did not come back whole")),
+      // Whoever has no other place for copies need not hear of it.
+      $facts['copy'] === null && !isset($limits['copy']) ? null :
+        $done('copy', _("Copy to another place"), _("not all of it is there")),
       self::next($facts['next'], $now))));
   }
 

@@ -10,6 +10,7 @@
 mod moment;
 mod needs;
 mod nodes;
+mod origins;
 mod pruning;
 mod recovery;
 mod rows;
@@ -21,8 +22,10 @@ mod uploads;
 pub use moment::{Moment, Needed, blobs, still_needed};
 pub use needs::{UploadNeed, uploads_that_need};
 pub use nodes::{DumpedUpload, Node, dumped_nodes, dumped_pfiles, dumped_uploads, is_tree_table};
+pub use origins::{Origin, origins};
 pub use pruning::{
-    Columns, PrunedUpload, TreeRow, busy_uploads, hold_queue, keys_by_any_row, other_uploads,
+    Columns, PrunedUpload, TreeRow, busy_uploads, doomed_uploads, hold_queue, keys_by_any_row,
+    other_uploads,
 };
 pub use recovery::{
     Candidate, Extent, Share, candidates, containers, extent, nearest_containers, paths, shares,

@@ -259,6 +259,24 @@ impl<'a> Moment<'a> {
         Ok((row.get(0), row.get(1)))
     }
 
+    /// Until when this moment's database has written its log: its timeline, and the position in it.
+    /// Asked of an own connection, so it does not begin the moment.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn log_position(client: &mut Client) -> Result<(u32, String)> {
+        let row = client
+            .query_one(
+                "SELECT (SELECT timeline_id FROM pg_control_checkpoint()),
+                        (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+                              ELSE pg_current_wal_lsn() END)::text",
+                &[],
+            )
+            .map_err(Error::sql("asking for the position in the log"))?;
+        let timeline: i32 = row.get(0);
+        Ok((timeline.unsigned_abs(), row.get(1)))
+    }
+
     /// The transaction itself, for what else is to be asked of the same moment.
     pub fn transaction(&mut self) -> &mut Transaction<'a> {
         &mut self.transaction

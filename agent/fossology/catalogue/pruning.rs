@@ -367,11 +367,26 @@ impl Moment<'_> {
 /// # Errors
 /// When the connection is lost.
 pub fn busy_uploads(client: &mut impl postgres::GenericClient) -> Result<BTreeSet<i32>> {
+    uploads_with_jobs(client, IS_LIVE)
+}
+
+/// The uploads whose deletion waits or is at work, now.
+///
+/// # Errors
+/// When the connection is lost.
+pub fn doomed_uploads(client: &mut impl postgres::GenericClient) -> Result<BTreeSet<i32>> {
+    uploads_with_jobs(client, &format!("{IS_LIVE} AND q.jq_type = 'delagent'"))
+}
+
+fn uploads_with_jobs(
+    client: &mut impl postgres::GenericClient,
+    condition: &str,
+) -> Result<BTreeSet<i32>> {
     let rows = client
         .query(
             &format!(
                 "SELECT DISTINCT j.job_upload_fk FROM jobqueue q JOIN job j ON j.job_pk = q.jq_job_fk
-                  WHERE j.job_upload_fk IS NOT NULL AND {IS_LIVE}"
+                  WHERE j.job_upload_fk IS NOT NULL AND {condition}"
             ),
             &[],
         )

@@ -55,6 +55,24 @@ pub struct Config {
     /// The hosts that agents run on, in the order of their names.
     pub hosts: Vec<AgentHost>,
     directories: Vec<(String, String)>,
+    /// By which proxies FOSSology's agents reach the web.
+    pub proxies: Proxies,
+}
+
+/// By which proxies the web is reached. Their addresses may hold passwords.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies {
+    /// For http.
+    pub http: Option<Secret>,
+    /// For https.
+    pub https: Option<Secret>,
+    /// For which hosts there is none: names and endings of names, parted by commas.
+    pub none_for: Option<Secret>,
+}
+
+fn proxy(section: &ini::Section, key: &str) -> Option<Secret> {
+    let value = section.get(key)?.value.trim();
+    (!value.is_empty()).then(|| Secret::new(value))
 }
 
 /// A line of `[HOSTS]`: where the scheduler starts agents.
@@ -134,6 +152,11 @@ impl Config {
             layout: Layout::new(path, depth, ranges(&ini)?),
             hosts: agent_hosts(&ini)?,
             directories: directories(&ini),
+            proxies: Proxies {
+                http: proxy(basics, "http_proxy"),
+                https: proxy(basics, "https_proxy"),
+                none_for: proxy(basics, "no_proxy"),
+            },
         })
     }
 

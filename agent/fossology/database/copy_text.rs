@@ -127,7 +127,7 @@ mod tests {
             .batch_execute(
                 r"CREATE TABLE odd (key int, name text);
                   INSERT INTO odd VALUES (1, E'tab\t line\n back\\slash'), (2, NULL), (3, ''),
-                         (4, E'\\N'), (5, E'\b\f\r\v'), (-6, '\.')",
+                         (4, E'\\N'), (5, E'\b\f\r\013'), (-6, '\.')",
             )
             .unwrap();
         let mut text = Vec::new();

@@ -36,6 +36,11 @@ pub enum Error {
         /// What the server said; never the password.
         reason: String,
     },
+    /// The site's own backup command did not say by which label its backup is known.
+    #[error(
+        "the command of [database] ended well but did not print the label of its backup as its last line (a word, or a JSON object with the field \"label\")"
+    )]
+    NoLabel,
     /// A stream of rows broke off or made no sense.
     #[error("{doing}: the stream of rows broke off: {source}")]
     Stream {

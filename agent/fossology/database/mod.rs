@@ -11,8 +11,10 @@ mod admin;
 mod connect;
 mod copy_text;
 mod error;
+mod external;
 mod process;
 mod properties;
+mod scrub;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tools;
@@ -21,5 +23,7 @@ pub use admin::{Admin, OtherSession};
 pub use connect::{Database, OLDEST_SERVER, RawText, assert_fossology, server_major};
 pub use copy_text::{CopyRow, copy_text};
 pub use error::{Error, Result};
+pub use external::{ExternalBackup, back_up_externally};
 pub use properties::{DatabaseProperties, Extension, Locale, RoleProperties, Setting, properties};
+pub use scrub::{LIES_OPEN, Scrubber};
 pub use tools::{DumpedTable, Restored, Tools};

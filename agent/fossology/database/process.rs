@@ -64,7 +64,21 @@ pub(super) fn command(program: &Path, database: &Database) -> Command {
 ///
 /// # Errors
 /// When it cannot be started, fails, or `stop` says so: then its process group is ended.
-pub(super) fn run(mut command: Command, name: &'static str, stop: &dyn Fn() -> bool) -> Result<()> {
+pub(super) fn run(command: Command, name: &'static str, stop: &dyn Fn() -> bool) -> Result<()> {
+    run_to(command, name, Stdio::null(), &without_rows, stop)
+}
+
+/// As [`run`], with what it prints going to `out`; of its messages an error has what `keep` leaves.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_to(
+    mut command: Command,
+    name: &'static str,
+    out: Stdio,
+    keep: &dyn Fn(&str) -> String,
+    stop: &dyn Fn() -> bool,
+) -> Result<()> {
     let program = command.get_program().into();
     let failed = |source| Error::Program { program, source };
     let parent = getpid();
@@ -85,7 +99,7 @@ pub(super) fn run(mut command: Command, name: &'static str, stop: &dyn Fn() -> b
     let spawned = command
         .process_group(0)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(out)
         .stderr(Stdio::piped())
         .spawn();
     let mut child = match spawned {
@@ -115,7 +129,7 @@ pub(super) fn run(mut command: Command, name: &'static str, stop: &dyn Fn() -> b
     Err(Error::ProgramFailed {
         program: name,
         status: status.to_string(),
-        messages: without_rows(&text),
+        messages: keep(&text),
     })
 }
 

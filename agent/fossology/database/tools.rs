@@ -143,6 +143,11 @@ impl Tools {
         run(command, "pg_dump", stop)
     }
 
+    /// What a dump holds, a line each, as pg_restore lists it.
+    pub(super) fn contents(&self, dump: &Path) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.list(dump)?).into_owned())
+    }
+
     /// Which tables a dump has, with their columns, and in which of its files their rows are. Of
     /// the dump only its table of contents has to be in `folder`, where nothing else may be: the
     /// files of the tables that are `wanted` are made there, empty. pg_restore is asked because the

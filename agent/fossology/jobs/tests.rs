@@ -277,3 +277,50 @@ fn paths_follow_the_repository_only_where_a_folders_name_ends() {
         ]
     );
 }
+
+#[test]
+fn jobs_of_uploads_that_lack_files_wait_and_others_go_on() {
+    let mut client = queue();
+    client
+        .batch_execute(
+            "INSERT INTO upload (upload_pk, upload_filename, upload_mode)
+             VALUES (7, 'a.tar', 104), (8, 'b.tar', 104), (9, 'c.tar', 104);
+             INSERT INTO job (job_pk, job_queued, job_name, job_upload_fk, job_user_fk)
+             VALUES (8, now(), 'scan b', 8, 1), (9, now(), 'scan c', 9, 1);
+             INSERT INTO jobqueue (jq_pk, jq_job_fk, jq_type, jq_end_bits, jq_endtime)
+             VALUES (81, 8, 'nomos', 0, NULL), (91, 9, 'nomos', 1, '2026-01-02')",
+        )
+        .unwrap();
+    client
+        .batch_execute("UPDATE jobqueue SET jq_starttime = '2026-01-01' WHERE jq_pk = 91")
+        .unwrap();
+    assert_eq!(live_uploads(&mut client).unwrap(), [7, 8]);
+    let before = rows(&mut client);
+    let mut park = |uploads: &[i32]| {
+        let mut step = client.transaction().unwrap();
+        let parked = park_uploads(&mut step, uploads).unwrap();
+        step.commit().unwrap();
+        parked
+    };
+    assert_eq!(park(&[]), Parked::default(), "not even what runs alone");
+    // The upload's, and what would take its files for deleted.
+    let parked = park(&[7]);
+    assert_eq!((parked.queued, parked.running), (5, 3));
+    let names: Vec<&str> = parked.by_agent.keys().map(String::as_str).collect();
+    assert!(names.contains(&"delagent") && names.contains(&"maintagent"));
+    reset(&mut client);
+    assert_eq!(would_start(&mut client), [81]);
+    let kept = super::parked(&mut client).unwrap();
+    assert!(kept.iter().all(|job| job.snapshot.is_empty()) && kept.len() == 8);
+
+    let agents = ["delagent", "maintagent"].map(str::to_owned).into();
+    resume(&mut client, &Selection::Harmless).unwrap();
+    let resumed = resume(&mut client, &Selection::Agents(agents)).unwrap();
+    assert_eq!((resumed.changed, resumed.left), (0, 0));
+    // All but the one that depends on another.
+    assert_eq!(would_start(&mut client), [8, 9, 3, 5, 6, 7, 10, 81]);
+    let after = rows(&mut client);
+    let same = before.iter().filter(|row| after.contains(row)).count();
+    // But those that had been started begin anew.
+    assert_eq!(same, before.len() - 4, "{before:#?} {after:#?}");
+}

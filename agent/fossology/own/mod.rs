@@ -8,6 +8,7 @@
 //! from one that died and left its row saying `running`. Making the tables is one transaction.
 
 pub mod history;
+mod keys;
 mod lock;
 pub mod parts;
 pub mod progress;
@@ -18,6 +19,7 @@ mod run;
 mod settle;
 mod states;
 
+pub use keys::{VaultKey, keep_vault_key, vault_key};
 pub use lock::{Files, hold_files, prune_alone, release_files, try_lock, try_lock_shared, unlock};
 pub use restored::finish_own_backup;
 pub use run::{Asked, Outcome, Restored, Run, enter_restore};
@@ -34,14 +36,15 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Each version's statements, the first one making version 1.
-const VERSIONS: [&str; 7] = [
+const VERSIONS: [&str; 8] = [
     include_str!("../../../sql/001_backup.sql"),
     include_str!("../../../sql/002_requests.sql"),
     include_str!("../../../sql/003_parts.sql"),
     include_str!("../../../sql/004_prune.sql"),
     include_str!("../../../sql/005_pages.sql"),
     include_str!("../../../sql/006_continuation.sql"),
-    include_str!("../../../sql/010_limits.sql"),
+    include_str!("../../../sql/007_limits.sql"),
+    include_str!("../../../sql/008_keys.sql"),
 ];
 
 /// The lock of the one operation: the letters `fobackup`.
@@ -163,11 +166,12 @@ pub fn precious(client: &mut impl GenericClient) -> Result<Vec<String>> {
     let row = client
         .query_one(
             "SELECT (SELECT count(*) FROM backup_parked_job),
-                    (SELECT count(*) FROM backup_blob_state)",
+                    (SELECT count(*) FROM backup_blob_state),
+                    (SELECT count(*) FROM backup_vault_key)",
             &[],
         )
         .map_err(Error::sql("looking into our own tables"))?;
-    let (parked, blobs): (i64, i64) = (row.get(0), row.get(1));
+    let (parked, blobs, keys): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let mut precious = Vec::new();
     if parked > 0 {
         precious.push(format!(
@@ -176,6 +180,11 @@ pub fn precious(client: &mut impl GenericClient) -> Result<Vec<String>> {
     }
     if blobs > 0 {
         precious.push(format!("{blobs} blobs are pruned or cannot be made again"));
+    }
+    if keys > 0 {
+        precious.push(format!(
+            "{keys} encrypted vaults are known, with the keys of their lists ('--identity FILE' brings those back)"
+        ));
     }
     Ok(precious)
 }
@@ -189,7 +198,7 @@ pub fn drop_tables(client: &mut impl GenericClient) -> Result<()> {
         .batch_execute(
             "DROP TABLE IF EXISTS backup_run, backup_part, backup_request, backup_finding, backup_blob_state,
                                   backup_parked_job, backup_proof, backup_verified_pack, backup_prune_batch,
-                                  backup_prune_upload, backup_instance",
+                                  backup_prune_upload, backup_vault_key, backup_instance",
         )
         .map_err(Error::sql("removing our own tables"))
 }

@@ -15,8 +15,8 @@ use crate::fossology::catalogue::still_needed;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::{Error, Result};
 use crate::vault::{
-    Absent, Alias, Counts, ExtraPath, FORMAT, Members, Object, PackId, PackInfo, PackRef, Snapshot,
-    Vault,
+    Absent, Alias, Counts, ExtraPath, FORMAT, FORMAT_ELSEWHERE, Members, Object, PackId, PackInfo,
+    PackRef, Snapshot, Vault,
 };
 use postgres::Client;
 use roaring::RoaringBitmap;
@@ -137,7 +137,11 @@ pub(super) fn commit(
         ..counts
     };
     Ok(Snapshot {
-        format: FORMAT,
+        format: if plan.by_url.is_empty() && plan.database.external.is_none() {
+            FORMAT
+        } else {
+            FORMAT_ELSEWHERE
+        },
         id: plan.id,
         mode: plan.listing.mode,
         instance: vault.instance(),
@@ -159,7 +163,9 @@ pub(super) fn commit(
         left_out: plan.left_out,
         catalogue: plan.listing.mark,
         counts,
+        scrubbed: plan.scrubbed,
         tags: plan.tags,
+        by_url: plan.by_url,
         replaces: Vec::new(),
     })
 }
@@ -306,6 +312,7 @@ fn packs(
     let aliases: HashSet<PfileName> = aliases.iter().map(|alias| alias.name).collect();
     let any = members.any();
     let mut packs = Vec::new();
+    let mut opened = HashSet::new();
     for index in open_indexes(vault, held)? {
         let mut needed = false;
         index.for_each(|_, record| {
@@ -314,7 +321,12 @@ fn packs(
         if needed {
             packs.push(PackRef::of(&index));
         }
+        opened.insert(index.pack());
     }
+    // What a pack holds whose index cannot be read now is not known, so it is not left out.
+    let earlier = previous.iter().flat_map(|previous| &previous.packs);
+    packs.extend(earlier.filter(|pack| !opened.contains(&pack.id)));
+    packs.sort_by_key(|pack| pack.id);
     Ok(packs)
 }
 

@@ -19,6 +19,7 @@
 
 mod commit;
 mod division;
+pub(super) mod external;
 mod gate;
 mod life;
 mod listing;
@@ -30,11 +31,13 @@ pub mod stages;
 mod streams;
 
 pub use division::{Division, divide};
+pub use external::DatabaseSettings;
 pub(super) use listing::trusted;
 pub use part::Part;
 pub use plan::Plan;
 
-use super::{Context, Instance, Result, history};
+use super::by_url::GoldSettings;
+use super::{Context, Instance, Result, history, keys};
 use crate::fossology::own::{self, Files, Outcome, parts};
 use crate::fossology::repository::Reader;
 use crate::vault::{LeaseKind, Mode, Snapshot, Vault};
@@ -54,6 +57,12 @@ pub struct Options {
     pub threads: usize,
     /// Whether job logs are taken too.
     pub logs: bool,
+    /// The command that backs up the database, where it is not dumped.
+    pub external: Option<Vec<String>>,
+    /// How gold is left to the web, if it is.
+    pub by_url: Option<GoldSettings>,
+    /// Whether secrets are left out of the dump.
+    pub scrub: bool,
     /// Words by which the snapshot is to be known.
     pub tags: Vec<String>,
     /// Where the dump lies until it is stored.
@@ -120,6 +129,7 @@ fn begin(instance: &Instance, vault: &Vault) -> Result<Client> {
     let mut client = instance.connect("backup")?;
     own::ensure_schema(&mut client)?;
     vault.expect_instance(own::instance_id(&mut client)?)?;
+    keys::expect_own(&mut client, vault)?;
     // A pruned blob must not go while it is looked for.
     own::hold_files(&mut client, Files::Shared)?;
     Ok(client)

@@ -10,12 +10,15 @@
 
 use super::life::Growth;
 use super::listing::Listing;
-use super::{Options, streams};
-use crate::blob::HostName;
+use super::{Options, external, streams};
+use crate::blob::{HostName, Tree};
 use crate::fossology::catalogue::Moment;
-use crate::fossology::database::{Error as DatabaseError, Tools, properties, server_major};
+use crate::fossology::database::{
+    Error as DatabaseError, Scrubber, Tools, properties, server_major,
+};
+use crate::operations::by_url::{self, GoldSettings};
 use crate::operations::{Context, Error, Instance, Result, Scratch};
-use crate::vault::{Database, SnapshotId, Stream, Vault};
+use crate::vault::{ByUrl, Database, SnapshotId, Stream, Vault};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,6 +50,11 @@ pub struct Plan {
     pub(super) configuration: Stream,
     pub(super) directories: BTreeMap<String, Stream>,
     pub(super) left_out: Vec<String>,
+    /// Gold that is left to the web.
+    #[serde(default)]
+    pub(super) by_url: Vec<ByUrl>,
+    #[serde(default)]
+    pub(super) scrubbed: Vec<String>,
     #[serde(default)]
     pub(super) tags: Vec<String>,
     /// What it has added to the vault, in bytes.
@@ -107,15 +115,40 @@ pub(super) fn plan<T>(
     let chunks = vault.chunks();
 
     let mut catalogue = instance.connect("backup catalogue")?;
-    let tools = Tools::find(
-        options.postgres_bin.as_deref(),
-        server_major(&mut catalogue)?,
-    )?;
+    let major = server_major(&mut catalogue)?;
+    // Database first, files after: what is listed below was there, or came later.
+    let external = match &options.external {
+        Some(command) => Some(external::back_up(
+            command,
+            instance,
+            &mut catalogue,
+            &scratch,
+            context,
+        )?),
+        None => None,
+    };
+    let tools = match &external {
+        Some(_) => None,
+        None => Some(Tools::find(options.postgres_bin.as_deref(), major)?),
+    };
     let mut moment = Moment::begin(&mut catalogue)?;
-    let exported = moment.export()?;
+    let exported = match &tools {
+        Some(_) => moment.export()?,
+        None => String::new(),
+    };
     let time = crate::vault::now();
     let properties = properties(moment.transaction())?;
     let release = moment.release()?;
+
+    let scrubber = match (options.scrub, &tools) {
+        (true, Some(_)) => Some(Scrubber::new(moment.transaction())?),
+        (true, None) => {
+            return Err(Error::Usage(
+                "secrets are left out of a dump, but another program backs the database up here: it takes them along; leave --scrub (scrub in fo_backup.toml) out".into(),
+            ));
+        }
+        (false, _) => None,
+    };
 
     // Each job of pg_dump is a connection, which a small database is not worth.
     let jobs = (properties.size / (256 << 20) + 1).min(4) as usize;
@@ -124,7 +157,11 @@ pub(super) fn plan<T>(
     let stop = || context.stop.requested() || failed.load(Ordering::Relaxed);
     let (dumped, listed) = std::thread::scope(|scope| {
         let dump = scope.spawn(|| {
+            let Some(tools) = &tools else {
+                return Ok((BTreeMap::new(), 0, Vec::new()));
+            };
             let growth = Growth::new(context.progress);
+            let mut scrubbed = Vec::new();
             let make = |folder: &Path| {
                 let look_and_stop = || {
                     growth.look(folder);
@@ -139,19 +176,34 @@ pub(super) fn plan<T>(
                         let place = options.scratch.clone();
                         Error::NoRoomForDump { place, source }
                     }
-                    _ => source.into(),
-                })
+                    _ => Error::from(source),
+                })?;
+                if let Some(scrubber) = &scrubber {
+                    scrubbed = scrubber.scrub(tools, folder)?;
+                }
+                Ok(())
             };
             let dumped = streams::dump(make, &scratch, &chunks, options, context.progress, &stop);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
-            dumped
+            dumped.map(|(files, size)| (files, size, scrubbed))
         });
         let list = || {
             context.progress.begin("listing what is needed", 0, 0);
-            let listing = Listing::new(vault, &mut moment, options.mode)?;
+            let mut listing = Listing::new(vault, &mut moment, options.mode)?;
             context.progress.end();
+            let by_url = match &options.by_url {
+                Some(settings) => leave_to_the_web(
+                    settings,
+                    instance,
+                    vault,
+                    &mut listing,
+                    &mut moment,
+                    context,
+                )?,
+                None => Vec::new(),
+            };
             let done = beside(&listing, &mut moment, &stop)?;
-            Ok((listing, done))
+            Ok((listing, by_url, done))
         };
         let listed = list();
         failed.fetch_or(listed.is_err(), Ordering::Relaxed);
@@ -162,14 +214,14 @@ pub(super) fn plan<T>(
         )
     });
     context.stop.check()?;
-    let (listing, done) = match (listed, dumped.as_ref()) {
+    let (listing, by_url, done) = match (listed, dumped.as_ref()) {
         // The side that was only stopped has nothing to say.
         (Err(Error::Interrupted), Err(_)) => {
             return Err(dumped.err().unwrap_or(Error::Interrupted));
         }
         (listed, _) => listed?,
     };
-    let (files, dump_bytes) = dumped?;
+    let (files, dump_bytes, scrubbed) = dumped?;
     moment.end()?;
 
     context
@@ -194,16 +246,44 @@ pub(super) fn plan<T>(
         database: Database {
             name: instance.database.name().to_owned(),
             files,
-            tool_major: tools.major(),
+            tool_major: tools.map_or(major, |tools| tools.major()),
             properties: serde_json::to_value(properties).unwrap_or_default(),
+            external,
         },
         dump_bytes,
         configuration,
         directories,
         left_out,
+        scrubbed,
+        by_url,
         tags: options.tags.clone(),
         stored: chunks.stored(),
         listing,
     };
     Ok((plan, done))
+}
+
+/// Takes what the web gives out of what is to be packed. What the vault has already stays in it.
+fn leave_to_the_web(
+    settings: &GoldSettings,
+    instance: &Instance,
+    vault: &Vault,
+    listing: &mut Listing,
+    moment: &mut Moment<'_>,
+    context: Context<'_>,
+) -> Result<Vec<ByUrl>> {
+    let new = &listing.candidates & &listing.needed.gold;
+    let mut given = by_url::what_the_web_gives(settings, instance, vault, &new, moment, context)?;
+    for blob in &mut given {
+        blob.files = listing.needed.files.remove(blob.pfile);
+        listing.needed.gold.remove(blob.pfile);
+        listing.candidates.remove(blob.pfile);
+        for (tree, there) in [(Tree::Gold, true), (Tree::Files, blob.files)] {
+            if there {
+                let bytes = &mut listing.bytes[tree as usize];
+                *bytes = bytes.saturating_sub(blob.name.size());
+            }
+        }
+    }
+    Ok(given)
 }

@@ -29,7 +29,8 @@ mod walk;
 
 pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Severity, Tally};
 
-use super::{Context, Error, Instance, Result};
+use super::settings::Settings;
+use super::{Context, Error, Instance, Result, keys};
 use crate::fossology::catalogue::{self, Moment};
 use crate::fossology::own;
 use crate::vault::{IndexFile, Location, Vault};
@@ -267,8 +268,8 @@ fn indexes(vault: &Vault) -> Result<Vec<IndexFile>> {
 ///
 /// # Errors
 /// When there is none, or it is another instance's.
-pub fn open_vault(instance: &Instance, location: &Location) -> Result<Vault> {
-    let vault = Vault::open(location)?;
+pub fn open_vault(instance: &Instance, location: &Location, settings: &Settings) -> Result<Vault> {
+    let vault = keys::open(location, settings, Some(instance))?;
     let mut client = instance.connect("check")?;
     if own::schema_version(&mut client)?.is_some() {
         vault.expect_instance(own::instance_id(&mut client)?)?;

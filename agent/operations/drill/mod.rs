@@ -16,6 +16,8 @@ mod share;
 pub use report::{Amount, Compared, Full, Report, Seconds};
 pub use share::Percent;
 
+use super::backup::external::expect_dump;
+use super::by_url::GoldSettings;
 use super::restore::{blobs, database, directories, plan, writer};
 use super::{Context, Error, Instance, Result, Stop, check, history, restore};
 use crate::blob::{PfileName, Tree, TreeSet};
@@ -69,6 +71,7 @@ pub fn run(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Report> {
+    vault.expect_readable()?;
     let carried = Carried::of(&instance.asked);
     let wanted = carried
         .as_ref()
@@ -76,6 +79,7 @@ pub fn run(
     // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "drill")?;
     let snapshot = vault.snapshot(wanted)?;
+    expect_dump(&snapshot)?;
     let record = begin(instance, vault, &snapshot)?;
     let result = leaving(&snapshot, context, |context| {
         rehearse(instance, vault, &snapshot, options, &lease, context)
@@ -257,6 +261,7 @@ fn restore_options(ground: &Ground, options: &Options) -> restore::Options {
         repository: None,
         no_repository: false,
         repo_hosts: Vec::new(),
+        gold: GoldSettings::default(),
         dry_run: false,
         admin_url: options.admin_url.clone(),
         threads: options.threads,

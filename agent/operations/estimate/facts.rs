@@ -180,3 +180,64 @@ fn packed(vault: &Vault) -> Packed {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn run(mode: &str, seconds: f64, day: f64, counts: Value) -> Finished {
+        Finished {
+            mode: Some(mode.to_owned()),
+            seconds,
+            ended: day * DAY,
+            counts,
+        }
+    }
+
+    #[test]
+    fn each_mode_has_its_own_history_and_the_first_backup_is_no_growth() {
+        let backup = |new: u64, stored: u64| json!({"new": new, "new_bytes": new * 10, "stored_bytes": stored, "dump_bytes": 7});
+        let runs = Runs {
+            backups: vec![
+                run("full", 3.0, 9.0, backup(0, 50)),
+                run("gold", 1.0, 8.0, backup(0, 1)),
+                run("full", 5.0, 7.0, backup(4, 150)),
+                run("full", 90.0, 5.0, backup(100, 100_000)),
+            ],
+            drills: vec![run(
+                "full",
+                20.0,
+                9.0,
+                json!({"full": {"restore_seconds": 33.0}, "seconds": {"database": 4.0}}),
+            )],
+            recoveries: vec![
+                run(
+                    "missing",
+                    2.0,
+                    1.0,
+                    json!({"unpacked": {"blobs": 1, "bytes": 10}}),
+                ),
+                run(
+                    "missing",
+                    6.0,
+                    2.0,
+                    json!({"unpacked": {"blobs": 9, "bytes": 90}}),
+                ),
+            ],
+        };
+        let full = runs.of(Mode::Full);
+        assert_eq!(full.growth, Some((200, 4.0)));
+        assert_eq!(full.nothing_new, [3.0]);
+        let seconds: Vec<f64> = full.backups.iter().map(|past| past.seconds).collect();
+        assert_eq!(seconds, [5.0, 90.0]);
+        assert_eq!(full.restore, Some(33.0));
+        let gold = runs.of(Mode::Gold);
+        assert_eq!((gold.growth, gold.restore), (None, None));
+        assert_eq!(gold.nothing_new, [1.0]);
+        assert_eq!((runs.nothing_new(), runs.loading()), (Some(1.0), Some(4.0)));
+        assert_eq!(runs.unpacking().unwrap().amount.bytes, 90);
+        assert_eq!(Runs::default().of(Mode::Full), History::default());
+        assert_eq!(Runs::default().unpacking(), None);
+    }
+}

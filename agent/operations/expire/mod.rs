@@ -21,7 +21,7 @@ mod space;
 pub use report::{LeftAlone, Renamed, Report, Tally};
 pub use settings::Retention;
 
-use super::{Context, Error, Instance, Result, history, verify};
+use super::{Context, Error, Instance, Result, history, keys, verify};
 use crate::fossology::own::{Outcome, parts};
 use crate::vault::retention::{self, Age, Item, Mark, Policies, Reason};
 use crate::vault::{self, Lease, LeaseKind, Object, Removal, SnapshotId, Vault};
@@ -102,7 +102,8 @@ pub fn run(
         .zip(database.as_mut())
         .filter(|_| !options.dry_run)
         .and_then(|(instance, client)| verify::start_record(instance, client, "expire"));
-    let result = expire(vault, &lease, options, context);
+    let result = as_far_as_keys_go(vault, database.as_mut(), options)
+        .and_then(|options| expire(vault, &lease, &options, context));
     if let (Some(record), Some(client)) = (record, database.as_mut()) {
         let noted = match &result {
             Ok(report) => {
@@ -147,6 +148,26 @@ fn connect(vault: &Vault, instance: &Instance) -> Result<Option<Client>> {
             Ok(None)
         }
     }
+}
+
+/// Packing again what is left of packs takes reading them, and writing for those whom the instance knows.
+fn as_far_as_keys_go(
+    vault: &Vault,
+    client: Option<&mut Client>,
+    options: &Options,
+) -> Result<Options> {
+    let mut options = options.clone();
+    if options.extent == Extent::Rewrite {
+        if !vault.is_readable() {
+            log::warn!(
+                "packs that are mostly dead are not rewritten, which takes a private key (--identity FILE); what is dead as a whole goes"
+            );
+            options.extent = Extent::Drop;
+        } else if let Some(client) = client {
+            keys::expect_own(client, vault)?;
+        }
+    }
+    Ok(options)
 }
 
 fn expire(vault: &Vault, lease: &Lease, options: &Options, context: Context<'_>) -> Result<Report> {
@@ -220,6 +241,8 @@ fn read(vault: &Vault, context: Context<'_>, report: &mut Report) -> Result<Vec<
                 },
                 replaces: snapshot.replaces,
             }),
+            // That a key is missing says nothing about this snapshot.
+            Err(error) if error.is_about_keys() => return Err(error.into()),
             Err(error) => report.unreadable.push(format!("{}: {error}", file.key)),
         }
     }

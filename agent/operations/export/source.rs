@@ -222,7 +222,7 @@ impl<'a> Source<'a> {
             self.look_up(&[*name].into())?;
         }
         if let Some((pack, record)) = self.records.get(name).copied() {
-            match self.from_vault(pack, &record)? {
+            match self.out_of_pack(pack, &record)? {
                 Ok(content) => {
                     self.from.vault += 1;
                     return Ok(Ok(content));
@@ -241,7 +241,7 @@ impl<'a> Source<'a> {
         Ok(Err(reasons.join("; ")))
     }
 
-    fn from_vault(
+    fn out_of_pack(
         &mut self,
         pack: PackId,
         record: &Record,

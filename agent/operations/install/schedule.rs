@@ -274,7 +274,9 @@ mod tests {
             sysconfdir: sysconfdir.into(),
             moddir: "/usr/share/fossology".into(),
         };
-        let schedule = toml::from_str("status_file = \"/x.json\"\nprune = \"weekly\"").unwrap();
+        let text = "status_file = \"/x.json\"\nprune = \"weekly\"";
+        let mut schedule: Schedule = toml::from_str(text).unwrap();
+        schedule.has_offsite = true;
         (folder, place, schedule)
     }
 

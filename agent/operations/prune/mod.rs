@@ -252,6 +252,8 @@ fn bring_back(
     if uploads.is_empty() {
         return Ok(());
     }
+    // Whoever came to need it may be next; and the plan of the one who goes on would leave it alone.
+    context.stop.stay();
     log::warn!(
         "uploads {uploads:?} came to need files that were just removed; they are brought back"
     );

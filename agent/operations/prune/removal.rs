@@ -92,8 +92,11 @@ impl Removal<'_> {
         // Also after a failure: then not all of the last batch is gone.
         settle(self.instance, work.client, result.is_ok())?;
         result?;
-        // What came while the last batch was removed.
-        for upload in self.intruders(&mut work.queue)? {
+        // What came while the last batch was removed. What is to be deleted needs nothing any more.
+        let doomed = catalogue::doomed_uploads(&mut work.queue)?;
+        let mut came = self.intruders(&mut work.queue)?;
+        came.retain(|upload| !doomed.contains(upload));
+        for upload in came {
             let needs = catalogue::keys_by_any_row(&mut work.queue, upload)?;
             if needs.iter().any(|key| work.gone.contains(*key)) {
                 work.removed.missed.push(upload);

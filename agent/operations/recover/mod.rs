@@ -38,6 +38,7 @@ pub use lacking::lacking;
 pub use missing::Amount;
 pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
+use super::settings::Settings;
 use super::{Context, Error, Instance, Result, instance as place, scratch};
 use crate::blob::PfileName;
 use crate::fossology::own::{self, Files};
@@ -141,10 +142,11 @@ pub fn open_vault(
     instance: &Instance,
     location: Result<Location>,
     from: Sources,
+    settings: &Settings,
 ) -> Result<Option<Vault>> {
     let opened = match (from, location) {
         (Sources::Gold, _) | (Sources::Any, Err(_)) => return Ok(None),
-        (_, location) => super::check::open_vault(instance, &location?),
+        (_, location) => super::check::open_vault(instance, &location?, settings),
     };
     match opened {
         Err(error) if from == Sources::Any => {
@@ -190,7 +192,17 @@ fn recover(
         place::expect_storage(layout)?;
         Some(Importer::new(layout.clone(), instance.owner()?)?)
     };
-    let vault = vault.filter(|_| options.from.vault());
+    let mut vault = vault.filter(|_| options.from.vault());
+    // A rehearsal only asks whether it has something.
+    if let Some(encrypted) = vault.filter(|_| !options.is_rehearsal()) {
+        match encrypted.expect_readable() {
+            Err(error) if options.from == Sources::Any => {
+                log::warn!("nothing comes from the vault: {error}");
+                vault = None;
+            }
+            other => other?,
+        }
+    }
     let mut work = Recovery::new(
         instance,
         vault,

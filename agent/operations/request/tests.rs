@@ -101,7 +101,7 @@ proptest! {
         let percent = halves.map(|halves| f64::from(halves) / 2.0);
         let mode = if gold { Mode::Gold } else { Mode::Full };
         for work in [
-            Work::Backup(Backup { mode, logs: flag, tags: snapshot.iter().cloned().collect() }),
+            Work::Backup(Backup { mode, logs: flag, scrub: gold, tags: snapshot.iter().cloned().collect() }),
             Work::Check(Check { deep: flag, uploads: uploads.clone(), strict: gold }),
             Work::Prune(Prune { policy: snapshot.clone(), uploads: uploads.clone(), dry_run: flag, prove: flag, undo: Vec::new() }),
             Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),

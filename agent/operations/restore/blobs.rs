@@ -11,7 +11,7 @@ use crate::fossology::database::Database;
 use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
-    self, IndexFile, IndexMerge, Members, Mode, PackId, PackInfo, Record, Snapshot, Vault,
+    self, ByUrl, IndexFile, IndexMerge, Members, Mode, PackId, PackInfo, Record, Snapshot, Vault,
     rebuild_index,
 };
 use roaring::RoaringBitmap;
@@ -41,6 +41,8 @@ pub(in crate::operations) struct Selection {
     pub pruned: u64,
     /// The keys (`pfile_pk`) of what none of the packs has, where a database was asked.
     pub lacking: RoaringBitmap,
+    /// Gold that the snapshot leaves to the web, and no pack has.
+    pub by_url: Vec<ByUrl>,
 }
 
 /// What is wanted of a pack: the numbers of its records, for each tree.
@@ -96,6 +98,7 @@ impl Selection {
             not_in_snapshot: 0,
             pruned: 0,
             lacking: RoaringBitmap::new(),
+            by_url: Vec::new(),
         };
         for (pack, size) in packs {
             match open_index(vault, pack, size) {
@@ -230,6 +233,11 @@ pub(in crate::operations) fn needed_by(
     own::blobs_in_state(moment.transaction(), BlobState::Pruned, |key| {
         pruned.extend(u32::try_from(key));
     })?;
+    let by_url: HashMap<PfileName, &ByUrl> = snapshot
+        .by_url
+        .iter()
+        .map(|blob| (blob.name, blob))
+        .collect();
     let mut failed = None;
     moment.sorted(|needed| {
         if pruned.contains(needed.pfile) && !needed.trees.contains(Tree::Gold) {
@@ -246,13 +254,16 @@ pub(in crate::operations) fn needed_by(
                     selection.want(pack, number, &name, needed.trees);
                 }
             }
-            Ok(_) => {
-                selection.not_in_snapshot += 1;
-                // Of gold alone nothing else was to be expected.
-                if snapshot.mode == Mode::Full || needed.trees.contains(Tree::Gold) {
-                    selection.lacking.insert(needed.pfile);
+            Ok(_) => match by_url.get(&name) {
+                Some(blob) => selection.by_url.push(ByUrl::clone(blob)),
+                None => {
+                    selection.not_in_snapshot += 1;
+                    // Of gold alone nothing else was to be expected.
+                    if snapshot.mode == Mode::Full || needed.trees.contains(Tree::Gold) {
+                        selection.lacking.insert(needed.pfile);
+                    }
                 }
-            }
+            },
             Err(error) => {
                 failed.get_or_insert(error);
             }
@@ -313,6 +324,11 @@ pub(super) fn members_among(
             selection.want(pack, number, &record.name, trees);
             last = Some(record.name);
         }
+    }
+    let wanted = |blob: &&ByUrl| among.is_none_or(|among| among.any().contains(blob.pfile));
+    for blob in snapshot.by_url.iter().filter(wanted) {
+        lacking.remove(blob.pfile);
+        selection.by_url.push(blob.clone());
     }
     selection.not_in_snapshot = lacking.len();
     Ok(selection)

@@ -31,6 +31,7 @@ mod record;
 mod uploads;
 pub(super) mod writer;
 
+use super::by_url::{self, Fetched, GoldSettings};
 use super::recover::Amount;
 use super::{Context, Instance, Result, check};
 use crate::blob::HostName;
@@ -59,6 +60,8 @@ pub struct Options {
     pub no_repository: bool,
     /// Only what lacks on these repository hosts by the living database; needs `no_database`.
     pub repo_hosts: Vec<HostName>,
+    /// How gold comes back from the web.
+    pub gold: GoldSettings,
     /// Look and tell only.
     pub dry_run: bool,
     /// How to connect as a role that may create databases.
@@ -108,10 +111,14 @@ pub struct Report {
     /// Uploaded files in the repository that the restored database does not know, as after the
     /// restore of an older snapshot.
     pub unknown_gold: u64,
+    /// Gold that the snapshot leaves to the web.
+    pub by_url: Fetched,
     /// Files of the other directories that were written.
     pub other_files: u64,
     /// Files of the other directories that could not be written.
     pub other_failures: Vec<String>,
+    /// Tables and columns of which secrets were left out of the dump.
+    pub scrubbed: Vec<String>,
     /// How long each part took, in seconds.
     pub seconds: Seconds,
 }
@@ -134,6 +141,7 @@ impl Report {
     pub fn is_incomplete(&self) -> bool {
         let lost = self.mode == Mode::Full && self.not_in_snapshot > 0;
         lost || !self.uploads.is_empty()
+            || !self.by_url.lost.is_empty()
             || !self.damaged.is_empty()
             || !self.other_failures.is_empty()
     }
@@ -152,6 +160,7 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<Report> {
     let began = Instant::now();
+    vault.expect_readable()?;
     // Before the snapshot is read: with the lease nobody removes what it names.
     let lease = vault.lease(LeaseKind::Read, "restore")?;
     let snapshot = vault.snapshot(wanted)?;
@@ -182,7 +191,7 @@ pub fn run(
     if !options.no_repository {
         let began = Instant::now();
         let _files = plan::hold_files(instance, &layout, options)?;
-        let selection = match &plan.database {
+        let mut selection = match &plan.database {
             Some(target) => {
                 blobs::needed_by(&target.staging(), vault, &snapshot, &mut |_, _, _| true)?
             }
@@ -192,6 +201,7 @@ pub fn run(
         report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
         let lacking = selection.lacking.clone();
+        let by_url = std::mem::take(&mut selection.by_url);
         let (written, damaged) = writer::write(
             vault,
             selection,
@@ -203,6 +213,7 @@ pub fn run(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
+        report.by_url = by_url::bring_back(&by_url, &options.gold, instance, &layout, context)?;
         if let Some(target) = &plan.database {
             let mut client = target.staging().connect("fo_backup restore")?;
             report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
@@ -251,8 +262,10 @@ impl Report {
             uploads: Vec::new(),
             lacking: None,
             unknown_gold: 0,
+            by_url: Fetched::default(),
             other_files: 0,
             other_failures: Vec::new(),
+            scrubbed: snapshot.scrubbed.clone(),
             seconds: Seconds::default(),
         }
     }
@@ -263,6 +276,7 @@ impl Report {
 /// # Errors
 /// When they cannot be read from the vault or written.
 pub fn configuration(vault: &Vault, wanted: &str, folder: &std::path::Path) -> Result<u64> {
+    vault.expect_readable()?;
     let snapshot = vault.snapshot(wanted)?;
     directories::configuration(vault, &snapshot, folder)
 }

@@ -10,6 +10,7 @@ use crate::fossology::database::{Admin, Tools};
 use crate::fossology::own::{self, Files};
 use crate::fossology::repository::{Layout, Reader};
 use crate::fossology::scheduler;
+use crate::operations::backup::external;
 use crate::operations::{Error, Instance, Result};
 use crate::vault::{Snapshot, Vault};
 use postgres::Client;
@@ -53,6 +54,7 @@ pub(super) fn make(
     }
     let mut database = None;
     if !options.no_database {
+        external::expect_dump(snapshot)?;
         let admin = Admin::connect(&instance.database, options.admin_url.as_deref())?;
         let major = snapshot.database.tool_major;
         let tools = Tools::find(options.postgres_bin.as_deref(), major)?;

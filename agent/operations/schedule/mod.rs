@@ -35,6 +35,7 @@ pub struct Task {
 }
 
 const STATUS: &str = "status";
+const COPY: &str = "copy";
 
 /// All tasks. Checks, verifications and drills read much, so they keep to the weekend.
 pub const TASKS: &[Task] = &[
@@ -73,6 +74,16 @@ pub const TASKS: &[Task] = &[
         (12, 45),
         Weekday::Sunday,
         15,
+    ),
+    // After the backup. What it reads is the vault, so FOSSology need not know of it.
+    task(
+        COPY,
+        "copy",
+        "copies the vault to where [offsite] says",
+        Some(Period::Daily),
+        (5, 15),
+        Weekday::Tuesday,
+        2,
     ),
     // Nobody else can work on the vault meanwhile. Without rules it removes nothing.
     task(
@@ -169,6 +180,8 @@ pub struct Schedule {
     pub verify: Option<Every>,
     /// How often a restore is tried.
     pub drill: Option<Every>,
+    /// How often the vault is copied to another place.
+    pub copy: Option<Every>,
     /// How often old snapshots are removed.
     pub expire: Option<Every>,
     /// How often unpacked files are removed by policy.
@@ -179,6 +192,9 @@ pub struct Schedule {
     pub status_file: Option<PathBuf>,
     /// Where it is written for the textfile collector of Prometheus.
     pub metrics: Option<PathBuf>,
+    /// Whether there is another place; set by the program.
+    #[serde(skip)]
+    pub has_offsite: bool,
 }
 
 impl Schedule {
@@ -189,6 +205,7 @@ impl Schedule {
             "check" => self.check,
             "verify" => self.verify,
             "drill" => self.drill,
+            COPY => self.copy,
             "expire" => self.expire,
             "prune" => self.prune,
             STATUS => self.status,
@@ -197,20 +214,25 @@ impl Schedule {
     }
 
     /// How old the last run of a verb may be: what is set, else what is usual if this host wakes it.
-    /// Backups are always expected.
+    /// Backups are always expected, and copies where a place for them is set.
     pub fn limit(&self, verb: &str, is_planned: bool) -> Option<SignedDuration> {
         match self.of(verb) {
             Some(Every::Never) => None,
             Some(Every::Rhythm(rhythm)) => Some(rhythm.limit),
-            None if is_planned || verb == "backup" => Some(Task::of(verb)?.period?.limit()),
+            None if verb == COPY && !self.has_offsite => None,
+            None if is_planned || matches!(verb, "backup" | COPY) => {
+                Some(Task::of(verb)?.period?.limit())
+            }
             None => None,
         }
     }
 
     /// The tasks that are done, and when each is begun.
     pub fn tasks(&self) -> Vec<(&'static Task, When)> {
-        let is_wanted = |task: &&Task| {
-            task.verb != STATUS || self.status_file.is_some() || self.metrics.is_some()
+        let is_wanted = |task: &&Task| match task.verb {
+            STATUS => self.status_file.is_some() || self.metrics.is_some(),
+            COPY => self.has_offsite,
+            _ => true,
         };
         let when = |task: &'static Task| {
             let usual = task.period.map(|period| Every::Rhythm(Rhythm::of(period)));
@@ -258,6 +280,20 @@ mod tests {
                 "status *-*-* *:35"
             ]
         );
+    }
+
+    #[test]
+    fn copies_are_made_where_there_is_a_place_for_them() {
+        let mut schedule: Schedule = toml::from_str("backup = \"never\"").unwrap();
+        let has_copy = |schedule: &Schedule| {
+            let mut tasks = schedule.tasks().into_iter();
+            tasks.any(|(task, _)| task.verb == COPY)
+        };
+        assert!(!has_copy(&schedule));
+        schedule.has_offsite = true;
+        assert!(has_copy(&schedule));
+        schedule.copy = Some(Every::Never);
+        assert!(!has_copy(&schedule));
     }
 
     #[test]

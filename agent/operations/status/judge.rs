@@ -92,11 +92,12 @@ pub(super) struct Facts<'a> {
 
 /// The verbs that are told, and whether what went wrong with them counts. What did not come back by
 /// a recovery is no mistake of the present: the next check tells what is still missing.
-const VERBS: [(&str, bool); 7] = [
+const VERBS: [(&str, bool); 8] = [
     ("backup", true),
     ("check", true),
     ("verify", true),
     ("drill", true),
+    ("copy", true),
     ("expire", true),
     ("prune", true),
     ("recover", false),

@@ -7,6 +7,7 @@
 
 use super::{Health, Status};
 use crate::fossology::own::history::PastRun;
+use crate::vault::Mode;
 use jiff::Timestamp;
 use std::fmt::Write;
 
@@ -87,6 +88,7 @@ pub fn prometheus(status: &Status) -> String {
         )
         .sample(&[], count(lost));
     }
+    offsite(status, &mut page);
     drill(status, &mut page);
     page.0
 }
@@ -240,6 +242,35 @@ fn vault(status: &Status, page: &mut Page) {
             count(snapshot.counts.files),
         );
     }
+}
+
+fn offsite(status: &Status, page: &mut Page) {
+    let Some(offsite) = &status.offsite else {
+        return;
+    };
+    let mut family = page.gauge(
+        "fo_backup_offsite_snapshots",
+        "Snapshots at the other place, by the last copy.",
+    );
+    family.sample(
+        &[("state", "complete")],
+        count(offsite.complete.len() as u64),
+    );
+    family.sample(&[("state", "incomplete")], count(offsite.lacking));
+    let mut family = page.gauge(
+        "fo_backup_offsite_snapshot_timestamp_seconds",
+        "The moment that the newest complete snapshot of a mode at the other place shows.",
+    );
+    for mode in [Mode::Full, Mode::Gold] {
+        if let Some(newest) = offsite.newest(mode) {
+            family.sample(&[("mode", &mode.to_string())], seconds(newest.time));
+        }
+    }
+    page.gauge(
+        "fo_backup_offsite_copied_timestamp_seconds",
+        "When the last copy was begun that came to its end.",
+    )
+    .sample(&[], seconds(offsite.copied));
 }
 
 fn drill(status: &Status, page: &mut Page) {

@@ -9,10 +9,12 @@
 
 mod judge;
 mod metrics;
+mod offsite;
 mod vault;
 
 pub use judge::{Health, Reason, VerbStatus};
 pub use metrics::prometheus;
+pub use offsite::OffsiteStatus;
 pub use vault::{Newest, VaultStatus};
 
 use super::install::{Planned, planned};
@@ -58,6 +60,8 @@ pub struct Status {
     pub findings: Option<BTreeMap<String, Found>>,
     /// The last drill that came to its end.
     pub drill: Option<PastRun>,
+    /// What the last copy that came to its end left at the other place.
+    pub offsite: Option<OffsiteStatus>,
 }
 
 /// What the database tells besides the history.
@@ -133,6 +137,7 @@ pub fn look(
         now,
         has_history: database.is_some(),
     };
+    let offsite = offsite::look(&runs, vault.as_ref());
     let (verbs, judged) = judge::judge(&facts);
     reasons.extend(judged);
     let health = reasons.iter().map(|reason| reason.health).max();
@@ -147,6 +152,7 @@ pub fn look(
         program: env!("CARGO_PKG_VERSION"),
         verbs,
         drill: drill.cloned(),
+        offsite,
         running: runs
             .into_iter()
             .filter(|run| run.state == State::Running)

@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct VaultStatus {
     /// Where it is.
     pub location: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
     /// How many snapshots it has.
     pub snapshots: u64,
     /// The newest snapshot of each mode, and where that lacks something the newest good one too;
@@ -48,6 +50,10 @@ pub struct Newest {
     pub host: String,
     /// How much of what.
     pub counts: Counts,
+    /// How many uploaded files it leaves to the web.
+    pub by_url: u64,
+    /// The label of its database's backup, where another program made it.
+    pub external: Option<String>,
 }
 
 /// So many snapshots are looked at for a good one of each mode: some months of nightly ones.
@@ -61,6 +67,7 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
     let files = vault.snapshot_keys()?;
     let mut status = VaultStatus {
         location: vault.location(),
+        encrypted: vault.is_encrypted(),
         snapshots: files.len() as u64,
         free_bytes: vault.storage().folder().and_then(free),
         ..VaultStatus::default()
@@ -92,6 +99,8 @@ pub(super) fn look(vault: &Vault) -> Result<VaultStatus> {
                 complete,
                 host: snapshot.host,
                 counts: snapshot.counts,
+                by_url: snapshot.by_url.len() as u64,
+                external: snapshot.database.external.map(|backup| backup.label),
             });
         }
     }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 
 /// How much of a pack is read at once, in bytes.
-const READ: u64 = 1 << 20;
+const READ: u64 = 4 << 20;
 
 /// Compares packs with their ids: those that are there with the right size, or a sample of them.
 pub(super) fn read_packs(
@@ -148,7 +148,7 @@ pub(in crate::operations) fn pack_is_whole(
     while offset < size {
         context.stop.check()?;
         let len = READ.min(size - offset);
-        match reader.bytes(offset, len) {
+        match reader.stored(offset, len) {
             Ok(bytes) => digest.update(&bytes),
             Err(error) => return Ok(Err(error)),
         }
@@ -202,7 +202,11 @@ pub(super) fn read_chunks(
 }
 
 /// So many percent of some objects, others each time; of a few at least one.
-fn sample<T>(mut all: Vec<T>, percent: f64, id: impl Fn(&T) -> [u8; 32]) -> Vec<T> {
+pub(in crate::operations) fn sample<T>(
+    mut all: Vec<T>,
+    percent: f64,
+    id: impl Fn(&T) -> [u8; 32],
+) -> Vec<T> {
     let wanted = (all.len() as f64 * percent / 100.0).ceil() as usize;
     if wanted < all.len() {
         // A digest over a random number and the id is an order that nobody can foresee.

@@ -120,7 +120,8 @@ fn contradiction(
             vault.instance()
         ));
     }
-    if !snapshot.database.files.contains_key("toc.dat") {
+    let database = &snapshot.database;
+    if database.external.is_none() && !database.files.contains_key("toc.dat") {
         found.push("it has no dump of the database".into());
     }
     let counts = [

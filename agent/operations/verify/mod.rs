@@ -17,7 +17,7 @@ mod packs;
 mod report;
 mod uploads;
 
-pub(super) use data::pack_is_whole;
+pub(super) use data::{pack_is_whole, sample};
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
 use super::{Context, Error, Instance, Result, history};
@@ -58,6 +58,10 @@ pub fn run(
     } else {
         LeaseKind::Read
     };
+    vault.expect_lists()?;
+    if options.repair_indexes {
+        vault.expect_readable()?;
+    }
     let lease = vault.lease(kind, "verify")?;
     let mut database = instance.and_then(|instance| {
         connect(vault, instance, "verify")
@@ -110,7 +114,13 @@ fn verify(
             context,
             &mut report,
         )?;
-        lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
+        if vault.is_readable() {
+            lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
+        } else {
+            context.progress.note(
+                "without a private key (--identity FILE) packs are compared with their names, and chunks are only looked whether they are there",
+            );
+        }
         if let Some(client) = database.as_deref_mut() {
             note_read(client, &packs)?;
         }
@@ -128,6 +138,7 @@ fn verify(
     if options.snapshot.is_none() {
         notes::look(vault, &inventory, &mut report)?;
     }
+    report.name_as_stored(vault);
     Ok(report)
 }
 

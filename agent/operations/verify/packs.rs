@@ -120,7 +120,11 @@ impl Packs {
             .begin("damaged packs, blob by blob", damaged as u64, 0);
         for pack in &self.0 {
             let Some(at) = pack.damage else { continue };
-            let Some(index) = &pack.index else {
+            let Some(index) = pack
+                .index
+                .as_ref()
+                .filter(|_| !pack.there || vault.is_readable())
+            else {
                 // Members that lack their blob tell more, when the pack is missing altogether.
                 report.damage[at].unknown = pack.there;
                 continue;

@@ -4,7 +4,7 @@
 //! What a verification found.
 
 use crate::blob::{PfileName, Tree};
-use crate::vault::{PackId, Snapshot, SnapshotId};
+use crate::vault::{PackId, Snapshot, SnapshotId, Vault};
 use roaring::RoaringBitmap;
 use serde::Serialize;
 
@@ -25,6 +25,22 @@ pub struct Report {
 }
 
 impl Report {
+    /// Calls objects as they are called where the vault lies.
+    pub(super) fn name_as_stored(&mut self, vault: &Vault) {
+        for damage in &mut self.damage {
+            let stored = vault.stored_name(&damage.object);
+            if stored == damage.object {
+                continue;
+            }
+            damage.todo = damage.todo.replace(&damage.object, &stored);
+            if let Some(pack) = damage.object.strip_suffix(".tar.zst") {
+                let index = format!("{pack}.idx");
+                damage.todo = damage.todo.replace(&index, &vault.stored_name(&index));
+            }
+            damage.object = stored;
+        }
+    }
+
     /// Whether damage was found that is not repaired.
     pub fn is_damaged(&self) -> bool {
         self.damage.iter().any(|damage| !damage.repaired)

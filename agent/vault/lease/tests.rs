@@ -32,8 +32,8 @@ fn left(storage: &Arc<dyn Storage>, change: impl FnOnce(&mut Body)) {
 fn renewed_at(storage: &Arc<dyn Storage>, key: &Key, time: Timestamp) {
     let path = storage.folder().unwrap().join(key.as_str());
     let file = std::fs::File::options().append(true).open(path).unwrap();
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(time.as_second() as u64);
-    file.set_modified(time).unwrap();
+    let seconds = Duration::from_secs(time.as_second() as u64);
+    file.set_modified(std::time::UNIX_EPOCH + seconds).unwrap();
 }
 
 #[test]

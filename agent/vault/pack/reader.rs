@@ -44,6 +44,14 @@ impl PackReader {
         self.storage.read(&self.key, offset, len)
     }
 
+    /// Some bytes of the pack as it is stored: its id is their digest.
+    ///
+    /// # Errors
+    /// As [`PackReader::bytes`].
+    pub fn stored(&self, offset: u64, len: u64) -> Result<Vec<u8>> {
+        self.storage.read_stored(&self.key, offset, len)
+    }
+
     /// Decodes one frame that was read with [`PackReader::bytes`].
     ///
     /// # Errors

@@ -10,8 +10,9 @@ use crate::blob::{Hasher, PfileName, Tree};
 use crate::vault::index::encode;
 use crate::vault::{Error, PackId, PackRef, Record, Result, Spool, Storage};
 use sha2::{Digest, Sha256};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
+use tempfile::SpooledTempFile;
 
 /// Collects frames into one pack.
 pub struct PackWriter {
@@ -102,6 +103,10 @@ impl PackWriter {
         };
         Ok(LargeBlob {
             compressor: compressor(level)?,
+            waiting: self
+                .spool
+                .waiting_room()
+                .map_err(Error::io("making a file for", name))?,
             digest: self.digest.clone(),
             links: links(places).collect(),
             raw,
@@ -162,19 +167,22 @@ impl PackWriter {
         let end = compressor(1)?
             .compress(&[0; 1024])
             .map_err(Error::io("compressing", "a frame"))?;
-        let id = loop {
+        let (id, size) = loop {
             self.append(&end)?;
-            let id = PackId::new(self.digest.clone().finalize().into());
+            let ended = self.spool.end().map_err(Error::io("writing", "a pack"))?;
+            let (digest, size) =
+                ended.unwrap_or_else(|| (self.digest.clone().finalize().into(), self.len));
+            let id = PackId::new(digest);
             if self.make_room(id)? {
-                break id;
+                break (id, size);
             }
         };
-        let index = encode(id, self.len, self.class, &mut self.records);
+        let index = encode(id, size, self.class, &mut self.records);
         self.storage.put(&id.index_key(), &index)?;
         self.spool.publish(&id.key())?;
         Ok(Some(PackRef {
             id,
-            size: self.len,
+            size,
             blobs: self.records.len() as u64,
             tree: self.class,
         }))
@@ -203,6 +211,9 @@ impl PackWriter {
 pub struct LargeBlob<'a> {
     pack: &'a mut PackWriter,
     compressor: zstd::bulk::Compressor<'static>,
+    /// Its frames, until it is known to be good, where a pack cannot be cut: what was encrypted is
+    /// never encrypted anew with another content.
+    waiting: Option<SpooledTempFile>,
     /// The pack's digest before the blob.
     digest: Sha256,
     links: Vec<(String, String)>,
@@ -240,9 +251,30 @@ impl LargeBlob<'_> {
         {
             return Err(not_the_same());
         }
-        self.pack.append(&bytes)?;
+        match &mut self.waiting {
+            Some(file) => file
+                .write_all(&bytes)
+                .map_err(Error::io("writing", self.record.name))?,
+            None => self.pack.append(&bytes)?,
+        }
         self.raw.clear();
         Ok(())
+    }
+
+    /// Appends the frames that waited.
+    fn let_in(&mut self) -> Result<()> {
+        let Some(mut file) = self.waiting.take() else {
+            return Ok(());
+        };
+        let failed = |error| Error::io("reading", self.record.name)(error);
+        file.rewind().map_err(failed)?;
+        let mut piece = vec![0; 1 << 17];
+        loop {
+            match file.read(&mut piece).map_err(failed)? {
+                0 => return Ok(()),
+                len => self.pack.append(&piece[..len])?,
+            }
+        }
     }
 
     /// Ends the blob, whose content was as long as its name says and had the name's hashes.
@@ -254,6 +286,7 @@ impl LargeBlob<'_> {
         if !self.raw.is_empty() {
             self.flush()?;
         }
+        self.let_in()?;
         self.record.frame_len = self.pack.len - self.record.frame_offset;
         self.pack.records.push(self.record);
         self.committed = true;
@@ -261,6 +294,9 @@ impl LargeBlob<'_> {
     }
 
     fn undo(&mut self) -> io::Result<()> {
+        if self.waiting.is_some() {
+            return Ok(());
+        }
         self.pack.spool.truncate(self.record.frame_offset)?;
         self.pack.len = self.record.frame_offset;
         self.pack.digest = self.digest.clone();

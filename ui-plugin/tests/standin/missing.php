@@ -205,6 +205,13 @@ namespace {
     }
   }
 
+  /** It writes a report from the database */
+  class ReportAgentPlugin extends \Fossology\Lib\Plugin\AgentPlugin
+  {
+    public $Name = 'agent_spdx2';
+    public $AgentName = 'spdx2';
+  }
+
   /** A scanner like most */
   class ScannerAgentPlugin extends \Fossology\Lib\Plugin\AgentPlugin
   {

@@ -24,7 +24,7 @@ class HealthTest extends TestCase
   private function levels(array $facts)
   {
     $lines = Health::judge($facts + array('good' => $this->run_(2), 'backup' => $this->run_(2),
-      'check' => $this->run_(40), 'verify' => $this->run_(60), 'drill' => $this->run_(200),
+      'check' => $this->run_(40), 'verify' => $this->run_(60), 'drill' => $this->run_(200), 'copy' => null,
       'next' => self::NOW + 7200, 'limits' => null, 'since' => self::NOW - 100 * 86400), self::NOW);
     return array_column($lines, 'level', 'what') + array('worst' => Health::worst($lines));
   }
@@ -83,6 +83,18 @@ class HealthTest extends TestCase
     $levels = $this->levels(array('limits' => array(), 'good' => $this->run_(9999),
       'check' => $this->run_(9999), 'drill' => null));
     $this->assertSame('ok', $levels['worst']);
+  }
+
+  public function testACopyElsewhereIsToldWhereThereIsOne()
+  {
+    $what = 'Copy to another place';
+    $this->assertArrayNotHasKey($what, $this->levels(array()));
+    $this->assertSame('ok', $this->levels(array('copy' => $this->run_(9999)))[$what]);
+    $this->assertSame('wrong', $this->levels(array('copy' => $this->run_(1, 'incomplete')))[$what]);
+    $limits = array('limits' => array('copy' => 30 * 3600));
+    $this->assertSame('late', $this->levels($limits)[$what], 'never, though it is expected');
+    $this->assertSame('late', $this->levels($limits + array('copy' => $this->run_(31)))[$what]);
+    $this->assertSame('ok', $this->levels($limits + array('copy' => $this->run_(30)))[$what]);
   }
 
   public function testNobodyIsLateBeforeTheInstallationIsOldEnough()

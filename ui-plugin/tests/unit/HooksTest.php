@@ -52,6 +52,7 @@ class HooksTest extends TestCase
     register_plugin(new \Adj2nestAgentPlugin());
     register_plugin(new \MonkBulkAgentPlugin());
     register_plugin(new \ScannerAgentPlugin());
+    register_plugin(new \ReportAgentPlugin());
     register_plugin(new \Fossology\Reuser\ReuserAgentPlugin());
   }
 
@@ -148,6 +149,24 @@ class HooksTest extends TestCase
     $bulk = plugin_find('agent_monk_bulk')->AgentAdd($job, $upload, $error, array(), 'bulk');
     $this->assertSame(array($recovery), $this->waitsFor($bulk));
     $this->assertSame('1', $this->instance->one("SELECT count(*) FROM jobqueue WHERE jq_type = 'backup'"));
+  }
+
+  public function testAReportIsWrittenWithoutTheFiles()
+  {
+    list($upload, $job) = $this->lacking();
+    $error = '';
+    $report = plugin_find('agent_spdx2')->AgentAdd($job, $upload, $error);
+    $this->assertSame(array(), $this->waitsFor($report), 'what was pruned stays pruned');
+    $scan = plugin_find('agent_scanner')->AgentAdd($job, $upload, $error);
+    $this->assertCount(1, $this->waitsFor($scan));
+  }
+
+  public function testTheCommandLineLetsTheSameAgentsBe()
+  {
+    $guard = file_get_contents(dirname(__DIR__, 3) . '/agent/fossology/guard.rs');
+    foreach (Replaced\Adj2nest::READ_NO_FILES as $agent) {
+      $this->assertStringContainsString("\"$agent\"", $guard);
+    }
   }
 
   /** Where decisions are taken from another upload, its files may be compared with this one's */

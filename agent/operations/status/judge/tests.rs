@@ -50,8 +50,11 @@ fn vault(hours: Option<i64>) -> VaultStatus {
         complete: true,
         host: "here".to_owned(),
         counts: Counts::default(),
+        by_url: 0,
+        external: None,
     });
     VaultStatus {
+        encrypted: false,
         newest: newest.into_iter().collect(),
         ..VaultStatus::default()
     }

@@ -1,0 +1,325 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Gold that the web gives: an upload's own file that came from a URL need not lie in the vault as
+//! long as that URL gives the same bytes. A backup leaves it out only after it has downloaded it and
+//! seen sha1, md5 and size; until the next such download it asks each time whether it is still there.
+//! What the web does not give any more is backed up from then on, as long as the repository has it.
+//!
+//! The snapshot names such a blob with its URL, and is of a format that readers refuse who don't know
+//! that. Nothing is written here but blobs that come back, each of which gets its name when it is whole.
+
+mod address;
+mod web;
+
+use super::{Context, Instance, Result};
+use crate::blob::{PfileName, Tree, TreeSet};
+use crate::fossology::catalogue::{Moment, Origin, origins};
+use crate::fossology::repository::{Begun, Imported, Importer, Layout};
+use crate::vault::{ByUrl, Snapshot, Vault, now};
+use jiff::{SignedDuration, Timestamp};
+use roaring::RoaringBitmap;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use web::Web;
+
+/// Which gold is left to the web: `[gold]` in fo_backup.toml.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GoldSettings {
+    by_url: bool,
+    /// Hosts that may be asked although they are not of the public network.
+    private_hosts: Vec<String>,
+    /// How many days a download counts before it is done again.
+    recheck_days: u32,
+    /// Files of more bytes are always backed up, in millions.
+    max_mb: u64,
+    /// How often is tried what may be otherwise in a while.
+    attempts: u32,
+    /// The pause before the second try, in seconds; it doubles each time.
+    retry_seconds: u64,
+    /// Certificates that are trusted instead of the system's.
+    authorities: Option<PathBuf>,
+}
+
+impl Default for GoldSettings {
+    fn default() -> Self {
+        Self {
+            by_url: false,
+            private_hosts: Vec::new(),
+            recheck_days: 30,
+            max_mb: 10_000,
+            attempts: 5,
+            retry_seconds: 2,
+            authorities: None,
+        }
+    }
+}
+
+impl GoldSettings {
+    /// These settings, if gold is left to the web at all.
+    pub fn by_url(&self) -> Option<Self> {
+        self.by_url.then(|| self.clone())
+    }
+}
+
+/// What came of bringing gold back from the web.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Fetched {
+    /// Blobs that were missing, or replaced.
+    pub written: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blobs that were there and good.
+    pub kept: u64,
+    /// What the web does not give any more.
+    pub lost: Vec<LostUrl>,
+}
+
+/// A file that the web does not give any more.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LostUrl {
+    /// The snapshot's uploads that came from there.
+    pub uploads: Vec<i32>,
+    /// The blob.
+    pub name: PfileName,
+    /// Where it was.
+    pub url: String,
+    /// What was seen.
+    pub why: String,
+}
+
+/// What came of asking for the files that snapshots leave to the web.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Rechecked {
+    /// How many the snapshots have.
+    pub all: u64,
+    /// How many were downloaded and compared.
+    pub compared: u64,
+    /// What the web does not give any more.
+    pub lost: Vec<LostUrl>,
+}
+
+/// Of these keys of gold, those whose content the web gives: asked for, and downloaded and compared
+/// where that was too long ago.
+pub(super) fn what_the_web_gives(
+    settings: &GoldSettings,
+    instance: &Instance,
+    vault: &Vault,
+    gold: &RoaringBitmap,
+    moment: &mut Moment<'_>,
+    context: Context<'_>,
+) -> Result<Vec<ByUrl>> {
+    let keys: Vec<u32> = gold.iter().collect();
+    let mut by_key: BTreeMap<u32, Vec<Origin>> = BTreeMap::new();
+    for origin in origins(moment.transaction(), &keys)? {
+        by_key.entry(origin.pfile).or_default().push(origin);
+    }
+    by_key.retain(|_, origins| origins.iter().any(|origin| source(origin).is_some()));
+    if by_key.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<u32> = by_key.keys().copied().collect();
+    let web = Web::new(settings, &instance.config.proxies)?;
+    // What the newest snapshot knows of the same content, whatever its key was then.
+    let known: BTreeMap<PfileName, ByUrl> = match vault.snapshot("latest") {
+        Ok(Snapshot { by_url, .. }) => by_url.into_iter().map(|blob| (blob.name, blob)).collect(),
+        Err(_) => BTreeMap::new(),
+    };
+    let blobs = moment.blobs(&keys)?;
+    context
+        .progress
+        .begin("asking the web for gold", blobs.len() as u64, 0);
+    let mut given = Vec::new();
+    for blob in blobs {
+        let Ok(name) = blob.name else { continue };
+        if name.size() > settings.max_mb.saturating_mul(1_000_000) {
+            continue;
+        }
+        let origins = &by_key[&blob.pfile];
+        let urls = urls_of(origins, known.get(&name));
+        for url in urls {
+            let earlier = known.get(&name).filter(|known| known.url == url);
+            match look(settings, &web, &url, &name, earlier, context)? {
+                Ok(found) => {
+                    let uploads = origins.iter().filter(|origin| origin.url == url);
+                    given.push(ByUrl {
+                        pfile: blob.pfile,
+                        uploads: uploads.map(|origin| origin.upload).collect(),
+                        url,
+                        ..found
+                    });
+                    break;
+                }
+                Err(why) => log::info!("{url} does not give {name} ({why}): it is backed up"),
+            }
+        }
+        context.progress.advance(1, 0);
+    }
+    context.progress.end();
+    Ok(given)
+}
+
+fn source(origin: &Origin) -> Option<String> {
+    let told = address::source_of(origin.upload, &origin.url, origin.asked.as_deref());
+    told.ok().map(|_| origin.url.clone())
+}
+
+/// The URLs of a blob's uploads, that which was good before first.
+fn urls_of(origins: &[Origin], known: Option<&ByUrl>) -> Vec<String> {
+    let mut urls: Vec<String> = origins.iter().filter_map(source).collect();
+    urls.sort();
+    urls.dedup();
+    urls.sort_by_key(|url| known.is_none_or(|known| known.url != *url));
+    urls
+}
+
+/// Whether a URL gives this content: only asked for when a comparison is not long ago.
+fn look(
+    settings: &GoldSettings,
+    web: &Web<'_>,
+    url: &str,
+    name: &PfileName,
+    earlier: Option<&ByUrl>,
+    context: Context<'_>,
+) -> Result<std::result::Result<ByUrl, String>> {
+    let asked = now();
+    let found = |given: web::Given, downloaded: Timestamp| ByUrl {
+        pfile: 0,
+        name: *name,
+        files: false,
+        url: url.to_owned(),
+        uploads: Vec::new(),
+        downloaded,
+        asked,
+        status: given.status,
+        etag: given.etag,
+    };
+    let fresh = SignedDuration::from_hours(24 * i64::from(settings.recheck_days));
+    if let Some(earlier) = earlier
+        && asked.duration_since(earlier.downloaded) < fresh
+        && let Ok(given) = web.ask(url, name, earlier.etag.as_deref(), context)?
+    {
+        return Ok(Ok(found(given, earlier.downloaded)));
+    }
+    let downloaded = web.download(url, name, &mut |_| Ok(()), context)?;
+    Ok(downloaded
+        .map(|given| found(given, asked))
+        .map_err(web::Lost::why))
+}
+
+/// Brings blobs back from the web into a repository; a good one that is there is left alone.
+pub(super) fn bring_back(
+    blobs: &[ByUrl],
+    settings: &GoldSettings,
+    instance: &Instance,
+    layout: &Layout,
+    context: Context<'_>,
+) -> Result<Fetched> {
+    let mut fetched = Fetched::default();
+    if blobs.is_empty() {
+        return Ok(fetched);
+    }
+    let importer = Importer::new(layout.clone(), instance.owner()?)?;
+    let web = Web::new(settings, &instance.config.proxies)?;
+    let bytes = blobs.iter().map(|blob| blob.name.size()).sum();
+    context
+        .progress
+        .begin("gold from the web", blobs.len() as u64, bytes);
+    for blob in blobs {
+        context.stop.check()?;
+        let mut trees = TreeSet::of(Tree::Gold);
+        if blob.files {
+            trees = trees.with(Tree::Files);
+        }
+        let mut file = match importer.begin(trees, &blob.name)? {
+            Begun::Done(imported) => {
+                count(&mut fetched, imported, blob.name.size());
+                continue;
+            }
+            Begun::Write(file) => file,
+        };
+        let mut write =
+            |piece: &[u8]| Ok(file.write_all(piece).map_err(|error| file.error(error))?);
+        match web.download(&blob.url, &blob.name, &mut write, context)? {
+            Ok(_) => count(&mut fetched, file.commit()?, blob.name.size()),
+            Err(lost) => fetched.lost.push(LostUrl::new(blob, lost.why())),
+        }
+        context.progress.advance(1, 0);
+    }
+    importer.sync()?;
+    context.progress.end();
+    Ok(fetched)
+}
+
+fn count(fetched: &mut Fetched, imported: Imported, size: u64) {
+    if imported == Imported::Kept {
+        fetched.kept += 1;
+    } else {
+        fetched.written += 1;
+        fetched.bytes += size;
+    }
+}
+
+impl LostUrl {
+    fn new(blob: &ByUrl, why: String) -> Self {
+        Self {
+            uploads: blob.uploads.clone(),
+            name: blob.name,
+            url: blob.url.clone(),
+            why,
+        }
+    }
+}
+
+/// Downloads what snapshots leave to the web, or some percent of it chosen by chance, and compares it.
+///
+/// # Errors
+/// When a named snapshot is not there, or it is asked to stop. What the web does not give is none.
+pub fn recheck(
+    vault: &Vault,
+    wanted: Option<&str>,
+    percent: f64,
+    settings: &GoldSettings,
+    instance: Option<&Instance>,
+    context: Context<'_>,
+) -> Result<Rechecked> {
+    let snapshots = match wanted {
+        Some(wanted) => vec![vault.snapshot(wanted)?],
+        None => vault.snapshots()?.readable,
+    };
+    // The newest snapshot's word counts.
+    let blobs: BTreeMap<(PfileName, String), ByUrl> = snapshots
+        .into_iter()
+        .flat_map(|snapshot| snapshot.by_url)
+        .map(|blob| ((blob.name, blob.url.clone()), blob))
+        .collect();
+    let mut rechecked = Rechecked {
+        all: blobs.len() as u64,
+        ..Rechecked::default()
+    };
+    if blobs.is_empty() {
+        return Ok(rechecked);
+    }
+    let direct = Default::default();
+    let proxies = instance.map_or(&direct, |instance| &instance.config.proxies);
+    let web = Web::new(settings, proxies)?;
+    context
+        .progress
+        .begin("asking the web for gold", blobs.len() as u64, 0);
+    for blob in blobs.into_values() {
+        // 16 random bits of a random UUID.
+        let (chance, ..) = uuid::Uuid::new_v4().as_fields();
+        if f64::from(chance & 0xffff) < percent / 100.0 * 65_536.0 {
+            rechecked.compared += 1;
+            let came = web.download(&blob.url, &blob.name, &mut |_| Ok(()), context)?;
+            if let Err(lost) = came {
+                rechecked.lost.push(LostUrl::new(&blob, lost.why()));
+            }
+        }
+        context.progress.advance(1, 0);
+    }
+    context.progress.end();
+    Ok(rechecked)
+}

@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! For whom a vault is encrypted. Each change is a new object `recipients/<number>.json`; the newest
+//! counts for what is written from then on, and what was written before stays as it is.
+
+use super::{Error, Identities, ListKey, Result};
+use crate::vault::{Key, Storage, now, to_json};
+use age::x25519;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// More bytes than such an object has.
+const MOST: u64 = 1 << 20;
+
+/// Public keys for which a vault is encrypted, in a fixed order, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Recipients(BTreeSet<String>);
+
+impl Recipients {
+    /// Checks public keys.
+    ///
+    /// # Errors
+    /// [`Error::Recipient`] for what is none.
+    pub fn parse<S: AsRef<str>>(keys: impl IntoIterator<Item = S>) -> Result<Self> {
+        let mut checked = BTreeSet::new();
+        for key in keys {
+            let key = key.as_ref().trim();
+            let why = match key.parse::<x25519::Recipient>() {
+                Ok(key) => {
+                    checked.insert(key.to_string());
+                    continue;
+                }
+                // It is in the shell's history now, but must not get into a log as well.
+                Err(_) if key.to_uppercase().starts_with("AGE-SECRET-KEY") => {
+                    "a private key was given; it takes the public one, which begins with 'age1'. Make a new pair, since others may have read this one".into()
+                }
+                Err(_) if key.starts_with("ssh-") => {
+                    "keys of ssh are not taken; 'age-keygen -o FILE' makes a pair of age's".into()
+                }
+                Err(error) => format!("'{key}' is no public key of age ({error})"),
+            };
+            return Err(Error::Recipient { why });
+        }
+        Ok(Self(checked))
+    }
+
+    /// Whether there are none: then nothing is encrypted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Each as text.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whether it is one of them.
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.contains(key)
+    }
+
+    /// These and others.
+    pub fn with(&self, others: &Self) -> Self {
+        Self(self.0.union(&others.0).cloned().collect())
+    }
+
+    /// These without others.
+    pub fn without(&self, others: &Self) -> Self {
+        Self(self.0.difference(&others.0).cloned().collect())
+    }
+
+    fn keys(&self) -> Result<Vec<x25519::Recipient>> {
+        let parse = |key: &String| {
+            key.parse().map_err(|error| Error::Recipient {
+                why: format!("'{key}' is no public key of age ({error})"),
+            })
+        };
+        self.0.iter().map(parse).collect()
+    }
+}
+
+impl fmt::Display for Recipients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, key) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{key}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The content of `recipients/<number>.json`.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(in crate::vault) struct Generation {
+    pub number: u64,
+    pub made: jiff::Timestamp,
+    pub recipients: Recipients,
+    /// The public key for which indexes and snapshots are encrypted besides.
+    pub lists: String,
+    /// Its private half, encrypted for the recipients.
+    pub list_key: String,
+}
+
+impl Generation {
+    /// One that follows these.
+    pub fn after(earlier: &[Self], recipients: Recipients, list_key: &ListKey) -> Result<Self> {
+        let keys = recipients.keys()?;
+        let keys: Vec<&dyn age::Recipient> = keys.iter().map(|key| key as _).collect();
+        let sealed = list_key
+            .seal(&keys)
+            .map_err(Error::io("encrypting", "the key of the lists"))?;
+        Ok(Self {
+            number: earlier.last().map_or(0, |last| last.number) + 1,
+            made: now(),
+            recipients,
+            lists: list_key.public(),
+            list_key: sealed,
+        })
+    }
+
+    /// Puts it.
+    pub fn put(&self, storage: &dyn Storage) -> Result<()> {
+        let key = Key::from_text(format!("recipients/{}.json", self.number));
+        match storage.put(&key, &to_json(self))? {
+            crate::vault::Put::Made => Ok(()),
+            crate::vault::Put::Existed => Err(Error::Recipient {
+                why: "somebody else has changed the recipients at the same time; look at them with 'fo_backup keys list' and try again".into(),
+            }),
+        }
+    }
+
+    /// For whom packs and chunks are encrypted, or also indexes and snapshots.
+    pub fn keys(&self, lists: bool) -> Result<Vec<x25519::Recipient>> {
+        let mut keys = self.recipients.keys()?;
+        if lists {
+            let key = self.lists.parse().map_err(|error| Error::Recipient {
+                why: format!("'{}' is no public key of age ({error})", self.lists),
+            })?;
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    /// The key of its lists, when one of these opens it.
+    pub fn open(&self, identities: &Identities) -> Option<ListKey> {
+        ListKey::open(&self.list_key, identities)
+    }
+}
+
+/// All of a vault's, oldest first.
+pub(in crate::vault) fn read_all(storage: &dyn Storage) -> Result<Vec<Generation>> {
+    let mut found = Vec::new();
+    for object in storage.list("recipients/")? {
+        let number: Option<u64> = object
+            .key
+            .file_name()
+            .strip_suffix(".json")
+            .and_then(|number| number.parse().ok());
+        let Some(number) = number else { continue };
+        let text = storage.whole(&object.key, MOST)?;
+        let damaged = |why: String| Error::damaged(&object.key, why);
+        let read: Generation = serde_json::from_slice(&text)
+            .map_err(|error| damaged(format!("no valid recipients ({error})")))?;
+        if read.number != number || read.recipients.is_empty() {
+            return Err(damaged("its number or its recipients are wrong".into()));
+        }
+        found.push(read);
+    }
+    found.sort_by_key(|generation| generation.number);
+    Ok(found)
+}
+
+/// The one that counts for what is written.
+pub(super) fn newest(generations: &[Generation]) -> Option<&Generation> {
+    generations.last()
+}

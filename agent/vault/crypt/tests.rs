@@ -1,0 +1,250 @@
+// SPDX-FileCopyrightText: 2026 The fossology-backup authors
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+use super::*;
+use crate::blob::{PfileName, Tree, digest};
+use crate::vault::local::Local;
+use crate::vault::{
+    FrameBuilder, IndexFile, Key, Object, PackReader, PackWriter, Put, Spool, Storage,
+};
+use std::io::Cursor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A directory that counts what is read of it.
+struct Counting {
+    local: Local,
+    bytes: AtomicU64,
+    reads: AtomicU64,
+}
+
+impl Counting {
+    fn take(&self) -> (u64, u64) {
+        (
+            self.bytes.swap(0, Ordering::Relaxed),
+            self.reads.swap(0, Ordering::Relaxed),
+        )
+    }
+}
+
+impl Storage for Counting {
+    fn location(&self) -> String {
+        self.local.location()
+    }
+    fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {
+        self.local.put(key, data)
+    }
+    fn spool(&self) -> Result<Box<dyn Spool>> {
+        self.local.spool()
+    }
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.local.size(key)
+    }
+    fn read(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {
+        self.bytes.fetch_add(len, Ordering::Relaxed);
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.local.read(key, offset, len)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<Object>> {
+        self.local.list(prefix)
+    }
+    fn delete(&self, key: &Key) -> Result<()> {
+        self.local.delete(key)
+    }
+    fn put_at(&self, key: &Key) -> Result<Option<jiff::Timestamp>> {
+        self.local.put_at(key)
+    }
+    fn tidy(&self, alone: bool) -> Result<()> {
+        self.local.tidy(alone)
+    }
+}
+
+struct Place {
+    _folder: tempfile::TempDir,
+    counting: Arc<Counting>,
+    sealed: Arc<Sealed>,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let counting = Arc::new(Counting {
+        local: Local::open(folder.path()).unwrap(),
+        bytes: AtomicU64::new(0),
+        reads: AtomicU64::new(0),
+    });
+    let key = ListKey::generate();
+    let recipients = Recipients::parse([key.public()]).unwrap();
+    let lists = ListKey::generate();
+    let generation = Generation::after(&[], recipients, &lists).unwrap();
+    let sealed = Sealed::new(counting.clone(), vec![generation]);
+    sealed.put_copies_in(None, folder.path().to_owned());
+    let file = folder.path().join("key");
+    use age::secrecy::ExposeSecret;
+    std::fs::write(&file, key.secret().expose_secret()).unwrap();
+    let identities = Identities::read(&file, &mut |_| unreachable!()).unwrap();
+    sealed.unlock(identities).unwrap();
+    Place {
+        _folder: folder,
+        counting,
+        sealed: Arc::new(sealed),
+    }
+}
+
+fn noise(len: usize, mut seed: u64) -> Vec<u8> {
+    let mut data = Vec::with_capacity(len + 8);
+    while data.len() < len {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        data.extend_from_slice(&seed.to_le_bytes());
+    }
+    data.truncate(len);
+    data
+}
+
+fn places(name: &PfileName) -> [(Tree, String); 1] {
+    [(Tree::Files, format!("files/aa/bb/cc/{name}"))]
+}
+
+/// A pack of blobs, a MiB each, that do not compress.
+fn pack(storage: &Arc<dyn Storage>, blobs: u32) -> crate::vault::PackRef {
+    let mut writer = PackWriter::new(storage.clone(), Tree::Files).unwrap();
+    let mut builder = FrameBuilder::new(1).unwrap();
+    for number in 1..=blobs {
+        let content = noise(1 << 20, u64::from(number));
+        let name = digest(&content);
+        let buffer = builder.begin(name, number, &places(&name)).unwrap();
+        buffer.extend_from_slice(&content);
+        builder.keep().unwrap();
+        for frame in builder.finish().unwrap() {
+            writer.add(frame).unwrap();
+        }
+    }
+    writer.finish().unwrap().unwrap()
+}
+
+#[test]
+fn one_blob_of_an_encrypted_pack_costs_its_frame_and_the_head() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 20);
+    assert_eq!(storage.size(&made.id.key()).unwrap(), Some(made.size));
+    let index = IndexFile::open(storage.clone(), made.id).unwrap();
+    index.verify().unwrap();
+    let mut records = Vec::new();
+    index.for_each(|_, record| records.push(record)).unwrap();
+    place.counting.take();
+    for record in records {
+        // A reader of its own each time, as another process would have it.
+        let reader = PackReader::new(storage.clone(), made.id);
+        assert_eq!(digest(&reader.blob(&record).unwrap()), record.name);
+        let (bytes, reads) = place.counting.take();
+        let piece = 64 * 1024 + 16;
+        let bound = record.frame_len + 2 * piece + 4096 + record.frame_len / 4096;
+        assert!(
+            bytes <= bound,
+            "{bytes} bytes for a frame of {}",
+            record.frame_len
+        );
+        assert!(reads <= 3, "{reads} reads");
+    }
+}
+
+#[test]
+fn any_part_of_an_encrypted_object_is_what_was_written() {
+    let place = place();
+    let content = noise(300_000, 9);
+    let key = Key::from_text("packs/00/x");
+    place.sealed.put(&key, &content).unwrap();
+    assert_eq!(place.sealed.begin(&key, 0).unwrap().1, 300_000);
+    for (offset, len) in [
+        (0, 1),
+        (0, 300_000),
+        (65_535, 2),
+        (65_536, 65_536),
+        (131_072, 1),
+        (299_999, 1),
+        (5, 0),
+    ] {
+        let part = place.sealed.read(&key, offset, len).unwrap();
+        assert_eq!(
+            part,
+            content[offset as usize..(offset + len) as usize],
+            "{offset} {len}"
+        );
+    }
+    for (offset, len) in [(299_999, 2), (300_000, 1), (u64::MAX, 2), (1, u64::MAX - 1)] {
+        assert!(
+            place
+                .sealed
+                .read(&key, offset, len)
+                .unwrap_err()
+                .is_damage()
+        );
+    }
+    // After a failure, too.
+    assert_eq!(place.sealed.read(&key, 7, 3).unwrap(), content[7..10]);
+}
+
+#[test]
+fn a_large_blob_that_turns_out_bad_leaves_nothing_in_an_encrypted_pack() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let mut writer = PackWriter::new(storage.clone(), Tree::Files).unwrap();
+    let large = noise(9 << 20, 3);
+    let name = digest(&large);
+    let mut bad = writer.large(name, 1, &places(&name), 1).unwrap();
+    bad.write(&large[..6 << 20]).unwrap();
+    bad.cancel().unwrap();
+    let mut good = writer.large(name, 1, &places(&name), 1).unwrap();
+    good.write(&large).unwrap();
+    good.commit().unwrap();
+    let made = writer.finish().unwrap().unwrap();
+    let stored =
+        std::fs::read(place._folder.path().join(format!("{}.age", made.id.key()))).unwrap();
+    assert_eq!(stored.len() as u64, made.size);
+    use sha2::{Digest, Sha256};
+    assert_eq!(Sha256::digest(&stored)[..], made.id.bytes()[..]);
+    // The tar inside holds the blob once.
+    let clear = storage.whole(&made.id.key(), 1 << 30).unwrap();
+    let tar = zstd::stream::decode_all(Cursor::new(clear)).unwrap();
+    let entries = tar::Archive::new(&tar[..]).entries().unwrap().count();
+    assert_eq!(entries, 1);
+    let index = IndexFile::open(storage.clone(), made.id).unwrap();
+    let mut records = Vec::new();
+    index.for_each(|_, record| records.push(record)).unwrap();
+    let read = PackReader::new(storage, made.id).blob(&records[0]).unwrap();
+    assert_eq!(digest(&read), name);
+}
+
+#[test]
+fn a_lost_index_is_made_again_from_an_encrypted_pack() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 3);
+    let key = made.id.index_key();
+    let before = storage.whole(&key, 1 << 20).unwrap();
+    storage.delete(&key).unwrap();
+    assert!(IndexFile::open(storage.clone(), made.id).is_err());
+    let info = crate::vault::PackInfo {
+        id: made.id,
+        size: made.size,
+        indexed: false,
+    };
+    crate::vault::rebuild_index(&storage, &info).unwrap();
+    assert_eq!(storage.whole(&key, 1 << 20).unwrap(), before);
+}
+
+#[test]
+fn keys_show_nothing_of_themselves() {
+    let key = ListKey::generate();
+    use age::secrecy::ExposeSecret;
+    let secret = key.secret();
+    assert!(!format!("{key:?} {secret:?}").contains(secret.expose_secret()));
+    assert!(Recipients::parse(["ssh-ed25519 AAAA"]).is_err());
+    assert!(Recipients::parse(["age1nonsense"]).is_err());
+    let error = Recipients::parse([secret.expose_secret()])
+        .unwrap_err()
+        .to_string();
+    assert!(!error.contains(&secret.expose_secret()[20..]), "{error}");
+}
