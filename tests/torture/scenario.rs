@@ -295,6 +295,7 @@ impl Scenario<'_> {
     /// Puts everything back as it was before.
     pub fn begin(&self) {
         self.stage.put_back(&self.images, &self.tables);
+        self.stage.wait_for_sessions();
     }
 
     pub fn command(&self) -> Command {
