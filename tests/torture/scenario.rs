@@ -295,6 +295,7 @@ impl Scenario<'_> {
     /// Puts everything back as it was before.
     pub fn begin(&self) {
         self.stage.put_back(&self.images, &self.tables);
+        self.stage.wait_for_sessions();
     }
 
     pub fn command(&self) -> Command {
@@ -404,6 +405,8 @@ impl Scenario<'_> {
 
     /// The same command again does what it was to do.
     pub fn finishes(&self) -> Found {
+        // Those of this test's own questions, too: a restore refuses to work beside others.
+        self.stage.wait_for_sessions();
         let called = self.world().call(self.operation.command());
         ensure!(
             called.code == 0,
