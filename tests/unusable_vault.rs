@@ -38,8 +38,11 @@ fn a_vault_that_cannot_be_used_says_why() {
     fs::write(world.vault().join("vault.json"), &good).unwrap();
 
     change_head(&world, |head| head["recipients"] = vec!["age1xyz"].into());
-    for verb in ["verify", "backup"] {
-        world.call(&[verb]).expect(12).says("is encrypted");
+    for (verb, why) in [
+        ("verify", "is encrypted"),
+        ("backup", "no key for the lists"),
+    ] {
+        world.call(&[verb]).expect(12).says(why);
     }
     fs::write(world.vault().join("vault.json"), &good).unwrap();
 

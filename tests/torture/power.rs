@@ -71,7 +71,7 @@ fn cut(scenario: &Scenario<'_>, at: usize, fate: Fate, random: &mut Random) -> F
 
 #[test]
 fn a_power_cut_at_any_instant_of_any_operation_loses_nothing() {
-    let cuts = count("FO_BACKUP_TORTURE_CUTS", 3);
+    let cuts = count("FO_BACKUP_TORTURE_CUTS", 2);
     let mut random = Random::new(seed("power cuts"));
     let stage = Stage::new();
     let mut tally = Tally::new("power cuts");
