@@ -6,9 +6,11 @@
 
 mod database;
 mod ini;
+mod proxies;
 mod secret;
 
 pub use database::DbConf;
+pub use proxies::Proxies;
 pub use secret::Secret;
 
 use super::repository::{Layout, Range};
@@ -57,22 +59,6 @@ pub struct Config {
     directories: Vec<(String, String)>,
     /// By which proxies FOSSology's agents reach the web.
     pub proxies: Proxies,
-}
-
-/// By which proxies the web is reached. Their addresses may hold passwords.
-#[derive(Debug, Clone, Default)]
-pub struct Proxies {
-    /// For http.
-    pub http: Option<Secret>,
-    /// For https.
-    pub https: Option<Secret>,
-    /// For which hosts there is none: names and endings of names, parted by commas.
-    pub none_for: Option<Secret>,
-}
-
-fn proxy(section: &ini::Section, key: &str) -> Option<Secret> {
-    let value = section.get(key)?.value.trim();
-    (!value.is_empty()).then(|| Secret::new(value))
 }
 
 /// A line of `[HOSTS]`: where the scheduler starts agents.
@@ -152,11 +138,7 @@ impl Config {
             layout: Layout::new(path, depth, ranges(&ini)?),
             hosts: agent_hosts(&ini)?,
             directories: directories(&ini),
-            proxies: Proxies {
-                http: proxy(basics, "http_proxy"),
-                https: proxy(basics, "https_proxy"),
-                none_for: proxy(basics, "no_proxy"),
-            },
+            proxies: Proxies::of(basics),
         })
     }
 

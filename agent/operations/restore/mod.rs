@@ -191,7 +191,7 @@ pub fn run(
     if !options.no_repository {
         let began = Instant::now();
         let _files = plan::hold_files(instance, &layout, options)?;
-        let mut selection = match &plan.database {
+        let selection = match &plan.database {
             Some(target) => {
                 blobs::needed_by(&target.staging(), vault, &snapshot, &mut |_, _, _| true)?
             }
@@ -201,19 +201,7 @@ pub fn run(
         report.pruned = selection.pruned;
         plan::expect_space(&layout, &selection)?;
         let lacking = selection.lacking.clone();
-        let by_url = std::mem::take(&mut selection.by_url);
-        let (written, damaged) = writer::write(
-            vault,
-            selection,
-            &layout,
-            instance,
-            options.threads,
-            context,
-            &|_| {},
-        )?;
-        report.blobs = Some(written);
-        report.damaged = damaged;
-        report.by_url = by_url::bring_back(&by_url, &options.gold, instance, &layout, context)?;
+        report.bring_back(vault, selection, &layout, instance, options, context)?;
         if let Some(target) = &plan.database {
             let mut client = target.staging().connect("fo_backup restore")?;
             report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
@@ -246,6 +234,32 @@ pub fn run(
 }
 
 impl Report {
+    /// Writes the selected blobs, downloads what the snapshot leaves to the web, and notes both.
+    fn bring_back(
+        &mut self,
+        vault: &Vault,
+        mut selection: blobs::Selection,
+        layout: &Layout,
+        instance: &Instance,
+        options: &Options,
+        context: Context<'_>,
+    ) -> Result<()> {
+        let by_url = std::mem::take(&mut selection.by_url);
+        let (written, damaged) = writer::write(
+            vault,
+            selection,
+            layout,
+            instance,
+            options.threads,
+            context,
+            &|_| {},
+        )?;
+        self.blobs = Some(written);
+        self.damaged = damaged;
+        self.by_url = by_url::bring_back(&by_url, &options.gold, instance, layout, context)?;
+        Ok(())
+    }
+
     fn new(snapshot: &Snapshot, layout: &Layout, options: &Options) -> Self {
         Self {
             snapshot: snapshot.id.clone(),

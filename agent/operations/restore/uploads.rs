@@ -8,12 +8,11 @@
 //! on working in the repository that it comes into, and after a kill the same command goes on.
 
 use super::blobs::Selection;
-use super::writer::{self, Written};
+use super::writer::Written;
 use super::{Options, Report, Seconds, blobs, plan};
 use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue;
 use crate::fossology::own::{self, BlobState};
-use crate::operations::by_url;
 use crate::operations::dumped::Dump;
 use crate::operations::{Context, Instance, Result};
 use crate::vault::{LeaseKind, Members, Snapshot, Vault};
@@ -59,26 +58,14 @@ pub fn run_uploads(
         .begin("reading the dump's list of files", 0, 0);
     let needed = needed(vault, &snapshot, uploads, options, context, &mut report)?;
     context.progress.end();
-    let mut selection = blobs::members_among(vault, &snapshot, Some(&needed))?;
+    let selection = blobs::members_among(vault, &snapshot, Some(&needed))?;
     report.not_in_snapshot = selection.not_in_snapshot;
     report.selected = Some(selection.blobs);
     if !options.dry_run {
         plan::expect_space(&layout, &selection)?;
         let mut client = plan::hold_files(instance, &layout, options)?;
-        let by_url = std::mem::take(&mut selection.by_url);
         let names = names_of(&selection, client.is_some())?;
-        let (written, damaged) = writer::write(
-            vault,
-            selection,
-            &layout,
-            instance,
-            options.threads,
-            context,
-            &|_| {},
-        )?;
-        report.blobs = Some(written);
-        report.damaged = damaged;
-        report.by_url = by_url::bring_back(&by_url, &options.gold, instance, &layout, context)?;
+        report.bring_back(vault, selection, &layout, instance, options, context)?;
         if let Some(client) = &mut client {
             no_longer_pruned(client, &names, &report)?;
         }

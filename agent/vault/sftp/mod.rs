@@ -7,6 +7,7 @@
 //! sync a folder. Killed at any point, the object is there whole or not at all; what is left in
 //! `tmp/` is removed by the next run that may ([`Server::tidy`]).
 
+mod files;
 mod session;
 mod wire;
 
@@ -14,6 +15,7 @@ use super::location::SftpFolder;
 use super::remote::{Attempts, Failure, Kind, Places, Server, Settings, Traffic};
 use super::{Error, Key, Object, Put, Result};
 use crate::process::Process;
+use files::{accept_refusal, create, rename};
 use session::{PIECE, Problem, Session};
 use std::fs::File;
 use std::io;
@@ -21,7 +23,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use wire::{Ask, Attributes, CREATE, Status};
+use wire::{Ask, Attributes, Status};
 
 /// The folder of unfinished objects.
 const TMP: &str = "tmp";
@@ -267,87 +269,6 @@ fn says(status: &Status) -> String {
         (Status::DENIED, "") => "permission denied".into(),
         (code, "") => format!("SFTP's error {code}"),
         (_, message) => message.to_owned(),
-    }
-}
-
-fn accept_refusal(result: session::Result<()>) -> session::Result<()> {
-    match result {
-        Err(Problem::Refused(_)) => Ok(()),
-        other => other,
-    }
-}
-
-/// Opens a new file, and makes its folder if need be.
-fn create(session: &mut Session, path: &str) -> session::Result<Vec<u8>> {
-    let open = |session: &mut Session| {
-        let id = session.send(Ask::Open, |packet| {
-            packet.text(path.as_bytes()).number(CREATE).mode(0o600)
-        })?;
-        session.handle(id)
-    };
-    match open(session) {
-        Err(Problem::Refused(status)) if status.code == Status::NO_SUCH_FILE => {
-            make_folders_of(session, path)?;
-            open(session)
-        }
-        other => other,
-    }
-}
-
-/// Makes the folders above a file; those that are there are left as they are.
-fn make_folders_of(session: &mut Session, path: &str) -> session::Result<()> {
-    let folders: Vec<&str> = path
-        .match_indices('/')
-        .map(|(at, _)| &path[..at])
-        .filter(|folder| !folder.is_empty())
-        .collect();
-    let mut ids = Vec::new();
-    for folder in folders {
-        ids.push(session.send(Ask::MakeDir, |packet| {
-            packet.text(folder.as_bytes()).mode(0o700)
-        })?);
-    }
-    // Most are there already. If one could not be made, what follows fails and says so.
-    ids.into_iter()
-        .try_for_each(|id| accept_refusal(session.done(id)))
-}
-
-/// Gives a file its name. One that is taken stays as it is, unless it is to be replaced.
-fn rename(session: &mut Session, from: &str, to: &str, replace: bool) -> session::Result<Put> {
-    let in_place = replace && session.has(POSIX_RENAME);
-    let attempt = |session: &mut Session| {
-        let id = match in_place {
-            true => session.send(Ask::Extended, |packet| {
-                packet
-                    .text(POSIX_RENAME.as_bytes())
-                    .text(from.as_bytes())
-                    .text(to.as_bytes())
-            })?,
-            false => session.send(Ask::Rename, |packet| {
-                packet.text(from.as_bytes()).text(to.as_bytes())
-            })?,
-        };
-        session.done(id)
-    };
-    if replace && !in_place {
-        let id = session.send(Ask::Remove, |packet| packet.text(to.as_bytes()))?;
-        accept_refusal(session.done(id))?;
-    }
-    let renamed = match attempt(session) {
-        Err(Problem::Refused(status)) if status.code == Status::NO_SUCH_FILE => {
-            make_folders_of(session, to)?;
-            attempt(session)
-        }
-        other => other,
-    };
-    let Err(Problem::Refused(status)) = renamed else {
-        return renamed.map(|()| Put::Made);
-    };
-    // Version 3 has no word for "it exists", so it is looked for.
-    let id = session.send(Ask::Stat, |packet| packet.text(to.as_bytes()))?;
-    match session.attributes(id)? {
-        Some(_) => Ok(Put::Existed),
-        None => Err(Problem::Refused(status)),
     }
 }
 
