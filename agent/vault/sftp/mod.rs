@@ -4,8 +4,8 @@
 //! A vault in a folder of a server that speaks SFTP. An object is written under a temporary name in
 //! `tmp/`, synced, and renamed, which the server refuses when the name is taken; then it is synced
 //! once more, which on the usual file systems carries the new name to the disk, since SFTP cannot
-//! sync a folder. Killed at any point, the object is there whole or not at all; what is left in
-//! `tmp/` is removed by the next run that may ([`Server::tidy`]).
+//! sync a folder. Killed or cut off at any point, the object is there whole or not at all; what is left
+//! in `tmp/` is removed by the next run that may ([`Server::tidy`]).
 
 mod files;
 mod session;
@@ -205,11 +205,13 @@ impl Sftp {
 
     /// Writes an object that is so long.
     fn write(&self, key: &Key, len: u64, content: Content<'_>, replace: bool) -> Result<Put> {
-        let random = uuid::Uuid::new_v4().simple();
         let prefix = Process::this_process().file_prefix();
-        let temporary = self.path(&format!("{TMP}/{prefix}-{random}"));
         let path = self.path(key.as_str());
         let put = self.run(&format!("writing {key}"), Kind::Put, |session| {
+            // Another name each time: what an attempt asked for before its connection was cut may
+            // still be done, and would give this one's half a file its final name.
+            let random = uuid::Uuid::new_v4().simple();
+            let temporary = self.path(&format!("{TMP}/{prefix}-{random}"));
             let handle = create(session, &temporary)?;
             let mut at = 0;
             session.write_all(&handle, || {
@@ -421,3 +423,6 @@ impl Server for Sftp {
         &self.traffic
     }
 }
+
+#[cfg(test)]
+mod tests;
