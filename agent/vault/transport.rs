@@ -96,3 +96,21 @@ pub(super) fn copy_snapshot(way: &Way<'_>, id: &SnapshotId) -> Result<()> {
     snapshot::read(way.clear, &id.key())?;
     put(way, &way.name(&id.key())).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn what_a_disk_cannot_read_is_damaged_and_what_it_refuses_is_not() {
+        let key = Key::from_text("packs/x");
+        let of = |code| {
+            let error = Error::io("reading", &key)(io::Error::from_raw_os_error(code));
+            error.of_reading(&key)
+        };
+        assert!(of(libc::EIO).is_damage());
+        assert!(of(libc::EIO).to_string().contains("packs/x"));
+        assert!(!of(libc::EACCES).is_damage());
+    }
+}

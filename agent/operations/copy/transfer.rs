@@ -80,12 +80,16 @@ impl<'a> Transfer<'a> {
                 (false, _) => Some(Item::Pack(*pack)),
             }
         });
-        let wrong = |id: &&ChunkId| match self.there.chunk(id) {
-            None => true,
-            size => {
-                self.near.get(id).is_some_and(|near| size != Some(*near))
-                    && !self.other_but_whole.contains(id)
-            }
+        // Which of two sizes is right only the content tells. An encrypted chunk may have two: it is longer
+        // with more recipients.
+        let differs = |id: &ChunkId, size: u64| {
+            self.far.is_readable()
+                && self.near.get(id).is_some_and(|near| size != *near)
+                && !self.other_but_whole.contains(id)
+        };
+        let wrong = |id: &&ChunkId| {
+            let there = self.there.chunk(id);
+            there.is_none_or(|size| differs(id, size))
         };
         let items: Vec<Item> = packs
             .chain(chunks.iter().filter(wrong).map(|id| Item::Chunk(*id)))
@@ -221,13 +225,8 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Whether a chunk there that has another size than here is what its name says. Which of the two is
-    /// right only its content tells.
+    /// Whether a chunk there is what its name says.
     fn is_whole_there(&self, id: ChunkId) -> Result<bool> {
-        if !self.far.is_readable() {
-            let why = "it has another size than at the far side, and without a private key nobody can tell which is right";
-            return Err(VaultError::damaged(&id.key(), why).into());
-        }
         match self.far.chunks().packed(id) {
             Ok(_) => Ok(true),
             Err(error) if error.is_damage() => Ok(false),

@@ -26,7 +26,7 @@ const SLOWEST: u64 = 16 << 10;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long nothing at all may come or go.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(120);
 
 /// How long a server may be silent while it puts the parts of an object together.
 const COMPLETING: Duration = Duration::from_secs(300);
@@ -528,5 +528,34 @@ mod tests {
         assert!(is_about_certificates(&ureq::Error::Rustls(refused)));
         let cut = io::Error::from(io::ErrorKind::ConnectionReset);
         assert!(!is_about_certificates(&ureq::Error::Io(cut)));
+    }
+
+    #[test]
+    fn keys_that_have_ended_are_read_again_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys");
+        let write = |token: &str| {
+            let text = format!(
+                "[default]\naws_access_key_id = a\naws_secret_access_key = b\naws_session_token = {token}\n"
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        write("first");
+        let settings = Settings {
+            endpoint: Some("http://localhost:1".into()),
+            credentials_file: Some(file.clone()),
+            ..Settings::default()
+        };
+        let bucket = Bucket {
+            name: "b".into(),
+            prefix: String::new(),
+        };
+        let client = Client::new(&bucket, &settings).unwrap();
+        let used = client.lock_credentials().clone();
+        assert!(!client.has_other_keys(&used));
+        write("second");
+        assert!(client.has_other_keys(&used));
+        let used = client.lock_credentials().clone();
+        assert!(!client.has_other_keys(&used));
     }
 }
