@@ -206,6 +206,20 @@ fn what_the_web_does_not_give_any_more_is_backed_up_from_then_on() {
 }
 
 #[test]
+fn what_the_vault_has_is_not_left_to_the_web_after_a_restore_either() {
+    let at = Downloaded::new();
+    let path = at.world.sample().sysconfdir().join("fo_backup.toml");
+    let settings = fs::read_to_string(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    assert!(!at.is_left_to_the_web());
+    fs::write(&path, settings).unwrap();
+    // The restored database is another one, so its keys are not trusted.
+    at.lose_and_restore(0);
+    assert!(!at.is_left_to_the_web());
+    assert!(at.web.asked().is_empty());
+}
+
+#[test]
 fn another_content_is_not_taken_for_it() {
     let at = Downloaded::new();
     let path = format!("/{FILE}");

@@ -12,6 +12,7 @@
 mod address;
 mod web;
 
+use super::backup::held;
 use super::{Context, Instance, Result};
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::{Moment, Origin, origins};
@@ -101,7 +102,7 @@ pub struct Rechecked {
     pub lost: Vec<LostUrl>,
 }
 
-/// Of these keys of gold, those whose content the web gives: asked for, and downloaded and compared
+/// Of these keys of gold, those that no pack has and whose content the web gives: asked for, and downloaded and compared
 /// where that was too long ago.
 pub(super) fn what_the_web_gives(
     settings: &GoldSettings,
@@ -128,13 +129,16 @@ pub(super) fn what_the_web_gives(
         Err(_) => BTreeMap::new(),
     };
     let blobs = moment.blobs(&keys)?;
+    let names = blobs.iter().filter_map(|blob| blob.name.ok());
+    // Whatever the snapshot builds on: what is here need not be hoped for elsewhere.
+    let held = held(vault, names.collect())?;
     context
         .progress
         .begin("asking the web for gold", blobs.len() as u64, 0);
     let mut given = Vec::new();
     for blob in blobs {
         let Ok(name) = blob.name else { continue };
-        if name.size() > settings.max_mb.saturating_mul(1_000_000) {
+        if held.contains(&name) || name.size() > settings.max_mb.saturating_mul(1_000_000) {
             continue;
         }
         let origins = &by_key[&blob.pfile];
