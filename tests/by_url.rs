@@ -220,6 +220,22 @@ fn what_the_vault_has_is_not_left_to_the_web_after_a_restore_either() {
 }
 
 #[test]
+fn what_another_snapshot_has_needs_no_web() {
+    let at = Downloaded::new();
+    let before = blobs(&at.world);
+    let left = at.world.backup("full");
+    let path = at.world.sample().sysconfdir().join("fo_backup.toml");
+    fs::write(&path, "").unwrap();
+    assert!(!at.is_left_to_the_web());
+    at.web.remove(&format!("/{FILE}"));
+    lose_everything(&at.world);
+    let id = left["snapshot"].as_str().unwrap();
+    let report = at.world.call(&["--json", "restore", id]).expect(0).json();
+    assert_eq!(report["by_url"]["from_vault"], 1, "{report}");
+    assert_eq!(blobs(&at.world), before);
+}
+
+#[test]
 fn another_content_is_not_taken_for_it() {
     let at = Downloaded::new();
     let path = format!("/{FILE}");

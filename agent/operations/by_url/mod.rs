@@ -14,7 +14,7 @@ mod web;
 
 use super::backup::held;
 use super::{Context, Instance, Result};
-use crate::blob::{PfileName, Tree, TreeSet};
+use crate::blob::PfileName;
 use crate::fossology::catalogue::{Moment, Origin, origins};
 use crate::fossology::repository::{Begun, Imported, Importer, Layout};
 use crate::vault::{ByUrl, Snapshot, Vault, now};
@@ -74,6 +74,8 @@ pub struct Fetched {
     pub bytes: u64,
     /// Blobs that were there and good.
     pub kept: u64,
+    /// Blobs that packs of other snapshots have, so that nobody had to be asked.
+    pub from_vault: u64,
     /// What the web does not give any more.
     pub lost: Vec<LostUrl>,
 }
@@ -233,11 +235,7 @@ pub(super) fn bring_back(
         .begin("gold from the web", blobs.len() as u64, bytes);
     for blob in blobs {
         context.stop.check()?;
-        let mut trees = TreeSet::of(Tree::Gold);
-        if blob.files {
-            trees = trees.with(Tree::Files);
-        }
-        let mut file = match importer.begin(trees, &blob.name)? {
+        let mut file = match importer.begin(blob.trees(), &blob.name)? {
             Begun::Done(imported) => {
                 count(&mut fetched, imported, blob.name.size());
                 continue;
