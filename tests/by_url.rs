@@ -236,6 +236,32 @@ fn what_another_snapshot_has_needs_no_web() {
 }
 
 #[test]
+fn what_a_server_says_without_giving_it_is_no_proof() {
+    let at = Downloaded::new();
+    let path = format!("/{FILE}");
+    for etag in [None, Some("W/\"1\"".to_owned())] {
+        let page = Page {
+            etag,
+            ..Page::new(at.content.clone())
+        };
+        at.web.put(&path, page);
+        for _ in 0..2 {
+            assert!(at.is_left_to_the_web());
+            assert_eq!(at.web.asked(), [format!("GET {path}")]);
+        }
+    }
+    // The same mark and size, and other bytes: a verification finds that, and no backup believes the
+    // mark any more.
+    at.web.put(&path, Page::new(at.content.clone()));
+    assert!(at.is_left_to_the_web());
+    let mut other = at.content.clone();
+    other[100] ^= 1;
+    at.web.put(&path, Page::new(other));
+    at.world.call(&["verify", "--urls"]).expect(3);
+    assert!(!at.is_left_to_the_web());
+}
+
+#[test]
 fn another_content_is_not_taken_for_it() {
     let at = Downloaded::new();
     let path = format!("/{FILE}");
