@@ -33,7 +33,7 @@ pub(super) mod writer;
 
 use super::by_url::{self, Fetched, GoldSettings};
 use super::recover::Amount;
-use super::{Context, Instance, Result, check};
+use super::{Context, Error, Instance, Result, check};
 use crate::blob::{HostName, PfileName, TreeSet};
 use crate::fossology::repository::Layout;
 use crate::vault::{ByUrl, LeaseKind, Mode, Snapshot, SnapshotId, Vault};
@@ -222,7 +222,14 @@ pub fn run(
         .as_ref()
         .filter(|_| had_blobs && layout.path().is_dir())
     {
-        report.unknown_gold = check::unknown_gold::count(&target.staging(), &layout, context)?;
+        // All that was asked for is there by now: this is only something to know.
+        match check::unknown_gold::count(&target.staging(), &layout, context) {
+            Ok(count) => report.unknown_gold = count,
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => {
+                log::warn!("gold that the database does not know is not counted: {error}")
+            }
+        }
     }
     if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
         report.seconds.total = began.elapsed().as_secs_f64();
