@@ -110,6 +110,11 @@ pub(super) fn plan<T>(
     context: Context<'_>,
     beside: impl FnOnce(&Listing, &mut Moment<'_>, &(dyn Fn() -> bool + Sync)) -> Result<T>,
 ) -> Result<(Plan, T)> {
+    if options.scrub && options.external.is_some() {
+        return Err(Error::Usage(
+            "secrets are left out of a dump, but another program backs the database up here: it takes them along; leave --scrub (scrub in fo_backup.toml) out".into(),
+        ));
+    }
     let layout = &instance.config.layout;
     let scratch = Scratch::new(&options.scratch)?;
     let chunks = vault.chunks();
@@ -140,14 +145,9 @@ pub(super) fn plan<T>(
     let properties = properties(moment.transaction())?;
     let release = moment.release()?;
 
-    let scrubber = match (options.scrub, &tools) {
-        (true, Some(_)) => Some(Scrubber::new(moment.transaction())?),
-        (true, None) => {
-            return Err(Error::Usage(
-                "secrets are left out of a dump, but another program backs the database up here: it takes them along; leave --scrub (scrub in fo_backup.toml) out".into(),
-            ));
-        }
-        (false, _) => None,
+    let scrubber = match options.scrub {
+        true => Some(Scrubber::new(moment.transaction())?),
+        false => None,
     };
 
     // Each job of pg_dump is a connection, which a small database is not worth.
