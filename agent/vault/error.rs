@@ -255,6 +255,9 @@ pub enum Error {
         /// Their ids.
         found: String,
     },
+    /// Somebody asked to stop while a stream was stored.
+    #[error("interrupted; the chunks that are stored stay and are used by the next run")]
+    Stopped,
     /// The source of a stream could not be read.
     #[error("reading {what} for the backup: {source}")]
     Source {
