@@ -56,9 +56,8 @@ struct Change {
 
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let vault = session.open_vault(&session.settings()?)?;
-    vault.expect_encrypted()?;
     match args.action.unwrap_or(Action::List) {
-        Action::List => {}
+        Action::List => vault.expect_encrypted()?,
         Action::Add { recipients } => {
             let new = Recipients::parse(recipients)?;
             keys::change(&session.instance()?, &vault, |old| old.with(&new))?;
@@ -91,6 +90,9 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
             for key in change.recipients.iter() {
                 text += &format!("   {key}\n");
             }
+        }
+        if !vault.is_encrypted() {
+            return "what is written into this vault is NOT encrypted, and this instance takes that for right\n".into();
         }
         text += match (report.private_key, report.list_key) {
             (true, _) => "the private key at hand opens this vault\n",

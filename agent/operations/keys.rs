@@ -170,13 +170,14 @@ fn take_list_key(client: &mut Client, vault: &Vault) -> Result<()> {
 /// a private key is at hand. Our tables must be there.
 ///
 /// # Errors
-/// When the vault names others, or the key of the lists is lost.
+/// When the vault names others or nobody, or the key of the lists is lost.
 pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> {
+    let known = own::vault_key(client, vault.id())?;
     if !vault.is_encrypted() {
-        return Ok(());
+        return expect_plain(client, vault, known.as_ref());
     }
     let location = || vault.location();
-    match own::vault_key(client, vault.id())? {
+    match known {
         Some(known) => {
             let recipients = Recipients::parse(&known.recipients)?;
             if recipients != vault.recipients() {
@@ -204,6 +205,33 @@ pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> 
         }
         .into()),
     }
+}
+
+/// Makes sure that a vault may be without encryption: only its own vault.json says that it is, which
+/// whoever can write there may have changed, or put there.
+fn expect_plain(
+    client: &mut impl GenericClient,
+    vault: &Vault,
+    known: Option<&VaultKey>,
+) -> Result<()> {
+    let (known, todo) = match known {
+        Some(known) if known.recipients.is_empty() => return Ok(()),
+        Some(_) => (
+            "it was made encrypted",
+            "somebody has changed its vault.json. Put back the one of a copy, and find out who can write to the vault",
+        ),
+        None if own::knows_encrypted_vault(client)? => (
+            "this instance has an encrypted one",
+            "find out who can write to the vault; if you want one in the clear beside it, 'fo_backup keys accept' with this --vault says so for good",
+        ),
+        None => return Ok(()),
+    };
+    Err(vault::Error::NotEncrypted {
+        location: vault.location(),
+        known,
+        todo,
+    }
+    .into())
 }
 
 /// Writes down what the vault says, which was opened with a private key.
@@ -262,13 +290,24 @@ pub fn start_over(instance: &Instance, vault: &Vault) -> Result<()> {
     put(&mut client, vault, vault.recipients(), ListKey::generate())
 }
 
-/// Takes over the recipients that the vault names now.
+/// Takes over the recipients that the vault names now, or that it is not encrypted.
 ///
 /// # Errors
-/// When the key of the lists is not at hand.
+/// When the key of the lists is not at hand, or the vault was made encrypted and is not any more.
 pub fn accept(instance: &Instance, vault: &Vault) -> Result<Recipients> {
-    vault.expect_encrypted()?;
     let mut client = connect(instance, vault)?;
+    if !vault.is_encrypted() {
+        let known = own::vault_key(&mut client, vault.id())?;
+        if known.is_some() {
+            expect_plain(&mut client, vault, known.as_ref())?;
+        }
+        let nobody = VaultKey {
+            list_key: Secret::new(""),
+            recipients: Vec::new(),
+        };
+        own::keep_vault_key(&mut client, vault.id(), &nobody)?;
+        return Ok(Recipients::default());
+    }
     take_list_key(&mut client, vault)?;
     keep(&mut client, vault)?;
     Ok(vault.recipients())

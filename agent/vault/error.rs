@@ -145,6 +145,18 @@ pub enum Error {
         /// What the instance knows.
         known: String,
     },
+    /// The vault is in the clear, and the instance does not know it so.
+    #[error(
+        "the vault at {location} says that it is not encrypted, but {known}, so nothing is written there: {todo}"
+    )]
+    NotEncrypted {
+        /// The vault.
+        location: String,
+        /// What the instance knows.
+        known: &'static str,
+        /// What to do.
+        todo: &'static str,
+    },
     /// The vault is there and is not encrypted as was asked for.
     #[error("the vault at {location} {is}; {todo}")]
     OtherEncryption {
@@ -307,6 +319,7 @@ impl Error {
                 | Self::WrongKey { .. }
                 | Self::NoListKey { .. }
                 | Self::RecipientsDiffer { .. }
+                | Self::NotEncrypted { .. }
                 | Self::Identity { .. }
         )
     }
