@@ -73,3 +73,38 @@ fn a_vault_that_says_it_is_not_encrypted_any_more_gets_no_backup() {
     fs::write(world.vault().join("vault.json"), good).unwrap();
     world.backup("full");
 }
+
+#[test]
+fn who_can_only_write_to_the_vault_does_not_become_the_reader_of_its_lists() {
+    let world = World::encrypted();
+    world.backup("full");
+    let intruder = world.key("intruder");
+    let second = "recipients/2.json";
+    edit(&world, "recipients/1.json", second, |next| {
+        next["number"] = json!(2);
+        next["lists"] = json!(intruder);
+    });
+    let before = files_of(&world.vault()).len();
+    let refused = world.call(&["backup"]).expect(WRONG_KEY);
+    refused.says(&intruder).says("find out who");
+    assert_eq!(files_of(&world.vault()).len(), before);
+    // It is not taken over by a look at something else, either.
+    world.call_with_key("key", &["backup"]).expect(WRONG_KEY);
+    world.call(&["keys", "accept"]).expect(WRONG_KEY);
+    fs::remove_file(world.vault().join(second)).unwrap();
+    world.backup("full");
+}
+
+#[test]
+fn a_new_key_of_lists_is_made_for_the_recipients_that_the_instance_knows() {
+    let world = World::encrypted();
+    world.backup("full");
+    let intruder = world.key("intruder");
+    edit(&world, "recipients/1.json", "recipients/2.json", |next| {
+        next["number"] = json!(2);
+        next["recipients"] = json!([intruder]);
+    });
+    let refused = world.call(&["keys", "start-over"]).expect(WRONG_KEY);
+    refused.says(&intruder);
+    assert!(!world.vault().join("recipients/3.json").exists());
+}

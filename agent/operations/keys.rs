@@ -166,8 +166,7 @@ fn take_list_key(client: &mut Client, vault: &Vault) -> Result<()> {
 }
 
 /// Makes sure that what is written into a vault is encrypted for those whom the instance knows, and
-/// that the instance can read the lists. What the database has lost comes back from the vault when
-/// a private key is at hand. Our tables must be there.
+/// that the instance can read the lists. Our tables must be there.
 ///
 /// # Errors
 /// When the vault names others or nobody, or the key of the lists is lost.
@@ -176,34 +175,48 @@ pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> 
     if !vault.is_encrypted() {
         return expect_plain(client, vault, known.as_ref());
     }
-    let location = || vault.location();
-    match known {
-        Some(known) => {
-            let recipients = Recipients::parse(&known.recipients)?;
-            if recipients != vault.recipients() {
-                return Err(vault::Error::RecipientsDiffer {
-                    location: location(),
-                    found: vault.recipients().to_string(),
-                    known: recipients.to_string(),
-                }
-                .into());
-            }
-            if let Some(key) = ListKey::parse(known.list_key.expose()) {
-                vault.add_list_key(key);
-            }
-            if vault.list_key().is_none() {
-                return Err(vault::Error::NoListKey {
-                    location: location(),
-                }
-                .into());
-            }
-            Ok(())
+    let Some(known) = known else {
+        return Err(vault::Error::RecipientsUnknown {
+            location: vault.location(),
+            found: named(&vault.recipients(), vault.lists_recipient().as_deref()),
         }
-        None if vault.list_key().is_some() => keep(client, vault),
-        None => Err(vault::Error::NoListKey {
-            location: location(),
+        .into());
+    };
+    expect_same(vault, &known, true)?;
+    if let Some(key) = ListKey::parse(known.list_key.expose()) {
+        vault.add_list_key(key);
+    }
+    if vault.list_key().is_none() {
+        return Err(vault::Error::NoListKey {
+            location: vault.location(),
         }
-        .into()),
+        .into());
+    }
+    Ok(())
+}
+
+/// Compares for whom a vault says that it is encrypted with what the instance knows: the recipients,
+/// and for whom its lists are encrypted besides. The list key is not known when it is broken.
+fn expect_same(vault: &Vault, known: &VaultKey, with_lists: bool) -> Result<()> {
+    let recipients = Recipients::parse(&known.recipients)?;
+    let lists = ListKey::parse(known.list_key.expose()).map(|key| key.public());
+    let found = vault.lists_recipient();
+    let same_lists = !with_lists || lists.is_none() || lists == found;
+    if recipients == vault.recipients() && same_lists {
+        return Ok(());
+    }
+    Err(vault::Error::RecipientsDiffer {
+        location: vault.location(),
+        found: named(&vault.recipients(), found.as_deref()),
+        known: named(&recipients, lists.as_deref()),
+    }
+    .into())
+}
+
+fn named(recipients: &Recipients, lists: Option<&str>) -> String {
+    match lists {
+        Some(lists) => format!("{recipients} (its lists besides for {lists})"),
+        None => recipients.to_string(),
     }
 }
 
@@ -282,10 +295,13 @@ pub fn change(
 /// Makes a new key for lists. What is in the vault stays, but the instance does not know it any more.
 ///
 /// # Errors
-/// When the vault is not encrypted.
+/// When the vault is not encrypted, or names other recipients than the instance knows.
 pub fn start_over(instance: &Instance, vault: &Vault) -> Result<()> {
     vault.expect_encrypted()?;
     let mut client = connect(instance, vault)?;
+    if let Some(known) = own::vault_key(&mut client, vault.id())? {
+        expect_same(vault, &known, false)?;
+    }
     let _lease = vault.lease(vault::LeaseKind::Append, "keys")?;
     put(&mut client, vault, vault.recipients(), ListKey::generate())
 }

@@ -105,6 +105,11 @@ impl Vault {
             .map_or_else(Recipients::default, |sealed| sealed.recipients())
     }
 
+    /// The public key for which lists are encrypted besides.
+    pub fn lists_recipient(&self) -> Option<String> {
+        self.sealed.as_ref().and_then(|sealed| sealed.lists())
+    }
+
     /// The changes of recipients, oldest first: number, time, and for whom from then on.
     pub fn recipients_history(&self) -> Vec<(u64, jiff::Timestamp, Recipients)> {
         self.sealed

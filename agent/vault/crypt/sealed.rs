@@ -85,6 +85,11 @@ impl Sealed {
             .map_or_else(Recipients::default, |newest| newest.recipients.clone())
     }
 
+    /// The public key for which lists are encrypted besides.
+    pub fn lists(&self) -> Option<String> {
+        newest(&read(&self.generations)).map(|newest| newest.lists.clone())
+    }
+
     /// The changes of recipients: number, time, recipients.
     pub fn history(&self) -> Vec<(u64, jiff::Timestamp, Recipients)> {
         let generations = read(&self.generations);
