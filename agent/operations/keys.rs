@@ -176,11 +176,7 @@ pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> 
         return expect_plain(client, vault, known.as_ref());
     }
     let Some(known) = known else {
-        return Err(vault::Error::RecipientsUnknown {
-            location: vault.location(),
-            found: named(&vault.recipients(), vault.lists_recipient().as_deref()),
-        }
-        .into());
+        return Err(unknown(vault).into());
     };
     expect_same(vault, &known, true)?;
     if let Some(key) = ListKey::parse(known.list_key.expose()) {
@@ -193,6 +189,26 @@ pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> 
         .into());
     }
     Ok(())
+}
+
+/// As [`expect_own`], where the database may be out of reach: then what is already in a plain vault may
+/// be written there again, and nothing into an encrypted one.
+///
+/// # Errors
+/// As [`expect_own`].
+pub fn expect_confirmed(client: Option<&mut Client>, vault: &Vault) -> Result<()> {
+    match client {
+        Some(client) => expect_own(client, vault),
+        None if vault.is_encrypted() => Err(unknown(vault).into()),
+        None => Ok(()),
+    }
+}
+
+fn unknown(vault: &Vault) -> vault::Error {
+    vault::Error::RecipientsUnknown {
+        location: vault.location(),
+        found: named(&vault.recipients(), vault.lists_recipient().as_deref()),
+    }
 }
 
 /// Compares for whom a vault says that it is encrypted with what the instance knows: the recipients,

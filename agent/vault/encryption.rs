@@ -5,8 +5,8 @@
 //! recipients is one new object; killed before it is there, nothing has changed.
 
 use super::{
-    Error, Head, Identities, Key, ListKey, Location, Put, Recipients, Result, Storage, Vault,
-    crypt, is_vault, open_storage, restore_md, to_json,
+    Error, Head, Identities, Key, ListKey, Location, PackInfo, Put, Recipients, Result, Storage,
+    Vault, crypt, is_vault, open_storage, restore_md, to_json,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +72,21 @@ impl Vault {
         if let Some(sealed) = &self.sealed {
             let kept = kept.map(|folder| folder.join(self.id().to_string()));
             sealed.put_copies_in(kept, scratch);
+        }
+    }
+
+    /// Makes a lost index again from its pack, for reading: in an encrypted vault, where a reader need not
+    /// know for whom to write, only on this host and for this process.
+    ///
+    /// # Errors
+    /// As [`super::rebuild_index`].
+    pub fn index_again(&self, pack: &PackInfo) -> Result<()> {
+        match &self.sealed {
+            None => super::rebuild_index(&self.storage, pack).map(drop),
+            Some(sealed) => {
+                let made = super::rebuild::make_index(&self.storage, pack)?;
+                sealed.keep_index(pack.id, &made.bytes)
+            }
         }
     }
 

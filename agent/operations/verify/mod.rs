@@ -20,7 +20,7 @@ mod uploads;
 pub(super) use data::{pack_is_whole, sample};
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
-use super::{Context, Error, Instance, Result, history};
+use super::{Context, Error, Instance, Result, history, keys};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::vault::{LeaseKind, Vault};
 use inventory::Inventory;
@@ -70,6 +70,9 @@ pub fn run(
             })
             .ok()
     });
+    if options.repair_indexes {
+        keys::expect_confirmed(database.as_mut(), vault)?;
+    }
     let record = instance
         .zip(database.as_mut())
         .and_then(|(instance, client)| start_record(instance, client, "verify"));

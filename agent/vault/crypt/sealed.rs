@@ -97,6 +97,11 @@ impl Sealed {
         generations.iter().map(one).collect()
     }
 
+    /// Keeps an index that was made from its pack on this host, in place of the one that is stored.
+    pub fn keep_index(&self, pack: PackId, index: &[u8]) -> Result<()> {
+        self.copies.keep(pack, index)
+    }
+
     /// Whether private keys of recipients are at hand.
     pub fn is_open(&self) -> bool {
         !read(&self.keys).all.is_empty()
@@ -334,7 +339,7 @@ impl Storage for Sealed {
         }
         if let Some(pack) = index_of(key) {
             // Asked here, since a copy may be there of what is gone.
-            if self.inner.size(&stored(key))?.is_none() {
+            if !self.copies.is_own(pack) && self.inner.size(&stored(key))?.is_none() {
                 return Err(Error::Missing {
                     key: key.clone(),
                     location: self.location(),

@@ -236,6 +236,21 @@ fn a_lost_index_is_made_again_from_an_encrypted_pack() {
 }
 
 #[test]
+fn an_index_that_is_made_again_for_reading_is_not_put() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 1);
+    let key = made.id.index_key();
+    let before = storage.whole(&key, 1 << 20).unwrap();
+    storage.delete(&key).unwrap();
+    place.sealed.keep_index(made.id, &before).unwrap();
+    assert_eq!(storage.size(&key).unwrap(), None);
+    let index = IndexFile::open(storage, made.id).unwrap();
+    index.verify().unwrap();
+    assert_eq!(index.count(), 1);
+}
+
+#[test]
 fn keys_show_nothing_of_themselves() {
     let key = ListKey::generate();
     use age::secrecy::ExposeSecret;
