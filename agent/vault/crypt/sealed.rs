@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 /// More bytes than any object has that is read as a whole.
 const MOST: u64 = 1 << 30;
 
+/// More bytes than the head of an encrypted object has.
+const HEAD: u64 = 64 << 10;
+
 /// How many objects stay open to read more of them.
 const OPEN: usize = 8;
 
@@ -208,10 +211,13 @@ impl Sealed {
         })
     }
 
-    fn decrypted(&self, key: &Key) -> Result<Vec<u8>> {
+    /// All of an object that has at most so many bytes.
+    fn decrypted(&self, key: &Key, most: u64) -> Result<Vec<u8>> {
+        // A tag for each piece of 64 KiB, and the head.
+        let most = most.saturating_add(most / 4096).saturating_add(HEAD);
         let sealed = self
             .inner
-            .whole(&stored(key), MOST)
+            .whole(&stored(key), most)
             .map_err(|error| named(key, error))?;
         let mut clear = self.with_keys(key, |keys| decrypt(keys, &sealed))?;
         Ok(std::mem::take(&mut *clear))
@@ -322,7 +328,7 @@ impl Storage for Sealed {
         if let Some(pack) = index_of(key) {
             return self
                 .copies
-                .of(pack, || self.decrypted(key))?
+                .of(pack, || self.decrypted(key, MOST))?
                 .read(key, offset, len);
         }
         // Asked first: a damaged index may name any length, which must not become a buffer.
@@ -347,7 +353,7 @@ impl Storage for Sealed {
             }
             return self
                 .copies
-                .of(pack, || self.decrypted(key))?
+                .of(pack, || self.decrypted(key, MOST))?
                 .begin(key, most);
         }
         if matches!(key.kind(), ObjectKind::Pack(_)) {
@@ -356,10 +362,30 @@ impl Storage for Sealed {
                 Ok((part.read(0, most.min(size) as usize)?, size))
             });
         }
-        let mut content = self.decrypted(key)?;
+        let mut content = self.decrypted(key, MOST)?;
         let size = content.len() as u64;
         content.truncate(usize::try_from(most).unwrap_or(usize::MAX));
         Ok((content, size))
+    }
+
+    fn whole(&self, key: &Key, most: u64) -> Result<Vec<u8>> {
+        let bounded = !is_clear(key.as_str())
+            && index_of(key).is_none()
+            && !matches!(key.kind(), ObjectKind::Pack(_));
+        let (content, size) = if bounded {
+            let content = self.decrypted(key, most)?;
+            let size = content.len() as u64;
+            (content, size)
+        } else {
+            self.begin(key, most)?
+        };
+        if size > most || content.len() as u64 != size {
+            return Err(Error::damaged(
+                key,
+                format!("it has {size} bytes, and may have {most} at most"),
+            ));
+        }
+        Ok(content)
     }
 
     fn read_stored(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {

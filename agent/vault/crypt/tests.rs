@@ -251,6 +251,38 @@ fn an_index_that_is_made_again_for_reading_is_not_put() {
 }
 
 #[test]
+fn what_lies_behind_the_content_is_refused() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 1);
+    let key = made.id.key();
+    let (_, content) = storage.begin(&key, 0).unwrap();
+    assert!(content < made.size);
+    // What is stored is longer than the content, so the listing's size alone does not tell.
+    for (offset, len) in [
+        (content, 1),
+        (content + 1, 1),
+        (content - 1, 2),
+        (made.size - 1, 1),
+    ] {
+        let read = storage.read(&key, offset, len);
+        assert!(read.unwrap_err().is_damage(), "{offset} {len}");
+    }
+    assert_eq!(storage.read(&key, content - 1, 1).unwrap().len(), 1);
+}
+
+#[test]
+fn an_object_that_is_larger_than_it_may_be_is_not_fetched() {
+    let place = place();
+    let key = Key::from_text("snapshots/x.json");
+    place.sealed.put(&key, &noise(300_000, 5)).unwrap();
+    assert_eq!(place.sealed.whole(&key, 300_000).unwrap().len(), 300_000);
+    place.counting.take();
+    assert!(place.sealed.whole(&key, 1000).unwrap_err().is_damage());
+    assert!(place.sealed.whole(&key, 299_999).is_err());
+}
+
+#[test]
 fn keys_show_nothing_of_themselves() {
     let key = ListKey::generate();
     use age::secrecy::ExposeSecret;
