@@ -321,12 +321,18 @@ impl Error {
         )
     }
 
+    /// Whether this says that an object is not for the keys at hand: it may be whole, and others read it.
+    pub fn is_for_others(&self) -> bool {
+        matches!(self, Self::NotOpened { .. })
+    }
+
     /// Whether this says that the right private key is missing.
     pub fn is_about_keys(&self) -> bool {
         matches!(
             self,
             Self::NoKey { .. }
                 | Self::WrongKey { .. }
+                | Self::NotOpened { .. }
                 | Self::NoListKey { .. }
                 | Self::RecipientsDiffer { .. }
                 | Self::RecipientsUnknown { .. }

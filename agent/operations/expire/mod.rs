@@ -246,7 +246,9 @@ fn read(vault: &Vault, context: Context<'_>, report: &mut Report) -> Result<Vec<
                 replaces: snapshot.replaces,
             }),
             // That a key is missing says nothing about this snapshot.
-            Err(error) if error.is_about_keys() => return Err(error.into()),
+            Err(error) if error.is_about_keys() && !error.is_for_others() => {
+                return Err(error.into());
+            }
             Err(error) => report.unreadable.push(format!("{}: {error}", file.key)),
         }
     }
