@@ -178,6 +178,7 @@ pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> 
     let Some(known) = known else {
         return Err(unknown(vault).into());
     };
+    vault.expect_recipients()?;
     expect_same(vault, &known, true)?;
     if let Some(key) = ListKey::parse(known.list_key.expose()) {
         vault.add_list_key(key);

@@ -132,6 +132,24 @@ impl Vault {
             .map_or_else(Vec::new, |sealed| sealed.history())
     }
 
+    /// Objects of recipients that are damaged, with what is wrong.
+    pub fn damaged_recipients(&self) -> Vec<(Key, String)> {
+        self.sealed
+            .as_ref()
+            .map_or_else(Vec::new, |sealed| sealed.damaged_generations())
+    }
+
+    /// Refuses when it cannot be known for whom to encrypt.
+    ///
+    /// # Errors
+    /// When the newest change of recipients is damaged.
+    pub fn expect_recipients(&self) -> Result<()> {
+        match &self.sealed {
+            None => Ok(()),
+            Some(sealed) => sealed.expect_recipients(),
+        }
+    }
+
     /// Encrypts what is written from now on for these. What is there stays as it is.
     ///
     /// # Errors

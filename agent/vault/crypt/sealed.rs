@@ -6,7 +6,7 @@
 //! indexes say of packs.
 
 use super::copies::{Copies, index_of};
-use super::generation::{Generation, newest};
+use super::generation::{Generation, Generations};
 use super::reader::{Part, failed};
 use super::spool::SealedSpool;
 use super::{ENDING, Identities, ListKey, Recipients, decrypt, encrypt, encryptor};
@@ -21,13 +21,16 @@ const MOST: u64 = 1 << 30;
 /// More bytes than the head of an encrypted object has.
 const HEAD: u64 = 64 << 10;
 
+/// How many snapshots are tried to see whether a private key is the right one.
+const TRIED: usize = 16;
+
 /// How many objects stay open to read more of them.
 const OPEN: usize = 8;
 
 /// The encrypted place.
 pub(in crate::vault) struct Sealed {
     inner: Arc<dyn Storage>,
-    generations: RwLock<Vec<Generation>>,
+    generations: RwLock<Generations>,
     keys: RwLock<Keys>,
     copies: Copies,
     /// Objects that were opened, the one used last at the end.
@@ -67,7 +70,7 @@ fn clear(stored: Key) -> Key {
 }
 
 impl Sealed {
-    pub fn new(inner: Arc<dyn Storage>, generations: Vec<Generation>) -> Self {
+    pub fn new(inner: Arc<dyn Storage>, generations: Generations) -> Self {
         Self {
             inner,
             generations: RwLock::new(generations),
@@ -84,20 +87,23 @@ impl Sealed {
 
     /// The public keys for which is encrypted what is written now.
     pub fn recipients(&self) -> Recipients {
-        newest(&read(&self.generations))
+        read(&self.generations)
+            .newest()
             .map_or_else(Recipients::default, |newest| newest.recipients.clone())
     }
 
     /// The public key for which lists are encrypted besides.
     pub fn lists(&self) -> Option<String> {
-        newest(&read(&self.generations)).map(|newest| newest.lists.clone())
+        read(&self.generations)
+            .newest()
+            .map(|newest| newest.lists.clone())
     }
 
     /// The changes of recipients: number, time, recipients.
     pub fn history(&self) -> Vec<(u64, jiff::Timestamp, Recipients)> {
         let generations = read(&self.generations);
         let one = |one: &Generation| (one.number, one.made, one.recipients.clone());
-        generations.iter().map(one).collect()
+        generations.good.iter().map(one).collect()
     }
 
     /// Keeps an index that was made from its pack on this host, in place of the one that is stored.
@@ -112,22 +118,50 @@ impl Sealed {
 
     /// Takes private keys of recipients, and the keys of lists that they open.
     pub fn unlock(&self, identities: Identities) -> Result<()> {
-        let generations = read(&self.generations);
-        let opened: Vec<ListKey> = generations
+        let opened: Vec<ListKey> = read(&self.generations)
+            .good
             .iter()
             .filter_map(|generation| generation.open(&identities))
             .collect();
-        if opened.is_empty() {
+        // Objects of recipients may be lost or damaged: what they are for says whether a key is right.
+        if opened.is_empty() && !self.opens_a_snapshot(&identities)? {
             return Err(Error::WrongKey {
                 location: self.location(),
                 recipients: self.recipients().to_string(),
             });
         }
-        drop(generations);
         let mut keys = self.keys.write().unwrap_or_else(|error| error.into_inner());
         keys.all.extend(identities);
         keys.lists.extend(opened);
         Ok(())
+    }
+
+    fn opens_a_snapshot(&self, identities: &Identities) -> Result<bool> {
+        for snapshot in self.inner.list("snapshots/")?.into_iter().rev().take(TRIED) {
+            let inner = self.inner.clone();
+            let opened = Part::open(inner, snapshot.key, snapshot.size, &mut identities.iter());
+            if opened.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What cannot be used of the changes of recipients, with what is wrong.
+    pub fn damaged_generations(&self) -> Vec<(Key, String)> {
+        let generations = read(&self.generations);
+        let mut found = generations.bad.clone();
+        let lost = generations.good.iter().filter(|one| !one.holds_list_key());
+        found.extend(lost.map(|one| {
+            let why = "its key of the lists is no age file";
+            (one.key(), why.into())
+        }));
+        found
+    }
+
+    /// Refuses to write while it is not known for whom.
+    pub fn expect_recipients(&self) -> Result<()> {
+        read(&self.generations).for_writing().map(drop)
     }
 
     /// Takes a key that opens lists.
@@ -138,7 +172,7 @@ impl Sealed {
 
     /// The key of the lists that are written now, when it is at hand.
     pub fn list_key(&self) -> Option<ListKey> {
-        let wanted = newest(&read(&self.generations))?.lists.clone();
+        let wanted = read(&self.generations).newest()?.lists.clone();
         let keys = read(&self.keys);
         keys.lists
             .iter()
@@ -159,7 +193,7 @@ impl Sealed {
             .unwrap_or_else(|error| error.into_inner());
         let next = Generation::after(&generations, recipients, &list_key)?;
         next.put(&*self.inner)?;
-        generations.push(next);
+        generations.good.push(next);
         drop(generations);
         self.add_list_key(list_key);
         Ok(())
@@ -167,7 +201,7 @@ impl Sealed {
 
     /// Reads the changes of recipients anew.
     pub fn look_again(&self) -> Result<()> {
-        let found = super::read_generations(&*self.inner)?;
+        let found = Generations::read(&*self.inner)?;
         let mut generations = self
             .generations
             .write()
@@ -263,7 +297,7 @@ impl Sealed {
 
     fn encrypt_for(&self, key: &Key) -> Result<Vec<age::x25519::Recipient>> {
         let generations = read(&self.generations);
-        let newest = newest(&generations).ok_or_else(|| Error::Recipient {
+        let newest = generations.for_writing()?.ok_or_else(|| Error::Recipient {
             why: format!("the vault at {} has lost its recipients", self.location()),
         })?;
         newest.keys(Self::is_list(key))
