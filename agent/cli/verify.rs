@@ -179,6 +179,7 @@ fn damage_text(damage: &Damage) -> String {
         Kind::Missing => "MISSING",
         Kind::Damaged => "DAMAGED",
         Kind::Unreadable => "UNREADABLE",
+        Kind::Sealed => "FOR OTHERS",
         Kind::Inconsistent => "INCONSISTENT",
     };
     let mut text = format!("{kind} {}: {}\n", damage.object, damage.why);
