@@ -6,7 +6,7 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
-use crate::operations::by_url::{self, Rechecked};
+use crate::operations::by_url::Rechecked;
 use crate::operations::verify::{self, Damage, HitBlob, Kind, Report};
 use crate::operations::{Error, Result, request};
 use std::fmt::Write;
@@ -49,6 +49,7 @@ impl From<Args> for request::Verify {
         Self {
             snapshot: args.snapshot,
             read_data: args.read_data,
+            urls: args.urls,
             repair_indexes: args.repair_indexes,
         }
     }
@@ -57,8 +58,6 @@ impl From<Args> for request::Verify {
 #[derive(serde::Serialize)]
 struct Envelope<'a> {
     whole: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    urls: Option<&'a Rechecked>,
     seconds: f64,
     #[serde(flatten)]
     report: &'a Report,
@@ -85,34 +84,16 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         .instance()
         .inspect_err(|error| log::info!("uploads are not named: {error}"))
         .ok();
-    let options = verify::Options {
-        snapshot: args.snapshot,
-        read: args.read_data,
-        repair_indexes: args.repair_indexes,
-        threads: settings.threads(),
-    };
+    let options = request::Verify::from(args).options(&settings);
     let began = Instant::now();
     let report = verify::run(&vault, instance.as_ref(), &options, session.context())?;
-    let rechecked = match args.urls {
-        Some(percent) => Some(by_url::recheck(
-            &vault,
-            options.snapshot.as_deref(),
-            percent,
-            &settings.gold,
-            instance.as_ref(),
-            session.context(),
-        )?),
-        None => None,
-    };
-    let lost = rechecked.as_ref().map_or(0, |urls| urls.lost.len());
     let result = Envelope {
-        whole: !report.is_damaged() && lost == 0,
-        urls: rechecked.as_ref(),
+        whole: !report.is_incomplete(),
         seconds: began.elapsed().as_secs_f64(),
         report: &report,
     };
     session.output.result("verify", &result, || {
-        text(&report, &options, result.seconds) + &urls_text(rechecked.as_ref())
+        text(&report, &options, result.seconds) + &urls_text(report.urls.as_ref())
     });
     Ok(if result.whole {
         Exit::Done
@@ -198,6 +179,7 @@ fn damage_text(damage: &Damage) -> String {
         Kind::Missing => "MISSING",
         Kind::Damaged => "DAMAGED",
         Kind::Unreadable => "UNREADABLE",
+        Kind::Sealed => "FOR OTHERS",
         Kind::Inconsistent => "INCONSISTENT",
     };
     let mut text = format!("{kind} {}: {}\n", damage.object, damage.why);
@@ -272,8 +254,17 @@ fn urls_text(rechecked: Option<&Rechecked>) -> String {
         number(rechecked.compared),
         number(rechecked.all)
     );
+    if let Some(why) = &rechecked.failed {
+        return format!("THE WEB WAS NOT ASKED: {why}\n");
+    }
+    if rechecked.left > 0 {
+        text += &format!(
+            "  {} were left because a job that runs alone waited\n",
+            number(rechecked.left)
+        );
+    }
     if !rechecked.lost.is_empty() {
-        text += "LOST to the web; the next backup takes these from the repository, if they are there:\n";
+        text += "LOST to the web; the next backup downloads these once more, else takes them from the repository, if they are there:\n";
     }
     for lost in rechecked.lost.iter().take(SHOWN) {
         let uploads: Vec<String> = lost.uploads.iter().map(i32::to_string).collect();

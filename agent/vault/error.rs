@@ -127,7 +127,7 @@ pub enum Error {
     },
     /// The key that opens lists is not in the instance's database.
     #[error(
-        "this instance's database has no key for the lists of the vault at {location}, so nobody here knows what the vault holds; give --identity FILE once, which brings it back, or 'fo_backup keys start-over' makes another one: then the next backup stores everything anew beside what is there"
+        "this instance's database has no key for the lists of the vault at {location}, so nobody here knows what the vault holds; 'fo_backup --identity FILE keys accept' brings it back, or 'fo_backup keys start-over' makes another one: then the next backup stores everything anew beside what is there"
     )]
     NoListKey {
         /// The vault.
@@ -144,6 +144,28 @@ pub enum Error {
         found: String,
         /// What the instance knows.
         known: String,
+    },
+    /// Nothing but the vault says for whom it is encrypted.
+    #[error(
+        "the vault at {location} says that it is encrypted for {found}, and no database of this instance says that those are the right ones, so nothing is written for them; if they are, 'fo_backup --identity FILE keys accept' takes them over, else find out who can write to the vault. Where the private key is lost, 'fo_backup keys start-over' goes on with those recipients and a new key of lists"
+    )]
+    RecipientsUnknown {
+        /// The vault.
+        location: String,
+        /// What it says.
+        found: String,
+    },
+    /// The vault is in the clear, and the instance does not know it so.
+    #[error(
+        "the vault at {location} says that it is not encrypted, but {known}, so nothing is written there: {todo}"
+    )]
+    NotEncrypted {
+        /// The vault.
+        location: String,
+        /// What the instance knows.
+        known: &'static str,
+        /// What to do.
+        todo: &'static str,
     },
     /// The vault is there and is not encrypted as was asked for.
     #[error("the vault at {location} {is}; {todo}")]
@@ -255,6 +277,9 @@ pub enum Error {
         /// Their ids.
         found: String,
     },
+    /// Somebody asked to stop while a stream was stored.
+    #[error("interrupted; the chunks that are stored stay and are used by the next run")]
+    Stopped,
     /// The source of a stream could not be read.
     #[error("reading {what} for the backup: {source}")]
     Source {
@@ -328,14 +353,22 @@ impl Error {
         }
     }
 
+    /// Whether this says that an object is not for the keys at hand: it may be whole, and others read it.
+    pub fn is_for_others(&self) -> bool {
+        matches!(self, Self::NotOpened { .. })
+    }
+
     /// Whether this says that the right private key is missing.
     pub fn is_about_keys(&self) -> bool {
         matches!(
             self,
             Self::NoKey { .. }
                 | Self::WrongKey { .. }
+                | Self::NotOpened { .. }
                 | Self::NoListKey { .. }
                 | Self::RecipientsDiffer { .. }
+                | Self::RecipientsUnknown { .. }
+                | Self::NotEncrypted { .. }
                 | Self::Identity { .. }
         )
     }

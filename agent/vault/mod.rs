@@ -127,7 +127,7 @@ impl Vault {
             // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
             storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
             if !recipients.is_empty() {
-                let earlier = crypt::read_generations(&*storage)?;
+                let earlier = crypt::Generations::read(&*storage)?;
                 let list_key = ListKey::generate();
                 keep(head.vault, &list_key)?;
                 let first = crypt::Generation::after(&earlier, recipients.clone(), &list_key)?;
@@ -180,7 +180,7 @@ impl Vault {
                 head,
             });
         }
-        let generations = crypt::read_generations(&*storage)?;
+        let generations = crypt::Generations::read(&*storage)?;
         let sealed = Arc::new(crypt::Sealed::new(storage.clone(), generations));
         Ok(Self {
             raw: storage,

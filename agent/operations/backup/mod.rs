@@ -35,6 +35,7 @@ pub use external::DatabaseSettings;
 pub(super) use listing::trusted;
 pub use part::Part;
 pub use plan::Plan;
+pub(super) use select::held;
 
 use super::by_url::GoldSettings;
 use super::{Context, Instance, Result, history, keys};

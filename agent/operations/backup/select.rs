@@ -257,6 +257,10 @@ pub(super) fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<Inde
     for pack in packs {
         let storage = vault.storage();
         let opened = IndexFile::open(storage.clone(), pack.id).or_else(|error| {
+            // What this host cannot do at the moment says nothing about the index.
+            if !error.is_damage() {
+                return Err(error);
+            }
             log::warn!("{error}; making the index again");
             rebuild_index(storage, pack)?;
             IndexFile::open(storage.clone(), pack.id)
@@ -275,6 +279,28 @@ pub(super) fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<Inde
         }
     }
     Ok(indexes)
+}
+
+/// Of these names, those whose blobs lie in a pack that a backup builds on.
+///
+/// # Errors
+/// When the vault does not answer.
+pub(in crate::operations) fn held(
+    vault: &Vault,
+    mut names: Vec<PfileName>,
+) -> Result<BTreeSet<PfileName>> {
+    names.sort_unstable();
+    let indexes = open_indexes(vault, &vault.packs()?)?;
+    let mut merge = IndexMerge::new(&indexes)?;
+    let mut held = BTreeSet::new();
+    for name in names {
+        if let Some((_, _, record)) = merge.seek(&name)?
+            && record.name == name
+        {
+            held.insert(name);
+        }
+    }
+    Ok(held)
 }
 
 impl Item {

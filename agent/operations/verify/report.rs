@@ -4,6 +4,7 @@
 //! What a verification found.
 
 use crate::blob::{PfileName, Tree};
+use crate::operations::by_url::Rechecked;
 use crate::vault::{PackId, Snapshot, SnapshotId, Vault};
 use roaring::RoaringBitmap;
 use serde::Serialize;
@@ -22,6 +23,9 @@ pub struct Report {
     pub notes: Vec<Note>,
     /// How much was looked at.
     pub checked: Checked,
+    /// What came of asking the web, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urls: Option<Rechecked>,
 }
 
 impl Report {
@@ -39,6 +43,11 @@ impl Report {
             }
             damage.object = stored;
         }
+    }
+
+    /// Whether something is damaged, or lost to the web, or could not be asked for.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_damaged() || self.urls.as_ref().is_some_and(Rechecked::is_incomplete)
     }
 
     /// Whether damage was found that is not repaired.
@@ -87,6 +96,8 @@ pub enum Kind {
     Damaged,
     /// It cannot be read.
     Unreadable,
+    /// None of the keys at hand opens it: it was encrypted for others, or its head is damaged.
+    Sealed,
     /// It is whole by itself, and does not agree with the rest of the vault.
     Inconsistent,
 }
@@ -123,9 +134,16 @@ pub struct Damage {
     pub todo: String,
 }
 
+/// What to do about an object that others read: it has to stay, since snapshots need it.
+const GIVE_KEY: &str = "leave it where it is, and verify again with a private key of those for whom it was encrypted (--identity FILE, once for each file; 'fo_backup keys list' shows for whom and since when). If none of them opens it, its head is damaged";
+
 impl Damage {
     /// Damage whose costs are not known yet.
     pub fn new(object: impl ToString, kind: Kind, why: impl ToString, todo: String) -> Self {
+        let todo = match kind {
+            Kind::Sealed => GIVE_KEY.to_owned(),
+            _ => todo,
+        };
         Self {
             object: object.to_string(),
             kind,

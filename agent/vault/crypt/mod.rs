@@ -17,7 +17,7 @@ mod sealed;
 mod spool;
 
 pub use generation::Recipients;
-pub(super) use generation::{Generation, read_all as read_generations};
+pub(super) use generation::{Generation, Generations};
 pub use keys::{Identities, ListKey, Passphrase};
 pub(super) use sealed::{Sealed, stored};
 
