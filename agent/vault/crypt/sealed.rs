@@ -10,6 +10,7 @@ use super::generation::{Generation, Generations};
 use super::reader::{Part, failed};
 use super::spool::SealedSpool;
 use super::{ENDING, Identities, ListKey, Recipients, decrypt, encrypt, encryptor};
+use crate::vault::local::Local;
 use crate::vault::{Error, Key, Object, ObjectKind, PackId, Put, Requests, Result, Spool, Storage};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -360,10 +361,9 @@ impl Storage for Sealed {
             return self.inner.read(key, offset, len);
         }
         if let Some(pack) = index_of(key) {
-            return self
-                .copies
-                .of(pack, || self.decrypted(key, MOST))?
-                .read(key, offset, len);
+            let make = || self.decrypted(key, MOST);
+            let read = |local: &Local| local.read(key, offset, len);
+            return self.copies.with(pack, make, read);
         }
         // Asked first: a damaged index may name any length, which must not become a buffer.
         let most = self.size(key)?.unwrap_or(0);
@@ -385,10 +385,8 @@ impl Storage for Sealed {
                     location: self.location(),
                 });
             }
-            return self
-                .copies
-                .of(pack, || self.decrypted(key, MOST))?
-                .begin(key, most);
+            let make = || self.decrypted(key, MOST);
+            return self.copies.with(pack, make, |local| local.begin(key, most));
         }
         if matches!(key.kind(), ObjectKind::Pack(_)) {
             return self.with_part(key, |part| {
@@ -468,7 +466,9 @@ impl Storage for Sealed {
         if self.copies.are_kept() {
             let objects = self.list("packs/")?;
             let packs: HashSet<PackId> = objects.iter().filter_map(|o| index_of(&o.key)).collect();
-            self.copies.keep_only(|pack| packs.contains(&pack))?;
+            if let Err(error) = self.copies.keep_only(|pack| packs.contains(&pack)) {
+                log::warn!("old copies of indexes stay: {error}");
+            }
         }
         self.inner.tidy(alone)
     }

@@ -350,6 +350,38 @@ fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
 }
 
 #[test]
+fn a_folder_of_copies_that_cannot_be_used_is_done_without() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 2);
+    let key = made.id.index_key();
+    let before = storage.whole(&key, MANY).unwrap();
+    let sealed = || {
+        let generations = Generations::read(&*place.counting).unwrap();
+        let sealed = Sealed::new(place.counting.clone(), generations);
+        sealed.unlock(place.identities.clone()).unwrap();
+        sealed
+    };
+    let [scratch, kept] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    // It is a file.
+    let file = kept.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let one = sealed();
+    one.put_copies_in(Some(file), scratch.path().to_owned());
+    assert_eq!(one.whole(&key, MANY).unwrap(), before);
+    // It is removed while it is used.
+    let cache = kept.path().join("cache");
+    let one = Arc::new(sealed());
+    one.put_copies_in(Some(cache.clone()), scratch.path().to_owned());
+    let index = IndexFile::open(one.clone(), made.id).unwrap();
+    std::fs::remove_dir_all(&cache).unwrap();
+    index.verify().unwrap();
+    // The vault's own index is as it was.
+    assert!(storage.size(&key).unwrap().is_some());
+    assert_eq!(sealed().whole(&key, MANY).unwrap(), before);
+}
+
+#[test]
 fn keys_show_nothing_of_themselves() {
     let key = ListKey::generate();
     use age::secrecy::ExposeSecret;
