@@ -353,6 +353,7 @@ pub fn accept(instance: &Instance, vault: &Vault) -> Result<Recipients> {
         own::keep_vault_key(&mut client, vault.id(), &nobody)?;
         return Ok(Recipients::default());
     }
+    vault.expect_recipients()?;
     take_list_key(&mut client, vault)?;
     keep(&mut client, vault)?;
     Ok(vault.recipients())
