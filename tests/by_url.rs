@@ -206,6 +206,62 @@ fn what_the_web_does_not_give_any_more_is_backed_up_from_then_on() {
 }
 
 #[test]
+fn what_the_vault_has_is_not_left_to_the_web_after_a_restore_either() {
+    let at = Downloaded::new();
+    let path = at.world.sample().sysconfdir().join("fo_backup.toml");
+    let settings = fs::read_to_string(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    assert!(!at.is_left_to_the_web());
+    fs::write(&path, settings).unwrap();
+    // The restored database is another one, so its keys are not trusted.
+    at.lose_and_restore(0);
+    assert!(!at.is_left_to_the_web());
+    assert!(at.web.asked().is_empty());
+}
+
+#[test]
+fn what_another_snapshot_has_needs_no_web() {
+    let at = Downloaded::new();
+    let before = blobs(&at.world);
+    let left = at.world.backup("full");
+    let path = at.world.sample().sysconfdir().join("fo_backup.toml");
+    fs::write(&path, "").unwrap();
+    assert!(!at.is_left_to_the_web());
+    at.web.remove(&format!("/{FILE}"));
+    lose_everything(&at.world);
+    let id = left["snapshot"].as_str().unwrap();
+    let report = at.world.call(&["--json", "restore", id]).expect(0).json();
+    assert_eq!(report["by_url"]["from_vault"], 1, "{report}");
+    assert_eq!(blobs(&at.world), before);
+}
+
+#[test]
+fn what_a_server_says_without_giving_it_is_no_proof() {
+    let at = Downloaded::new();
+    let path = format!("/{FILE}");
+    for etag in [None, Some("W/\"1\"".to_owned())] {
+        let page = Page {
+            etag,
+            ..Page::new(at.content.clone())
+        };
+        at.web.put(&path, page);
+        for _ in 0..2 {
+            assert!(at.is_left_to_the_web());
+            assert_eq!(at.web.asked(), [format!("GET {path}")]);
+        }
+    }
+    // The same mark and size, and other bytes: a verification finds that, and no backup believes the
+    // mark any more.
+    at.web.put(&path, Page::new(at.content.clone()));
+    assert!(at.is_left_to_the_web());
+    let mut other = at.content.clone();
+    other[100] ^= 1;
+    at.web.put(&path, Page::new(other));
+    at.world.call(&["verify", "--urls"]).expect(3);
+    assert!(!at.is_left_to_the_web());
+}
+
+#[test]
 fn another_content_is_not_taken_for_it() {
     let at = Downloaded::new();
     let path = format!("/{FILE}");

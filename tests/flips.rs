@@ -27,6 +27,7 @@ fn verify_all(vault: &Path) -> Result<Report, String> {
         snapshot: None,
         read: Some(100.0),
         repair_indexes: false,
+        urls: None,
         threads: 2,
     };
     let context = Context {

@@ -308,6 +308,7 @@ fn a_verification_reads_no_pack_twice() {
         snapshot: None,
         read: Some(100.0),
         repair_indexes: false,
+        urls: None,
         threads: 1,
     };
     let mut turns = 0;

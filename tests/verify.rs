@@ -424,6 +424,7 @@ fn it_stops_when_it_is_asked_to() {
         snapshot: None,
         read: Some(100.0),
         repair_indexes: false,
+        urls: None,
         threads: 2,
     };
     let stopped = verify::run(&vault, None, &options, context);

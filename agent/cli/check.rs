@@ -80,8 +80,14 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let instance = session.instance()?;
     if args.unknown_gold {
         let report = unknown_gold::run(&instance, session.context())?;
-        session.output.result("check", &report, || unknown(&report));
-        return Ok(Exit::Done);
+        session.output.result("check", &report, || {
+            unknown(&report) + &unreadable(&report.unreadable)
+        });
+        return Ok(if report.unreadable.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Incomplete
+        });
     }
     let vault = vault(session, &instance)?;
     let mut uploads = args.uploads;
@@ -258,6 +264,15 @@ fn text(report: &Report, elsewhere: Option<u64>, spent: f64) -> String {
     }
     let all: u64 = report.counts.values().map(|tally| tally.count).sum();
     text + &more(usize::try_from(all).unwrap_or(usize::MAX))
+}
+
+/// Folders that nobody could look into.
+fn unreadable(folders: &[String]) -> String {
+    let mut text = String::new();
+    for why in folders.iter().take(SHOWN) {
+        text += &format!("NOT LOOKED AT {why}\n");
+    }
+    text + &more(folders.len())
 }
 
 /// Uploaded files that no upload has, the newest first.

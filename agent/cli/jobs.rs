@@ -204,14 +204,31 @@ pub(super) fn guarded(recoveries: &[Before]) -> String {
 
 fn parked(parking: &Parking) -> String {
     let all = parking.parked.queued + parking.parked.running;
+    let agents: Vec<String> = parking
+        .parked
+        .by_agent
+        .iter()
+        .map(|(agent, jobs)| format!("{agent} {}", number(*jobs)))
+        .collect();
     let uploads: Vec<String> = parking.uploads.iter().map(i32::to_string).collect();
     let of = match uploads.as_slice() {
-        [] => return "no upload that has jobs lacks files\n".into(),
-        uploads => uploads.join(", "),
+        [] => "no upload that has jobs lacks files; ".to_owned(),
+        _ => String::new(),
+    };
+    if all == 0 {
+        return of + "nothing had to be parked\n";
+    }
+    let which = match uploads.as_slice() {
+        [] => "that delete or tidy up".to_owned(),
+        uploads => format!(
+            "of uploads {} and what deletes or tidies up",
+            uploads.join(", ")
+        ),
     };
     format!(
-        "{} jobs are parked, of uploads {of} and what deletes or tidies up; {} of them had been started; 'fo_backup jobs resume' lets them go on\n",
+        "{of}{} jobs are parked, {which} ({}); {} of them had been started; 'fo_backup jobs resume' lets them go on\n",
         number(all),
+        agents.join(", "),
         number(parking.parked.running)
     )
 }

@@ -312,9 +312,15 @@ fn web_text(fetched: &Fetched) -> String {
             number(fetched.kept)
         );
     }
+    if fetched.from_vault > 0 {
+        text += &format!(
+            "  {} files that this snapshot leaves to the web came from packs of others\n",
+            number(fetched.from_vault)
+        );
+    }
     if !fetched.lost.is_empty() {
         text += &format!(
-            "INCOMPLETE: the web does not give {} files any more, and no vault has them:\n",
+            "INCOMPLETE: the web does not give {} files any more, and no pack of this vault has them:\n",
             number(fetched.lost.len() as u64)
         );
         for lost in fetched.lost.iter().take(SHOWN) {

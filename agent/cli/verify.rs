@@ -6,7 +6,7 @@
 use super::exit::Exit;
 use super::output::{bytes, number, seconds};
 use super::session::Session;
-use crate::operations::by_url::{self, Rechecked};
+use crate::operations::by_url::Rechecked;
 use crate::operations::verify::{self, Damage, HitBlob, Kind, Report};
 use crate::operations::{Error, Result, request};
 use std::fmt::Write;
@@ -49,6 +49,7 @@ impl From<Args> for request::Verify {
         Self {
             snapshot: args.snapshot,
             read_data: args.read_data,
+            urls: args.urls,
             repair_indexes: args.repair_indexes,
         }
     }
@@ -57,8 +58,6 @@ impl From<Args> for request::Verify {
 #[derive(serde::Serialize)]
 struct Envelope<'a> {
     whole: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    urls: Option<&'a Rechecked>,
     seconds: f64,
     #[serde(flatten)]
     report: &'a Report,
@@ -85,34 +84,16 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         .instance()
         .inspect_err(|error| log::info!("uploads are not named: {error}"))
         .ok();
-    let options = verify::Options {
-        snapshot: args.snapshot,
-        read: args.read_data,
-        repair_indexes: args.repair_indexes,
-        threads: settings.threads(),
-    };
+    let options = request::Verify::from(args).options(&settings);
     let began = Instant::now();
     let report = verify::run(&vault, instance.as_ref(), &options, session.context())?;
-    let rechecked = match args.urls {
-        Some(percent) => Some(by_url::recheck(
-            &vault,
-            options.snapshot.as_deref(),
-            percent,
-            &settings.gold,
-            instance.as_ref(),
-            session.context(),
-        )?),
-        None => None,
-    };
-    let lost = rechecked.as_ref().map_or(0, |urls| urls.lost.len());
     let result = Envelope {
-        whole: !report.is_damaged() && lost == 0,
-        urls: rechecked.as_ref(),
+        whole: !report.is_incomplete(),
         seconds: began.elapsed().as_secs_f64(),
         report: &report,
     };
     session.output.result("verify", &result, || {
-        text(&report, &options, result.seconds) + &urls_text(rechecked.as_ref())
+        text(&report, &options, result.seconds) + &urls_text(report.urls.as_ref())
     });
     Ok(if result.whole {
         Exit::Done
@@ -124,9 +105,14 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
 fn text(report: &Report, options: &verify::Options, spent: f64) -> String {
     let checked = &report.checked;
     let mut text = String::new();
-    for damage in &report.damage {
+    let (sealed, damaged): (Vec<_>, Vec<_>) = report
+        .damage
+        .iter()
+        .partition(|damage| damage.kind == Kind::Sealed);
+    for damage in damaged {
         text += &damage_text(damage);
     }
+    text += &sealed_text(&sealed);
     for note in &report.notes {
         let _ = write!(text, "note: {}", note.what);
         if note.count > 1 || !note.objects.is_empty() {
@@ -173,6 +159,10 @@ fn conclusion(report: &Report) -> String {
         .into();
     }
     let (whole, hit): (Vec<_>, Vec<_>) = report.snapshots.iter().partition(|found| found.whole);
+    let mut damage = report.damage.iter().filter(|damage| !damage.repaired);
+    if damage.all(|damage| damage.kind == Kind::Sealed) {
+        return "no damage was found; what is for others could not be looked at\n".into();
+    }
     let mut text = String::from("DAMAGE was found. ");
     if hit.is_empty() {
         text += "It takes nothing from a readable snapshot.\n";
@@ -189,6 +179,25 @@ fn conclusion(report: &Report) -> String {
             text.push('\n');
         }
     }
+    text
+}
+
+/// What none of the keys at hand opens: often thousands of objects, and the same is to be done for
+/// each.
+fn sealed_text(sealed: &[&Damage]) -> String {
+    let Some(first) = sealed.first() else {
+        return String::new();
+    };
+    let count = number(sealed.len() as u64);
+    let mut text = format!("FOR OTHERS {count} objects: {}\n", first.why);
+    for damage in sealed.iter().take(SHOWN) {
+        let _ = writeln!(text, "  {}", damage.object);
+    }
+    text += more(sealed.len());
+    if sealed.len() > SHOWN {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "  what to do: {}", first.todo);
     text
 }
 
@@ -273,8 +282,17 @@ fn urls_text(rechecked: Option<&Rechecked>) -> String {
         number(rechecked.compared),
         number(rechecked.all)
     );
+    if let Some(why) = &rechecked.failed {
+        return format!("THE WEB WAS NOT ASKED: {why}\n");
+    }
+    if rechecked.left > 0 {
+        text += &format!(
+            "  {} were left because a job that runs alone waited\n",
+            number(rechecked.left)
+        );
+    }
     if !rechecked.lost.is_empty() {
-        text += "LOST to the web; the next backup takes these from the repository, if they are there:\n";
+        text += "LOST to the web; the next backup downloads these once more, else takes them from the repository, if they are there:\n";
     }
     for lost in rechecked.lost.iter().take(SHOWN) {
         let uploads: Vec<String> = lost.uploads.iter().map(i32::to_string).collect();

@@ -98,16 +98,13 @@ pub fn park(step: &mut Transaction, snapshot: &str) -> Result<Parked> {
     park_those(step, None, snapshot, PARKED[0])
 }
 
-/// The same for the jobs of these uploads, whatever they are, and, as long as there are such uploads,
-/// for deletions and maintenance, which would take what lacks for deleted. No scheduler may run: it
-/// would not notice.
+/// The same for the jobs of these uploads, whatever they are, and, also when there are no such uploads,
+/// for deletions and maintenance: files may lack of uploads that nothing waits for, and these would be
+/// taken for deleted. No scheduler may run: it would not notice.
 ///
 /// # Errors
 /// When the statement fails.
 pub fn park_uploads(step: &mut Transaction, uploads: &[i32]) -> Result<Parked> {
-    if uploads.is_empty() {
-        return Ok(Parked::default());
-    }
     park_those(step, Some(uploads), "", PARKED[1])
 }
 

@@ -13,6 +13,7 @@ use super::drill::{self, Percent};
 use super::prune;
 use super::recover::{self, Scope, Sources, Wanted};
 use super::settings::Settings;
+use super::verify;
 use super::{Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::unpack::fallback::Ununpack;
@@ -95,6 +96,9 @@ pub struct Verify {
     pub snapshot: Option<String>,
     /// How much of the data is read, in percent.
     pub read_data: Option<f64>,
+    /// How much of what snapshots leave to the web is downloaded and compared, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urls: Option<f64>,
     /// Whether lost indexes are made again.
     pub repair_indexes: bool,
 }
@@ -235,11 +239,27 @@ impl Drill {
     }
 }
 
-fn check_percent(percent: Option<f64>) -> Result<()> {
+impl Verify {
+    /// How it is done on this host.
+    pub fn options(&self, settings: &Settings) -> verify::Options {
+        verify::Options {
+            snapshot: self.snapshot.clone(),
+            read: self.read_data,
+            repair_indexes: self.repair_indexes,
+            urls: self.urls.map(|percent| verify::Urls {
+                percent,
+                gold: settings.gold.clone(),
+            }),
+            threads: settings.threads(),
+        }
+    }
+}
+
+fn check_percent(what: &str, percent: Option<f64>) -> Result<()> {
     match percent.filter(|percent| !(*percent > 0.0 && *percent <= 100.0)) {
         None => Ok(()),
         Some(percent) => Err(Error::Usage(format!(
-            "read_data is {percent}; it takes a percentage above 0, up to 100"
+            "{what} is {percent}; it takes a percentage above 0, up to 100"
         ))),
     }
 }
@@ -356,7 +376,8 @@ impl Work {
                 }
             }
             Self::Verify(verify) => {
-                check_percent(verify.read_data)?;
+                check_percent("read_data", verify.read_data)?;
+                check_percent("urls", verify.urls)?;
                 &[]
             }
             Self::Expire(expire) => {

@@ -195,12 +195,7 @@ fn verify(
     context: Context<'_>,
 ) -> Result<Done> {
     let vault = keys::open(&location(settings)?, settings, Some(instance))?;
-    let options = verify::Options {
-        snapshot: parameters.snapshot.clone(),
-        read: parameters.read_data,
-        repair_indexes: parameters.repair_indexes,
-        threads: settings.threads(),
-    };
+    let options = parameters.options(settings);
     let report = verify::run(&vault, Some(instance), &options, context)?;
     let mut summary = format!(
         "{} snapshots, {} packs and {} chunks looked at, {} read: ",
@@ -215,6 +210,21 @@ fn verify(
     } else {
         summary += "all of it is whole\n";
     }
+    if let Some(urls) = &report.urls {
+        let _ = writeln!(
+            summary,
+            "the web: {} of {} files compared, {} lost",
+            HumanCount(urls.compared),
+            HumanCount(urls.all),
+            HumanCount(urls.lost.len() as u64)
+        );
+        if let Some(why) = &urls.failed {
+            let _ = writeln!(summary, "the web was not asked: {why}");
+        }
+        for lost in urls.lost.iter().take(SHOWN) {
+            let _ = writeln!(summary, "{}: {}", lost.url, lost.why);
+        }
+    }
     for damage in report.damage.iter().take(SHOWN) {
         let _ = writeln!(
             summary,
@@ -226,7 +236,7 @@ fn verify(
         );
     }
     Ok(Done {
-        outcome: outcome(report.is_damaged()),
+        outcome: outcome(report.is_incomplete()),
         counts: serde_json::to_value(&report.checked).unwrap_or_default(),
         summary,
     })

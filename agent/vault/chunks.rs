@@ -9,7 +9,7 @@ use super::key::Kind;
 use super::{ChunkId, Error, Put, Result, Storage};
 use fastcdc::v2020::{Error as CdcError, StreamCDC};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Cursor, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -62,11 +62,17 @@ impl ChunkStore {
     }
 
     /// Reads a source to its end and stores it. `what` names it in messages; `workers` compress
-    /// and write its chunks side by side.
+    /// and write its chunks side by side, and `stop` is asked before each.
     ///
     /// # Errors
-    /// When the source cannot be read or a chunk cannot be put.
-    pub fn write(&self, what: &str, mut source: impl Read, workers: usize) -> Result<Stream> {
+    /// When the source cannot be read, a chunk cannot be put, or it was stopped.
+    pub fn write(
+        &self,
+        what: &str,
+        mut source: impl Read,
+        workers: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Stream> {
         let (least, usual, most) = CHUNK;
         let mut stream = Stream::default();
         // Most files of a dump are smaller than any chunk. Cutting them would only cost: buffers
@@ -94,8 +100,31 @@ impl ChunkStore {
         let (send, receive) = crossbeam_channel::bounded::<(ChunkId, Vec<u8>)>(workers);
         std::thread::scope(|scope| {
             let mut running = Vec::new();
+            for _ in 0..workers.max(1) {
+                let receive = receive.clone();
+                let work = move || -> Result<()> {
+                    for (id, data) in receive {
+                        self.put(id, &data)?;
+                    }
+                    Ok(())
+                };
+                match std::thread::Builder::new().spawn_scoped(scope, work) {
+                    Ok(worker) => running.push(worker),
+                    Err(error) if running.is_empty() => {
+                        return Err(Error::io("starting a thread for", what)(error));
+                    }
+                    // It goes on with those that there are.
+                    Err(_) => break,
+                }
+            }
+            // With one of our own a send would wait for ever once all workers have failed.
+            drop(receive);
             let mut failed = None;
             for piece in pieces {
+                if stop() {
+                    failed = Some(Error::Stopped);
+                    break;
+                }
                 let data = match piece {
                     Ok(piece) => piece.data,
                     Err(error) => {
@@ -109,15 +138,6 @@ impl ChunkStore {
                 stream.size += data.len() as u64;
                 let id = ChunkId::new(Sha256::digest(&data).into());
                 stream.chunks.push(id);
-                if running.len() < workers.max(1) {
-                    let receive = receive.clone();
-                    running.push(scope.spawn(move || -> Result<()> {
-                        for (id, data) in receive {
-                            self.put(id, &data)?;
-                        }
-                        Ok(())
-                    }));
-                }
                 // Fails only when every worker has ended, each with an error that is found below.
                 if send.send((id, data)).is_err() {
                     break;
@@ -127,7 +147,6 @@ impl ChunkStore {
                 }
             }
             drop(send);
-            drop(receive);
             for worker in running {
                 match worker.join() {
                     Ok(result) => result?,
@@ -172,14 +191,22 @@ impl ChunkStore {
     /// # Errors
     /// When the vault cannot be listed.
     pub fn ids(&self) -> Result<Vec<ChunkId>> {
+        Ok(self.sizes()?.into_keys().collect())
+    }
+
+    /// The chunks that are there, with their sizes as they are stored, in bytes.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn sizes(&self) -> Result<HashMap<ChunkId, u64>> {
         let there = self.storage.list("database/")?;
-        let ids = there
+        let sizes = there
             .into_iter()
             .filter_map(|object| match object.key.kind() {
-                Kind::Chunk(id) => Some(id),
+                Kind::Chunk(id) => Some((id, object.size)),
                 _ => None,
             });
-        Ok(ids.collect())
+        Ok(sizes.collect())
     }
 
     /// The stored bytes of a chunk, compared with its name.
@@ -280,6 +307,7 @@ fn io_error(error: CdcError) -> std::io::Error {
 mod tests {
     use super::*;
     use crate::vault::local::Local;
+    use crate::vault::{Key, Object, Spool};
     use proptest::prelude::*;
 
     fn store() -> (tempfile::TempDir, ChunkStore) {
@@ -303,10 +331,10 @@ mod tests {
     fn what_did_not_change_is_stored_once() {
         let (_dir, store) = store();
         let mut data = noise(12 << 20, 1);
-        let first = store.write("a dump", &data[..], 2).unwrap();
+        let first = store.write("a dump", &data[..], 2, &|| false).unwrap();
         let stored = store.stored();
         data.splice(5_000_000..5_000_010, *b"a changed row");
-        let second = store.write("a dump", &data[..], 2).unwrap();
+        let second = store.write("a dump", &data[..], 2, &|| false).unwrap();
         let added = store.stored() - stored;
         assert!(added < 9 << 20 && added > 0, "{added} bytes were added");
         let shared = second
@@ -335,16 +363,80 @@ mod tests {
         let (_dir, store) = store();
         let source = noise(3 << 20, 2);
         let error = store
-            .write("4711.dat", source.chain(Broken), 2)
+            .write("4711.dat", source.chain(Broken), 2, &|| false)
             .unwrap_err();
         assert!(error.to_string().contains("4711.dat"), "{error}");
         assert!(error.to_string().contains("the disk is gone"), "{error}");
     }
 
+    /// A disk that is full: what is asked is answered, and nothing can be put.
+    struct FullDisk;
+
+    impl Storage for FullDisk {
+        fn location(&self) -> String {
+            "a full disk".into()
+        }
+        fn put(&self, _: &Key, _: &[u8]) -> Result<Put> {
+            Err(Error::io("writing", "a chunk")(
+                io::ErrorKind::StorageFull.into(),
+            ))
+        }
+        fn spool(&self) -> Result<Box<dyn Spool>> {
+            unreachable!("chunks are put")
+        }
+        fn size(&self, _: &Key) -> Result<Option<u64>> {
+            Ok(None)
+        }
+        fn read(&self, _: &Key, _: u64, _: u64) -> Result<Vec<u8>> {
+            unreachable!("nothing is there to be read")
+        }
+        fn list(&self, _: &str) -> Result<Vec<Object>> {
+            Ok(Vec::new())
+        }
+        fn delete(&self, _: &Key) -> Result<()> {
+            unreachable!("nothing is there to be removed")
+        }
+        fn put_at(&self, _: &Key) -> Result<Option<jiff::Timestamp>> {
+            Ok(None)
+        }
+        fn tidy(&self, _: bool) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_ends_a_large_stream() {
+        let store = ChunkStore::new(Arc::new(FullDisk));
+        let data = noise(16 << 20, 4);
+        for workers in [1, 3] {
+            let error = store
+                .write("4711.dat", &data[..], workers, &|| false)
+                .unwrap_err();
+            assert!(matches!(error, Error::Full { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_large_stream_is_left_when_somebody_asks() {
+        let (_dir, store) = store();
+        let asked = std::cell::Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 3
+        };
+        // It has no end.
+        let error = store
+            .write("4711.dat", io::repeat(7), 2, &stop)
+            .unwrap_err();
+        assert!(matches!(error, Error::Stopped), "{error}");
+    }
+
     #[test]
     fn a_flipped_byte_is_found() {
         let (dir, store) = store();
-        let stream = store.write("x", &noise(100_000, 3)[..], 1).unwrap();
+        let stream = store
+            .write("x", &noise(100_000, 3)[..], 1, &|| false)
+            .unwrap();
         let path = dir.path().join(stream.chunks[0].key().as_str());
         let mut bytes = std::fs::read(&path).unwrap();
         for at in [4, bytes.len() / 2, bytes.len() - 1] {
@@ -367,14 +459,14 @@ mod tests {
             let cut: Vec<_> = StreamCDC::new(&data[..], least as usize, usual as usize, most as usize)
                 .map(|piece| ChunkId::new(Sha256::digest(piece.unwrap().data).into()))
                 .collect();
-            prop_assert_eq!(store.write("x", &data[..], 1).unwrap().chunks, cut);
+            prop_assert_eq!(store.write("x", &data[..], 1, &|| false).unwrap().chunks, cut);
         }
 
         #[test]
         fn any_stream_survives(len in 0usize..3_000_000, seed: u64, workers in 1usize..4) {
             let (_dir, store) = store();
             let data = noise(len, seed);
-            let stream = store.write("x", &data[..], workers).unwrap();
+            let stream = store.write("x", &data[..], workers, &|| false).unwrap();
             prop_assert_eq!(stream.size, len as u64);
             let mut again = Vec::new();
             store.copy("x", &stream, &mut again).unwrap();

@@ -277,6 +277,9 @@ pub enum Error {
         /// Their ids.
         found: String,
     },
+    /// Somebody asked to stop while a stream was stored.
+    #[error("interrupted; the chunks that are stored stay and are used by the next run")]
+    Stopped,
     /// The source of a stream could not be read.
     #[error("reading {what} for the backup: {source}")]
     Source {
@@ -312,6 +315,22 @@ impl Error {
         }
     }
 
+    /// The same of reading an object, where that a disk cannot read it makes it a damaged one: the
+    /// others may be whole.
+    pub(crate) fn of_reading(self, key: &Key) -> Self {
+        match self {
+            Self::Io { source, .. }
+                if matches!(
+                    source.raw_os_error(),
+                    Some(libc::EIO | libc::EBADMSG | libc::EUCLEAN)
+                ) =>
+            {
+                Self::damaged(key, format!("it cannot be read ({source})"))
+            }
+            other => other,
+        }
+    }
+
     /// Whether this says that an object is missing or damaged, and not that the vault as a whole
     /// cannot be used.
     pub fn is_damage(&self) -> bool {
@@ -319,6 +338,19 @@ impl Error {
             self,
             Self::Missing { .. } | Self::Damaged { .. } | Self::NotOpened { .. }
         )
+    }
+
+    /// Whether this says that the storage takes nothing (from us, or at all), and not that it may take it
+    /// in a moment.
+    pub(super) fn is_denial(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Refused { .. } => true,
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            _ => false,
+        }
     }
 
     /// Whether this says that an object is not for the keys at hand: it may be whole, and others read it.

@@ -5,7 +5,7 @@
 
 use super::seal::{is_whole, seal};
 use super::{Error, IndexFile, Key, Members, PackId, Result, SnapshotId, Storage, Stream};
-use crate::blob::{PfileName, Tree};
+use crate::blob::{PfileName, Tree, TreeSet};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -196,6 +196,18 @@ pub struct ByUrl {
     /// The server's mark of this content, if it gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+}
+
+impl ByUrl {
+    /// The trees that need it.
+    pub fn trees(&self) -> TreeSet {
+        let gold = TreeSet::of(Tree::Gold);
+        if self.files {
+            gold.with(Tree::Files)
+        } else {
+            gold
+        }
+    }
 }
 
 /// A blob that could not be taken.

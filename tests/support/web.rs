@@ -19,6 +19,8 @@ pub struct Page {
     pub ranges: bool,
     /// Where it leads instead.
     pub leads_to: Option<String>,
+    /// The mark of the content.
+    pub etag: Option<String>,
     /// How many times it says that it cannot now.
     pub busy: u32,
 }
@@ -30,6 +32,7 @@ impl Page {
             cut: None,
             ranges: true,
             leads_to: None,
+            etag: Some("\"1\"".into()),
             busy: 0,
         }
     }
@@ -135,6 +138,9 @@ impl Web {
                 page.content.len()
             ),
         };
+        if let Some(etag) = &page.etag {
+            head += &format!("etag: {etag}\r\n");
+        }
         head += &format!(
             "content-length: {}\r\nconnection: close\r\n\r\n",
             body.len()

@@ -328,6 +328,7 @@ impl Scenario<'_> {
             snapshot: None,
             read: Some(100.0),
             repair_indexes: false,
+            urls: None,
             threads: 2,
         };
         let context = Context {

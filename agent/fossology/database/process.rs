@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,10 @@ use super::error::{Error, Result};
 
 /// How often the stop check is asked while a program runs.
 const STOP_CHECK: Duration = Duration::from_millis(100);
-/// How long a program may take to end by itself before it is killed.
+/// How often it is looked whether a program has ended that has closed its pipe.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long a program may take to end by itself before it is killed, and how long the pipe of
+/// one that has ended may stay open.
 const GRACE: Duration = Duration::from_secs(5);
 /// How much of what a program says is kept, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -79,8 +83,11 @@ pub(super) fn run_to(
     keep: &dyn Fn(&str) -> String,
     stop: &dyn Fn() -> bool,
 ) -> Result<()> {
-    let program = command.get_program().into();
-    let failed = |source| Error::Program { program, source };
+    let program = command.get_program().to_owned();
+    let failed = |source| Error::Program {
+        program: program.clone().into(),
+        source,
+    };
     let parent = getpid();
     // The signal comes when the thread that started the program ends; this one waits for it below.
     // SAFETY: between fork and exec only prctl and getppid are called, which are plain system
@@ -106,23 +113,38 @@ pub(super) fn run_to(
         Ok(child) => child,
         Err(source) => return Err(failed(source)),
     };
-    let (said, messages) = mpsc::channel();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let (open, closed) = mpsc::channel::<()>();
     if let Some(pipe) = child.stderr.take() {
-        thread::spawn(move || said.send(read(pipe)));
+        let said = Arc::clone(&said);
+        let listen = move || {
+            read(pipe, &said);
+            drop(open);
+        };
+        if let Err(source) = thread::Builder::new().spawn(listen) {
+            let _ = end(&mut child, &closed);
+            return Err(failed(source));
+        }
     }
-    // The pipe ends when the program and all its workers have closed it.
-    let text = loop {
-        match messages.recv_timeout(STOP_CHECK) {
-            Ok(text) => break text,
-            Err(RecvTimeoutError::Disconnected) => break String::new(),
-            Err(RecvTimeoutError::Timeout) if stop() => {
-                end(&mut child, &messages).map_err(failed)?;
-                return Err(Error::Stopped { program: name });
-            }
-            Err(RecvTimeoutError::Timeout) => {}
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(&failed)? {
+            break status;
+        }
+        if stop() {
+            end(&mut child, &closed).map_err(&failed)?;
+            return Err(Error::Stopped { program: name });
+        }
+        // Wakes when the pipe is closed, which is mostly when the program ends.
+        if closed.recv_timeout(STOP_CHECK) == Err(RecvTimeoutError::Disconnected) {
+            thread::sleep(LOOK);
         }
     };
-    let status = child.wait().map_err(failed)?;
+    // Somebody whom it left behind may keep the pipe open for ever.
+    let _ = closed.recv_timeout(GRACE);
+    let text = {
+        let said = said.lock().unwrap_or_else(|error| error.into_inner());
+        String::from_utf8_lossy(&said).into_owned()
+    };
     if status.success() {
         return Ok(());
     }
@@ -134,30 +156,28 @@ pub(super) fn run_to(
 }
 
 /// Ends a program and its workers, by force when asking is not enough.
-fn end(child: &mut Child, messages: &mpsc::Receiver<String>) -> io::Result<()> {
+fn end(child: &mut Child, closed: &mpsc::Receiver<()>) -> io::Result<()> {
     let id = i32::try_from(child.id()).expect("the system's process ids are positive and fit");
     let group = Pid::from_raw(id);
     // The group may be gone already: that is what is wanted.
     let _ = killpg(group, Signal::SIGTERM);
     let deadline = Instant::now() + GRACE;
-    if messages
-        .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        .is_err()
-    {
+    // The pipe ends when the program and all its workers have closed it.
+    let left = deadline.saturating_duration_since(Instant::now());
+    if closed.recv_timeout(left) != Err(RecvTimeoutError::Disconnected) {
         let _ = killpg(group, Signal::SIGKILL);
     }
     child.wait().map(drop)
 }
 
 /// Reads all that a program says and keeps the beginning, where the first error is.
-fn read(mut pipe: impl Read) -> String {
-    let mut text = Vec::new();
+fn read(mut pipe: impl Read, said: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+        let mut text = said.lock().unwrap_or_else(|error| error.into_inner());
         let room = KEPT.saturating_sub(text.len());
         text.extend_from_slice(&buffer[..length.min(room)]);
     }
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Drops what may quote rows or statements, which hold passwords: only lines that say what went
@@ -205,6 +225,19 @@ mod tests {
         let before = Instant::now();
         let stopped = run(command, "sh", &|| true).unwrap_err();
         assert!(matches!(stopped, Error::Stopped { .. }));
+        assert!(before.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_program_that_leaves_somebody_behind_has_ended_all_the_same() {
+        let before = Instant::now();
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo 'pg_dump: gone' >&2; exit 3"]);
+        let error = run(command, "sh", &|| false).unwrap_err();
+        assert!(
+            matches!(&error, Error::ProgramFailed { messages, .. } if messages == "pg_dump: gone"),
+            "{error}"
+        );
         assert!(before.elapsed() < Duration::from_secs(60));
     }
 

@@ -5,6 +5,7 @@
 
 use super::run::DIED;
 use super::settle::run_goes_on;
+use crate::blob::PfileName;
 use crate::fossology::database::{Error, RawText, Result};
 use jiff::Timestamp;
 use postgres::{GenericClient, Row};
@@ -171,6 +172,40 @@ pub fn finished(client: &mut impl GenericClient, verb: &str) -> Result<Vec<Finis
     Ok(finished.collect())
 }
 
+/// A file of which a verification saw that the web does not give it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostUrl {
+    /// The blob.
+    pub name: PfileName,
+    /// When that verification ended.
+    pub seen: Timestamp,
+}
+
+/// What the verifications that the history has have lost to the web. Our tables must be there.
+///
+/// # Errors
+/// When the statement fails.
+pub fn lost_urls(client: &mut impl GenericClient) -> Result<Vec<LostUrl>> {
+    let rows = client
+        .query(
+            "SELECT lost->>'name', ceil(extract(epoch FROM ended))::bigint
+               FROM backup_run, jsonb_array_elements(
+                    CASE jsonb_typeof(counts->'urls'->'lost') WHEN 'array' THEN counts->'urls'->'lost'
+                         ELSE '[]' END) AS lost
+              WHERE verb = 'verify' AND ended IS NOT NULL",
+            &[],
+        )
+        .map_err(Error::sql("asking what verifications have lost"))?;
+    let lost = rows.iter().filter_map(|row| {
+        let name: Option<String> = row.get(0);
+        Some(LostUrl {
+            name: name?.parse().ok()?,
+            seen: Timestamp::from_second(row.get(1)).ok()?,
+        })
+    });
+    Ok(lost.collect())
+}
+
 /// When our tables were made, and how many jobs a restore has parked that are parked still.
 ///
 /// # Errors
@@ -250,5 +285,12 @@ mod tests {
         assert_eq!(found[0].message.as_deref(), Some(DIED));
         let (made, parked) = made_and_parked(&mut client).unwrap();
         assert!(made <= found[4].started && parked == 0);
+        assert!(lost_urls(&mut client).unwrap().is_empty());
+        let name = PfileName::new([0xab; 20], [0xcd; 16], 7);
+        let counts = json!({"urls": {"lost": [{"name": name, "url": "https://example.org/x"}]}});
+        run(&mut client, "verify", None, Outcome::Incomplete, counts);
+        let lost = lost_urls(&mut client).unwrap();
+        assert_eq!(lost.len(), 1);
+        assert!(lost[0].name == name && lost[0].seen >= made);
     }
 }

@@ -35,6 +35,7 @@ pub use external::DatabaseSettings;
 pub(super) use listing::trusted;
 pub use part::Part;
 pub use plan::Plan;
+pub(super) use select::held;
 
 use super::by_url::GoldSettings;
 use super::{Context, Instance, Result, history, keys};
@@ -118,6 +119,7 @@ pub fn run(
             let snapshot = commit::commit(vault, plan, &[part], client)?;
             lease.check()?;
             vault.put_snapshot(&snapshot)?;
+            lease.confirm(&snapshot.id)?;
             Ok(snapshot)
         },
         ending,

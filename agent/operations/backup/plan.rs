@@ -110,6 +110,11 @@ pub(super) fn plan<T>(
     context: Context<'_>,
     beside: impl FnOnce(&Listing, &mut Moment<'_>, &(dyn Fn() -> bool + Sync)) -> Result<T>,
 ) -> Result<(Plan, T)> {
+    if options.scrub && options.external.is_some() {
+        return Err(Error::Usage(
+            "secrets are left out of a dump, but another program backs the database up here: it takes them along; leave --scrub (scrub in fo_backup.toml) out".into(),
+        ));
+    }
     let layout = &instance.config.layout;
     let scratch = Scratch::new(&options.scratch)?;
     let chunks = vault.chunks();
@@ -140,14 +145,9 @@ pub(super) fn plan<T>(
     let properties = properties(moment.transaction())?;
     let release = moment.release()?;
 
-    let scrubber = match (options.scrub, &tools) {
-        (true, Some(_)) => Some(Scrubber::new(moment.transaction())?),
-        (true, None) => {
-            return Err(Error::Usage(
-                "secrets are left out of a dump, but another program backs the database up here: it takes them along; leave --scrub (scrub in fo_backup.toml) out".into(),
-            ));
-        }
-        (false, _) => None,
+    let scrubber = match options.scrub {
+        true => Some(Scrubber::new(moment.transaction())?),
+        false => None,
     };
 
     // Each job of pg_dump is a connection, which a small database is not worth.
@@ -155,6 +155,11 @@ pub(super) fn plan<T>(
     // Whichever side fails first stops the other.
     let failed = AtomicBool::new(false);
     let stop = || context.stop.requested() || failed.load(Ordering::Relaxed);
+    let store = streams::Store {
+        chunks: &chunks,
+        options,
+        stop: &stop,
+    };
     let (dumped, listed) = std::thread::scope(|scope| {
         let dump = scope.spawn(|| {
             let Some(tools) = &tools else {
@@ -183,7 +188,7 @@ pub(super) fn plan<T>(
                 }
                 Ok(())
             };
-            let dumped = streams::dump(make, &scratch, &chunks, options, context.progress, &stop);
+            let dumped = streams::dump(make, &scratch, &store, context.progress);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
             dumped.map(|(files, size)| (files, size, scrubbed))
         });
@@ -228,8 +233,8 @@ pub(super) fn plan<T>(
         .progress
         .begin("configuration and other directories", 0, 0);
     let mut left_out = Vec::new();
-    let configuration = streams::configuration(instance, &chunks, options, &mut left_out)?;
-    let directories = streams::directories(layout.path(), &chunks, options, &mut left_out)?;
+    let configuration = streams::configuration(instance, &store, &mut left_out)?;
+    let directories = streams::directories(layout.path(), &store, &mut left_out)?;
     context.progress.end();
 
     let plan = Plan {

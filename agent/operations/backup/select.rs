@@ -281,6 +281,28 @@ pub(super) fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<Inde
     Ok(indexes)
 }
 
+/// Of these names, those whose blobs lie in a pack that a backup builds on.
+///
+/// # Errors
+/// When the vault does not answer.
+pub(in crate::operations) fn held(
+    vault: &Vault,
+    mut names: Vec<PfileName>,
+) -> Result<BTreeSet<PfileName>> {
+    names.sort_unstable();
+    let indexes = open_indexes(vault, &vault.packs()?)?;
+    let mut merge = IndexMerge::new(&indexes)?;
+    let mut held = BTreeSet::new();
+    for name in names {
+        if let Some((_, _, record)) = merge.seek(&name)?
+            && record.name == name
+        {
+            held.insert(name);
+        }
+    }
+    Ok(held)
+}
+
 impl Item {
     /// The kind of pack that the blob goes into, and the tree that it is read from first.
     pub fn class(&self) -> Tree {

@@ -21,15 +21,33 @@ const DIRECTORIES: [&str; 2] = ["report", "fossdash"];
 /// A configuration file larger than this is none, in bytes.
 const CONFIGURATION_MOST: u64 = 16 << 20;
 
+/// Where streams go.
+pub(super) struct Store<'a> {
+    pub chunks: &'a ChunkStore,
+    pub options: &'a Options,
+    /// Asked before each chunk.
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Store<'_> {
+    fn write(&self, what: &str, source: impl Read) -> Result<Stream> {
+        let stored = self
+            .chunks
+            .write(what, source, self.options.threads, self.stop);
+        stored.map_err(|error| match error {
+            vault::Error::Stopped => Error::Interrupted,
+            error => error.into(),
+        })
+    }
+}
+
 /// Dumps the database into a scratch folder by `make`, and stores the dump. Gives back its files
 /// and its size in bytes.
 pub(super) fn dump(
     make: impl FnOnce(&Path) -> Result<()>,
     scratch: &Scratch,
-    chunks: &ChunkStore,
-    options: &Options,
+    store: &Store<'_>,
     progress: &dyn Progress,
-    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(BTreeMap<String, Stream>, u64)> {
     let folder = scratch.join("dump");
     make(&folder)?;
@@ -37,7 +55,7 @@ pub(super) fn dump(
     let mut size = 0;
     let entries = fs::read_dir(&folder).map_err(Error::io("reading", &folder))?;
     for entry in entries {
-        if stop() {
+        if (store.stop)() {
             return Err(Error::Interrupted);
         }
         let path = entry.map_err(Error::io("reading", &folder))?.path();
@@ -48,7 +66,7 @@ pub(super) fn dump(
             .into_owned();
         let file = File::open(&path).map_err(Error::io("reading", &path))?;
         let file = Watched::new(file, progress);
-        let stream = chunks.write(&format!("the dump's {name}"), file, options.threads)?;
+        let stream = store.write(&format!("the dump's {name}"), file)?;
         // Gives its room back at once: a large dump need not fit in twice.
         fs::remove_file(&path).map_err(Error::io("removing", &path))?;
         size += stream.size;
@@ -61,8 +79,7 @@ pub(super) fn dump(
 /// conf.
 pub(super) fn configuration(
     instance: &Instance,
-    chunks: &ChunkStore,
-    options: &Options,
+    store: &Store<'_>,
     left_out: &mut Vec<String>,
 ) -> Result<Stream> {
     let root = &instance.config.sysconfdir;
@@ -91,26 +108,17 @@ pub(super) fn configuration(
         );
     }
     files.sort();
-    store_tar(
-        "the configuration",
-        root,
-        files,
-        true,
-        chunks,
-        options,
-        left_out,
-    )
+    store_tar("the configuration", root, files, true, store, left_out)
 }
 
 /// Stores the other directories, each as a tar.
 pub(super) fn directories(
     repository: &Path,
-    chunks: &ChunkStore,
-    options: &Options,
+    store: &Store<'_>,
     left_out: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Stream>> {
     let mut streams = BTreeMap::new();
-    let logs = options.logs.then_some("logs");
+    let logs = store.options.logs.then_some("logs");
     for name in DIRECTORIES.into_iter().chain(logs) {
         let folder = repository.join(name);
         if !folder.is_dir() {
@@ -128,7 +136,7 @@ pub(super) fn directories(
             }
         }
         let what = format!("the directory {name}");
-        let stream = store_tar(&what, repository, paths, false, chunks, options, left_out)?;
+        let stream = store_tar(&what, repository, paths, false, store, left_out)?;
         streams.insert(name.to_owned(), stream);
     }
     Ok(streams)
@@ -140,8 +148,7 @@ fn store_tar(
     root: &Path,
     paths: Vec<PathBuf>,
     follow: bool,
-    chunks: &ChunkStore,
-    options: &Options,
+    store: &Store<'_>,
     left_out: &mut Vec<String>,
 ) -> Result<Stream> {
     let (from, to) =
@@ -163,7 +170,7 @@ fn store_tar(
             }
             tar.finish().map(|()| left_out)
         });
-        let stream = chunks.write(what, File::from(from), options.threads);
+        let stream = store.write(what, File::from(from));
         let written = writer
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));

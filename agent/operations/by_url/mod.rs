@@ -3,7 +3,8 @@
 
 //! Gold that the web gives: an upload's own file that came from a URL need not lie in the vault as
 //! long as that URL gives the same bytes. A backup leaves it out only after it has downloaded it and
-//! seen sha1, md5 and size; until the next such download it asks each time whether it is still there.
+//! seen sha1, md5 and size; until the next such download it asks each time whether it is still there, and
+//! takes the same size and strong mark (ETag) for a yes. What a verification has lost is downloaded again.
 //! What the web does not give any more is backed up from then on, as long as the repository has it.
 //!
 //! The snapshot names such a blob with its URL, and is of a format that readers refuse who don't know
@@ -12,9 +13,12 @@
 mod address;
 mod web;
 
+use super::backup::held;
+use super::verify::Urls;
 use super::{Context, Instance, Result};
-use crate::blob::{PfileName, Tree, TreeSet};
+use crate::blob::PfileName;
 use crate::fossology::catalogue::{Moment, Origin, origins};
+use crate::fossology::own::history::lost_urls;
 use crate::fossology::repository::{Begun, Imported, Importer, Layout};
 use crate::vault::{ByUrl, Snapshot, Vault, now};
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +26,7 @@ use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-use web::Web;
+use web::{Web, is_strong};
 
 /// Which gold is left to the web: `[gold]` in fo_backup.toml.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -73,6 +77,8 @@ pub struct Fetched {
     pub bytes: u64,
     /// Blobs that were there and good.
     pub kept: u64,
+    /// Blobs that packs of other snapshots have, so that nobody had to be asked.
+    pub from_vault: u64,
     /// What the web does not give any more.
     pub lost: Vec<LostUrl>,
 }
@@ -97,11 +103,23 @@ pub struct Rechecked {
     pub all: u64,
     /// How many were downloaded and compared.
     pub compared: u64,
+    /// How many were left because a job that runs alone waited.
+    pub left: u64,
     /// What the web does not give any more.
     pub lost: Vec<LostUrl>,
+    /// Why nobody was asked, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
-/// Of these keys of gold, those whose content the web gives: asked for, and downloaded and compared
+impl Rechecked {
+    /// Whether something was lost, or nobody could be asked.
+    pub fn is_incomplete(&self) -> bool {
+        !self.lost.is_empty() || self.failed.is_some()
+    }
+}
+
+/// Of these keys of gold, those that no pack has and whose content the web gives: asked for, and downloaded and compared
 /// where that was too long ago.
 pub(super) fn what_the_web_gives(
     settings: &GoldSettings,
@@ -123,18 +141,28 @@ pub(super) fn what_the_web_gives(
     let keys: Vec<u32> = by_key.keys().copied().collect();
     let web = Web::new(settings, &instance.config.proxies)?;
     // What the newest snapshot knows of the same content, whatever its key was then.
-    let known: BTreeMap<PfileName, ByUrl> = match vault.snapshot("latest") {
+    let mut known: BTreeMap<PfileName, ByUrl> = match vault.snapshot("latest") {
         Ok(Snapshot { by_url, .. }) => by_url.into_iter().map(|blob| (blob.name, blob)).collect(),
         Err(_) => BTreeMap::new(),
     };
+    if !known.is_empty() {
+        let mut client = instance.connect("backup")?;
+        for lost in lost_urls(&mut client)? {
+            // An earlier comparison counts no more.
+            known.retain(|name, blob| *name != lost.name || blob.downloaded > lost.seen);
+        }
+    }
     let blobs = moment.blobs(&keys)?;
+    let names = blobs.iter().filter_map(|blob| blob.name.ok());
+    // Whatever the snapshot builds on: what is here need not be hoped for elsewhere.
+    let held = held(vault, names.collect())?;
     context
         .progress
         .begin("asking the web for gold", blobs.len() as u64, 0);
     let mut given = Vec::new();
     for blob in blobs {
         let Ok(name) = blob.name else { continue };
-        if name.size() > settings.max_mb.saturating_mul(1_000_000) {
+        if held.contains(&name) || name.size() > settings.max_mb.saturating_mul(1_000_000) {
             continue;
         }
         let origins = &by_key[&blob.pfile];
@@ -197,9 +225,11 @@ fn look(
         etag: given.etag,
     };
     let fresh = SignedDuration::from_hours(24 * i64::from(settings.recheck_days));
+    // Only a mark that stands for each byte says without a download that they are the same.
     if let Some(earlier) = earlier
         && asked.duration_since(earlier.downloaded) < fresh
-        && let Ok(given) = web.ask(url, name, earlier.etag.as_deref(), context)?
+        && let Some(etag) = earlier.etag.as_deref().filter(|etag| is_strong(etag))
+        && let Ok(given) = web.ask(url, name, etag, context)?
     {
         return Ok(Ok(found(given, earlier.downloaded)));
     }
@@ -229,11 +259,7 @@ pub(super) fn bring_back(
         .begin("gold from the web", blobs.len() as u64, bytes);
     for blob in blobs {
         context.stop.check()?;
-        let mut trees = TreeSet::of(Tree::Gold);
-        if blob.files {
-            trees = trees.with(Tree::Files);
-        }
-        let mut file = match importer.begin(trees, &blob.name)? {
+        let mut file = match importer.begin(blob.trees(), &blob.name)? {
             Begun::Done(imported) => {
                 count(&mut fetched, imported, blob.name.size());
                 continue;
@@ -276,25 +302,16 @@ impl LostUrl {
 /// Downloads what snapshots leave to the web, or some percent of it chosen by chance, and compares it.
 ///
 /// # Errors
-/// When a named snapshot is not there, or it is asked to stop. What the web does not give is none.
-pub fn recheck(
+/// When a named snapshot is not there, the web cannot be reached at all from here, or it is asked to
+/// stop. What the web does not give is none.
+pub(super) fn recheck(
     vault: &Vault,
     wanted: Option<&str>,
-    percent: f64,
-    settings: &GoldSettings,
+    urls: &Urls,
     instance: Option<&Instance>,
     context: Context<'_>,
 ) -> Result<Rechecked> {
-    let snapshots = match wanted {
-        Some(wanted) => vec![vault.snapshot(wanted)?],
-        None => vault.snapshots()?.readable,
-    };
-    // The newest snapshot's word counts.
-    let blobs: BTreeMap<(PfileName, String), ByUrl> = snapshots
-        .into_iter()
-        .flat_map(|snapshot| snapshot.by_url)
-        .map(|blob| ((blob.name, blob.url.clone()), blob))
-        .collect();
+    let blobs = left_to_the_web(vault, wanted)?;
     let mut rechecked = Rechecked {
         all: blobs.len() as u64,
         ..Rechecked::default()
@@ -304,22 +321,52 @@ pub fn recheck(
     }
     let direct = Default::default();
     let proxies = instance.map_or(&direct, |instance| &instance.config.proxies);
-    let web = Web::new(settings, proxies)?;
+    let web = Web::new(&urls.gold, proxies)?;
     context
         .progress
         .begin("asking the web for gold", blobs.len() as u64, 0);
-    for blob in blobs.into_values() {
+    for (done, blob) in blobs.values().enumerate() {
+        if context.stop.gives_way() {
+            rechecked.left = rechecked.all - done as u64;
+            break;
+        }
         // 16 random bits of a random UUID.
         let (chance, ..) = uuid::Uuid::new_v4().as_fields();
-        if f64::from(chance & 0xffff) < percent / 100.0 * 65_536.0 {
+        if f64::from(chance & 0xffff) < urls.percent / 100.0 * 65_536.0 {
             rechecked.compared += 1;
             let came = web.download(&blob.url, &blob.name, &mut |_| Ok(()), context)?;
             if let Err(lost) = came {
-                rechecked.lost.push(LostUrl::new(&blob, lost.why()));
+                rechecked.lost.push(LostUrl::new(blob, lost.why()));
             }
         }
         context.progress.advance(1, 0);
     }
     context.progress.end();
     Ok(rechecked)
+}
+
+/// What one snapshot leaves to the web, or all that can be read; of these one is in memory at a time,
+/// and the newest one's word counts.
+fn left_to_the_web(
+    vault: &Vault,
+    wanted: Option<&str>,
+) -> Result<BTreeMap<(PfileName, String), ByUrl>> {
+    let mut blobs = BTreeMap::new();
+    let mut take = |snapshot: Snapshot| {
+        let by_url = snapshot.by_url.into_iter();
+        blobs.extend(by_url.map(|blob| ((blob.name, blob.url.clone()), blob)));
+    };
+    match wanted {
+        Some(wanted) => take(vault.snapshot(wanted)?),
+        None => {
+            for file in vault.snapshot_keys()? {
+                match vault.read_snapshot(&file) {
+                    Ok(snapshot) => take(snapshot),
+                    // It is among what the rest of the verification names.
+                    Err(error) => log::debug!("{error}"),
+                }
+            }
+        }
+    }
+    Ok(blobs)
 }

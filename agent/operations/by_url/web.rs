@@ -13,7 +13,7 @@ use crate::http;
 use crate::operations::{Context, Error, Result};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
-use ureq::http::header::{CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE};
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, Proxy};
 
@@ -81,13 +81,12 @@ impl<'a> Web<'a> {
         })
     }
 
-    /// Whether a URL still gives something of this size, without taking it. With the mark of the
-    /// content that was compared, it is the same content where the server has one.
+    /// Whether a URL still gives something of this size and with this mark, without taking it.
     pub fn ask(
         &self,
         url: &str,
         name: &PfileName,
-        etag: Option<&str>,
+        etag: &str,
         context: Context<'_>,
     ) -> Result<std::result::Result<Given, Lost>> {
         self.trying(context, || {
@@ -99,11 +98,14 @@ impl<'a> Web<'a> {
             if !answer.status().is_success() {
                 return Ok(Err(refused(answer.status())));
             }
-            let length = answer.body().content_length();
-            if length.is_some_and(|length| length > 0 && length != name.size()) {
-                return Ok(Err(Lost::ForGood("it has another size now".into())));
+            let length = answer.headers().get(CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            if length != Some(name.size()) {
+                return Ok(Err(Lost::ForGood(
+                    "it tells another size now, or none".into(),
+                )));
             }
-            if etag.is_some() && given.etag.as_deref() != etag {
+            if given.etag.as_deref() != Some(etag) {
                 return Ok(Err(Lost::ForGood("it was changed".into())));
             }
             Ok(Ok(given))
@@ -343,6 +345,11 @@ fn starts_at(answer: &Response<Body>, at: u64) -> bool {
     start.and_then(|(start, _)| start.parse().ok()) == Some(at)
 }
 
+/// Whether a server's mark stands for each byte, and not only for what it takes for the same.
+pub(super) fn is_strong(etag: &str) -> bool {
+    etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"')
+}
+
 /// Whether a host is in a list like `localhost,10.1.2.3,.example.org`.
 fn is_among(host: &str, list: &str) -> bool {
     list.split([',', ' ']).map(str::trim).any(|entry| {
@@ -356,7 +363,15 @@ fn is_among(host: &str, list: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_among;
+    use super::{is_among, is_strong};
+
+    #[test]
+    fn only_a_strong_mark_stands_for_each_byte() {
+        assert!(is_strong("\"5f-1a\""));
+        for weak in ["W/\"5f-1a\"", "\"\"", "5f", ""] {
+            assert!(!is_strong(weak), "{weak}");
+        }
+    }
 
     #[test]
     fn hosts_without_a_proxy_are_names_and_their_endings() {

@@ -10,7 +10,7 @@ use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue::needed_now;
 use crate::fossology::database::Database;
 use crate::fossology::repository::{Layout, roots_on_disk};
-use crate::operations::{Context, Error, Instance, Result};
+use crate::operations::{Context, Instance, Result};
 use crate::unpack::{Peek, peek};
 use jiff::Timestamp;
 use postgres::Client;
@@ -65,6 +65,9 @@ pub struct Report {
     pub bytes: u64,
     /// The files, the newest first; at most 10,000.
     pub unknown: Vec<UnknownGold>,
+    /// Folders that could not be read, and why: what lies there is not among all this.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// Looks for uploaded files that no upload has.
@@ -75,7 +78,7 @@ pub fn run(instance: &Instance, context: Context<'_>) -> Result<Report> {
     let mut client = instance.connect("check")?;
     let mut report = Report::default();
     context.progress.begin("looking through gold", 0, 0);
-    report.files = unknown(
+    let looked = unknown(
         &mut client,
         &instance.config.layout,
         context,
@@ -88,6 +91,8 @@ pub fn run(instance: &Instance, context: Context<'_>) -> Result<Report> {
         },
     )?;
     context.progress.end();
+    report.files = looked.files;
+    report.unreadable = looked.unreadable;
     report.unknown.sort_by(|a, b| {
         let newest_first = b.came.cmp(&a.came);
         newest_first.then_with(|| a.name.cmp(&b.name))
@@ -95,7 +100,8 @@ pub fn run(instance: &Instance, context: Context<'_>) -> Result<Report> {
     Ok(report)
 }
 
-/// How many uploaded files of a repository no upload of this database has.
+/// How many uploaded files of a repository no upload of this database has; what cannot be read is told
+/// and not counted.
 ///
 /// # Errors
 /// As for [`run`].
@@ -106,8 +112,17 @@ pub(in crate::operations) fn count(
 ) -> Result<u64> {
     let mut client = database.connect("fo_backup check")?;
     let mut count = 0;
-    unknown(&mut client, layout, context, |_, _, _| count += 1)?;
+    let looked = unknown(&mut client, layout, context, |_, _, _| count += 1)?;
+    for why in looked.unreadable {
+        log::warn!("not looked for unknown gold: {why}");
+    }
     Ok(count)
+}
+
+#[derive(Default)]
+struct Looked {
+    files: u64,
+    unreadable: Vec<String>,
 }
 
 /// Hands out the files in gold that no upload has, and tells how many were looked at.
@@ -116,8 +131,9 @@ fn unknown(
     layout: &Layout,
     context: Context<'_>,
     mut each: impl FnMut(PfileName, &Path, u64),
-) -> Result<u64> {
-    let (mut files, mut batch) = (0, Vec::with_capacity(BATCH));
+) -> Result<Looked> {
+    let mut looked = Looked::default();
+    let mut batch = Vec::with_capacity(BATCH);
     let mut ask = |batch: &mut Vec<(PfileName, PathBuf, u64)>| -> Result<()> {
         let names: Vec<PfileName> = batch.iter().map(|(name, _, _)| *name).collect();
         let known: HashSet<PfileName> = needed_now(client, &names)?
@@ -138,7 +154,13 @@ fn unknown(
         }
         for entry in walkdir::WalkDir::new(&root.path).sort_by_file_name() {
             context.stop.check()?;
-            let entry = entry.map_err(|error| Error::io("reading", &root.path)(error.into()))?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    looked.unreadable.push(error.to_string());
+                    continue;
+                }
+            };
             let name: Option<PfileName> = entry
                 .file_name()
                 .to_str()
@@ -147,7 +169,7 @@ fn unknown(
                 continue;
             };
             let bytes = entry.metadata().map_or(0, |found| found.len());
-            files += 1;
+            looked.files += 1;
             context.progress.advance(1, 0);
             batch.push((name, entry.into_path(), bytes));
             if batch.len() == BATCH {
@@ -156,7 +178,7 @@ fn unknown(
         }
     }
     ask(&mut batch)?;
-    Ok(files)
+    Ok(looked)
 }
 
 fn describe(name: PfileName, path: &Path, bytes: u64) -> UnknownGold {

@@ -150,20 +150,28 @@ fn some(moment: &mut Moment<'_>, keys: &RoaringBitmap) -> Result<Vec<PfileName>>
 
 /// How small the newest snapshots of a vault are. One that cannot be read tells nothing.
 fn packed(vault: &Vault) -> Packed {
-    let Ok(snapshots) = vault.snapshots() else {
+    let Ok(files) = vault.snapshot_keys() else {
         return Packed::default();
     };
-    let newest = |mode| {
-        let mut all = snapshots.readable.iter().rev();
-        all.find(|snapshot: &&Snapshot| snapshot.mode == mode)
-    };
+    // One in memory at a time, and no more read than it takes.
+    let (mut full, mut gold) = (None, None);
+    for file in files.iter().rev() {
+        match vault.read_snapshot(file) {
+            Ok(snapshot) if snapshot.mode == Mode::Full => {
+                full = Some(snapshot);
+                break;
+            }
+            Ok(snapshot) => gold = gold.or(Some(snapshot)),
+            Err(error) => log::debug!("{error}"),
+        }
+    }
     let class = |snapshot: &Snapshot, tree: Tree| -> u64 {
         let packs = snapshot.packs.iter().filter(|pack| pack.tree == tree);
         packs.map(|pack| pack.size).sum()
     };
     let share = |packed: u64, bytes: u64| (packed > 0 && bytes > 0).then_some((packed, bytes));
-    let full = newest(Mode::Full);
-    let any = full.or_else(|| newest(Mode::Gold));
+    let full = full.as_ref();
+    let any = full.or(gold.as_ref());
     Packed {
         gold: any.and_then(|one| share(class(one, Tree::Gold), one.counts.gold_bytes)),
         unpacked: full.and_then(|one| {

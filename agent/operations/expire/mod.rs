@@ -301,6 +301,7 @@ fn look_for_whole(
         snapshot: None,
         read: options.read,
         repair_indexes: false,
+        urls: None,
         threads: options.threads,
     };
     let seen = verify::look(vault, &look, context)?.snapshots;

@@ -90,6 +90,6 @@ impl Expire {
         if self.snapshots_only && self.no_rewrite {
             return wrong("snapshots_only rewrites nothing anyhow; leave no_rewrite out".into());
         }
-        check_percent(self.read_data)
+        check_percent("read_data", self.read_data)
     }
 }

@@ -104,7 +104,7 @@ proptest! {
             Work::Backup(Backup { mode, logs: flag, scrub: gold, tags: snapshot.iter().cloned().collect() }),
             Work::Check(Check { deep: flag, uploads: uploads.clone(), strict: gold }),
             Work::Prune(Prune { policy: snapshot.clone(), uploads: uploads.clone(), dry_run: flag, prove: flag, undo: Vec::new() }),
-            Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, repair_indexes: flag }),
+            Work::Verify(Verify { snapshot: snapshot.clone(), read_data: percent, urls: percent, repair_indexes: flag }),
             Work::Drill(Drill { snapshot: snapshot.clone(), sample: percent.map(|percent| Percent::new(percent).unwrap()) }),
             Work::Expire(Expire {
                 mode: Some(mode),

@@ -33,11 +33,13 @@ pub(super) mod writer;
 
 use super::by_url::{self, Fetched, GoldSettings};
 use super::recover::Amount;
-use super::{Context, Instance, Result, check};
-use crate::blob::HostName;
+use super::{Context, Error, Instance, Result, check};
+use crate::blob::{HostName, PfileName, TreeSet};
 use crate::fossology::repository::Layout;
-use crate::vault::{LeaseKind, Mode, Snapshot, SnapshotId, Vault};
+use crate::vault::{ByUrl, LeaseKind, Mode, Snapshot, SnapshotId, Vault};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Instant;
 
 pub use blobs::Damage;
@@ -220,7 +222,14 @@ pub fn run(
         .as_ref()
         .filter(|_| had_blobs && layout.path().is_dir())
     {
-        report.unknown_gold = check::unknown_gold::count(&target.staging(), &layout, context)?;
+        // All that was asked for is there by now: this is only something to know.
+        match check::unknown_gold::count(&target.staging(), &layout, context) {
+            Ok(count) => report.unknown_gold = count,
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => {
+                log::warn!("gold that the database does not know is not counted: {error}")
+            }
+        }
     }
     if let (Some(target), Some(staged)) = (&mut plan.database, staged) {
         report.seconds.total = began.elapsed().as_secs_f64();
@@ -244,7 +253,7 @@ impl Report {
         options: &Options,
         context: Context<'_>,
     ) -> Result<()> {
-        let by_url = std::mem::take(&mut selection.by_url);
+        let mut by_url = std::mem::take(&mut selection.by_url);
         let (written, damaged) = writer::write(
             vault,
             selection,
@@ -256,7 +265,9 @@ impl Report {
         )?;
         self.blobs = Some(written);
         self.damaged = damaged;
+        let held = from_other_packs(vault, &mut by_url, layout, instance, options, context)?;
         self.by_url = by_url::bring_back(&by_url, &options.gold, instance, layout, context)?;
+        self.by_url.from_vault = held;
         Ok(())
     }
 
@@ -283,6 +294,41 @@ impl Report {
             seconds: Seconds::default(),
         }
     }
+}
+
+/// Brings back what a snapshot leaves to the web and packs of other snapshots have, takes it out of the
+/// list, and tells how much it was. What cannot be read there stays in the list.
+fn from_other_packs(
+    vault: &Vault,
+    by_url: &mut Vec<ByUrl>,
+    layout: &Layout,
+    instance: &Instance,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<u64> {
+    if by_url.is_empty() {
+        return Ok(0);
+    }
+    let wanted: BTreeMap<PfileName, TreeSet> = by_url
+        .iter()
+        .map(|blob| (blob.name, blob.trees()))
+        .collect();
+    let selection = blobs::these(vault, wanted.into_iter())?;
+    if selection.blobs == 0 {
+        return Ok(0);
+    }
+    let arrived = Mutex::new(HashSet::new());
+    let note = |name: &PfileName| {
+        let mut arrived = arrived.lock().unwrap_or_else(|error| error.into_inner());
+        arrived.insert(*name);
+    };
+    let threads = options.threads;
+    writer::write(vault, selection, layout, instance, threads, context, &note)?;
+    let arrived = arrived
+        .into_inner()
+        .unwrap_or_else(|error| error.into_inner());
+    by_url.retain(|blob| !arrived.contains(&blob.name));
+    Ok(arrived.len() as u64)
 }
 
 /// Writes a snapshot's configuration files into a folder, for a look or for an empty machine.

@@ -21,6 +21,7 @@ pub(super) use data::{pack_is_whole, sample};
 pub(super) use packs::holds_its_blobs;
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
+use super::by_url::{self, GoldSettings, Rechecked};
 use super::{Context, Error, Instance, Result, history, keys};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::vault::{LeaseKind, Vault};
@@ -38,8 +39,19 @@ pub struct Options {
     pub read: Option<f64>,
     /// Whether lost or damaged indexes are made again.
     pub repair_indexes: bool,
+    /// Whether what snapshots leave to the web is asked for, too.
+    pub urls: Option<Urls>,
     /// How many threads read.
     pub threads: usize,
+}
+
+/// How the web is asked for what snapshots leave to it.
+#[derive(Clone, Debug)]
+pub struct Urls {
+    /// How much of it is downloaded, in percent.
+    pub percent: f64,
+    /// Who may be asked.
+    pub gold: GoldSettings,
 }
 
 /// Verifies a vault. The instance, if its configuration is there, tells which uploads are hit;
@@ -78,14 +90,38 @@ pub fn run(
         .zip(database.as_mut())
         .and_then(|(instance, client)| start_record(instance, client, "verify"));
     let carried = instance.and_then(|instance| data::Carried::of(&instance.asked));
-    let result = verify(vault, database.as_mut(), options, carried, context).and_then(|report| {
-        lease.check()?;
-        Ok(report)
-    });
+    let result =
+        verify(vault, database.as_mut(), options, carried, context).and_then(|mut report| {
+            report.urls = ask_the_web(vault, instance, options, context)?;
+            lease.check()?;
+            Ok(report)
+        });
     if let (Some(record), Some(client)) = (record, database.as_mut()) {
         finish_record(record, client, options, &result);
     }
     result
+}
+
+/// Asks for what the snapshots leave to the web, if that is wanted. That nobody could be asked takes
+/// nothing from what else was found.
+fn ask_the_web(
+    vault: &Vault,
+    instance: Option<&Instance>,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<Option<Rechecked>> {
+    let Some(urls) = &options.urls else {
+        return Ok(None);
+    };
+    let snapshot = options.snapshot.as_deref();
+    match by_url::recheck(vault, snapshot, urls, instance, context) {
+        Ok(rechecked) => Ok(Some(rechecked)),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(error) => Ok(Some(Rechecked {
+            failed: Some(error.to_string()),
+            ..Rechecked::default()
+        })),
+    }
 }
 
 /// Looks whether all snapshots of a vault are whole, for an operation that holds a lease.
@@ -211,16 +247,20 @@ fn finish_record(record: Run, client: &mut Client, options: &Options, result: &R
     let snapshot = options.snapshot.as_deref();
     let noted = match result {
         Ok(report) => {
-            let outcome = if report.is_damaged() {
+            let outcome = if report.is_incomplete() {
                 Outcome::Incomplete
             } else {
                 Outcome::Done
             };
-            let counts = serde_json::json!({
+            let mut counts = serde_json::json!({
                 "checked": report.checked,
                 "damage": report.damage.len(),
                 "hit": report.damage.iter().map(|damage| damage.hit).sum::<u64>(),
             });
+            // The next backup does not believe these URLs without a download.
+            if let Some(urls) = &report.urls {
+                counts["urls"] = serde_json::json!(urls);
+            }
             record.finish(client, outcome, snapshot, &counts, None)
         }
         Err(error) => history::not_done(record, client, snapshot, error),

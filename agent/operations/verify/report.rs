@@ -4,6 +4,7 @@
 //! What a verification found.
 
 use crate::blob::{PfileName, Tree};
+use crate::operations::by_url::Rechecked;
 use crate::vault::{PackId, Snapshot, SnapshotId, Vault};
 use roaring::RoaringBitmap;
 use serde::Serialize;
@@ -22,6 +23,9 @@ pub struct Report {
     pub notes: Vec<Note>,
     /// How much was looked at.
     pub checked: Checked,
+    /// What came of asking the web, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urls: Option<Rechecked>,
 }
 
 impl Report {
@@ -39,6 +43,11 @@ impl Report {
             }
             damage.object = stored;
         }
+    }
+
+    /// Whether something is damaged, or lost to the web, or could not be asked for.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_damaged() || self.urls.as_ref().is_some_and(Rechecked::is_incomplete)
     }
 
     /// Whether damage was found that is not repaired.

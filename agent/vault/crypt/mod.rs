@@ -26,7 +26,7 @@ use age::secrecy::zeroize::Zeroizing;
 use std::io::{self, Read, Write};
 
 /// What ends the names of encrypted objects.
-const ENDING: &str = ".age";
+pub(super) const ENDING: &str = ".age";
 
 /// Encrypts something small.
 fn encrypt(recipients: &[&dyn age::Recipient], data: &[u8]) -> io::Result<Vec<u8>> {

@@ -15,6 +15,7 @@ use crate::vault::{Error, Key, Object, ObjectKind, PackId, Put, Requests, Result
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 /// More bytes than any object has that is read as a whole.
 const MOST: u64 = 1 << 30;
@@ -328,6 +329,10 @@ fn named(key: &Key, error: Error) -> Error {
 impl Storage for Sealed {
     fn location(&self) -> String {
         self.inner.location()
+    }
+
+    fn patience(&self) -> Duration {
+        self.inner.patience()
     }
 
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {
