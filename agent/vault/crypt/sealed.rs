@@ -23,7 +23,7 @@ const MOST: u64 = 1 << 30;
 /// More bytes than the head of an encrypted object has.
 const HEAD: u64 = 64 << 10;
 
-/// How many snapshots are tried to see whether a private key is the right one.
+/// How many packs, and how many chunks, are tried to see whether a private key is the right one.
 const TRIED: usize = 16;
 
 /// How many objects stay open to read more of them.
@@ -126,7 +126,7 @@ impl Sealed {
             .filter_map(|generation| generation.open(&identities))
             .collect();
         // Objects of recipients may be lost or damaged: what they are for says whether a key is right.
-        if opened.is_empty() && !self.opens_a_snapshot(&identities)? {
+        if opened.is_empty() && !self.opens_something(&identities)? {
             return Err(Error::WrongKey {
                 location: self.location(),
                 recipients: self.recipients().to_string(),
@@ -138,12 +138,18 @@ impl Sealed {
         Ok(())
     }
 
-    fn opens_a_snapshot(&self, identities: &Identities) -> Result<bool> {
-        for snapshot in self.inner.list("snapshots/")?.into_iter().rev().take(TRIED) {
-            let inner = self.inner.clone();
-            let opened = Part::open(inner, snapshot.key, snapshot.size, &mut identities.iter());
-            if opened.is_ok() {
-                return Ok(true);
+    /// Whether one of the newest packs or chunks is for these keys; what the key of lists opens, too, would
+    /// let that pass for a private key.
+    fn opens_something(&self, identities: &Identities) -> Result<bool> {
+        for folder in ["packs/", "database/"] {
+            let objects = self.inner.list(folder)?.into_iter().rev();
+            let own = objects.filter(|object| index_of(&clear(object.key.clone())).is_none());
+            for object in own.take(TRIED) {
+                let inner = self.inner.clone();
+                let opened = Part::open(inner, object.key, object.size, &mut identities.iter());
+                if opened.is_ok() {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

@@ -293,8 +293,8 @@ fn an_object_that_is_larger_than_it_may_be_is_not_fetched() {
 fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
     let place = place();
     let inner: &dyn Storage = &*place.counting;
-    let snapshot = Key::from_text("snapshots/x.json");
-    place.sealed.put(&snapshot, b"all of it").unwrap();
+    let chunk = Key::from_text("database/00/x.zst");
+    place.sealed.put(&chunk, b"all of it").unwrap();
     let again = || {
         let sealed = Sealed::new(place.counting.clone(), Generations::read(inner).unwrap());
         sealed.unlock(place.identities.clone()).map(|()| sealed)
@@ -302,7 +302,7 @@ fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
     let junk = Key::from_text("recipients/9.json");
     inner.put(&junk, b"{").unwrap();
     let sealed = again().unwrap();
-    assert_eq!(sealed.whole(&snapshot, 100).unwrap(), b"all of it");
+    assert_eq!(sealed.whole(&chunk, 100).unwrap(), b"all of it");
     assert_eq!(sealed.damaged_generations()[0].0, junk);
     // But nobody knows for whom to write.
     let other = Key::from_text("snapshots/y.json");
@@ -333,18 +333,12 @@ fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
     bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
     inner.delete(&first).unwrap();
     inner.put(&first, &bad).unwrap();
-    assert_eq!(
-        again().unwrap().whole(&snapshot, 100).unwrap(),
-        b"all of it"
-    );
+    assert_eq!(again().unwrap().whole(&chunk, 100).unwrap(), b"all of it");
     inner.delete(&first).unwrap();
-    assert_eq!(
-        again().unwrap().whole(&snapshot, 100).unwrap(),
-        b"all of it"
-    );
+    assert_eq!(again().unwrap().whole(&chunk, 100).unwrap(), b"all of it");
     // And the wrong one the wrong one.
     inner
-        .delete(&Key::from_text("snapshots/x.json.age"))
+        .delete(&Key::from_text("database/00/x.zst.age"))
         .unwrap();
     assert!(matches!(again(), Err(Error::WrongKey { .. })));
 }
