@@ -108,3 +108,54 @@ fn a_new_key_of_lists_is_made_for_the_recipients_that_the_instance_knows() {
     refused.says(&intruder);
     assert!(!world.vault().join("recipients/3.json").exists());
 }
+
+#[test]
+fn what_is_encrypted_for_others_is_no_damage_and_stays() {
+    let world = World::encrypted();
+    let old = world.backup("full");
+    let later = world.key("later");
+    world.call(&["keys", "add", &later]).expect(0);
+    world.backup("full");
+    let read = ["verify", "--read-data"];
+    let told = world.call_with_key("later", &read).expect(3).stdout;
+    assert!(told.contains("FOR OTHERS"), "{told}");
+    assert!(told.contains("leave it where it is"), "{told}");
+    assert!(!told.contains("move "), "{told}");
+    let restore = ["restore", old["snapshot"].as_str().unwrap()];
+    let restore = [&restore[..], &["--database", "again"]].concat();
+    world.call_with_key("later", &restore).expect(WRONG_KEY);
+    // With both everything is read.
+    let both = world.path("key");
+    let both = [&read[..], &["--identity", both.to_str().unwrap()]].concat();
+    world.call_with_key("later", &both).expect(0);
+}
+
+#[test]
+fn rubbish_among_the_recipients_keeps_nothing_from_being_read() {
+    let world = World::encrypted();
+    world.backup("full");
+    let junk = world.vault().join("recipients/9.json");
+    fs::write(&junk, "{").unwrap();
+    let named = world.call(&["verify"]).expect(3).stdout;
+    assert!(named.contains("recipients/9.json"), "{named}");
+    let restore = ["restore", "latest", "--database", "again"];
+    let place = world.path("again");
+    let repository = ["--repository", place.to_str().unwrap()];
+    let restore = [&restore[..], &repository].concat();
+    world.call_with_key("key", &restore).expect(0);
+    world.call(&["backup"]).expect(2).says("recipients/9.json");
+    fs::remove_file(&junk).unwrap();
+    world.backup("full");
+}
+
+#[test]
+fn a_restore_of_an_older_day_knows_the_recipients_of_today() {
+    let world = World::encrypted();
+    let old = world.backup("full");
+    let second = world.key("second");
+    world.call(&["keys", "add", &second]).expect(0);
+    let restore = ["restore", old["snapshot"].as_str().unwrap()];
+    let restore = [&restore[..], &["--no-repository"]].concat();
+    world.call_with_key("key", &restore).expect(0);
+    world.backup("full");
+}

@@ -192,6 +192,16 @@ pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> 
     Ok(())
 }
 
+/// As [`expect_own`], once more under a lease: recipients may have been changed since the vault was opened,
+/// and nobody changes them while the lease holds.
+///
+/// # Errors
+/// As [`expect_own`].
+pub fn expect_still_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> {
+    vault.read_recipients_again()?;
+    expect_own(client, vault)
+}
+
 /// As [`expect_own`], where the database may be out of reach: then what is already in a plain vault may
 /// be written there again, and nothing into an encrypted one.
 ///
@@ -298,6 +308,7 @@ pub fn change(
     let mut client = connect(instance, vault)?;
     expect_own(&mut client, vault)?;
     let _lease = vault.lease(vault::LeaseKind::Append, "keys")?;
+    expect_still_own(&mut client, vault)?;
     let recipients = to(&vault.recipients());
     if recipients == vault.recipients() {
         return Ok(recipients);
@@ -316,10 +327,11 @@ pub fn change(
 pub fn start_over(instance: &Instance, vault: &Vault) -> Result<()> {
     vault.expect_encrypted()?;
     let mut client = connect(instance, vault)?;
+    let _lease = vault.lease(vault::LeaseKind::Append, "keys")?;
+    vault.read_recipients_again()?;
     if let Some(known) = own::vault_key(&mut client, vault.id())? {
         expect_same(vault, &known, false)?;
     }
-    let _lease = vault.lease(vault::LeaseKind::Append, "keys")?;
     put(&mut client, vault, vault.recipients(), ListKey::generate())
 }
 
@@ -341,6 +353,7 @@ pub fn accept(instance: &Instance, vault: &Vault) -> Result<Recipients> {
         own::keep_vault_key(&mut client, vault.id(), &nobody)?;
         return Ok(Recipients::default());
     }
+    vault.expect_recipients()?;
     take_list_key(&mut client, vault)?;
     keep(&mut client, vault)?;
     Ok(vault.recipients())

@@ -139,6 +139,17 @@ impl Vault {
             .map_or_else(Vec::new, |sealed| sealed.damaged_generations())
     }
 
+    /// Reads the changes of recipients anew.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn read_recipients_again(&self) -> Result<()> {
+        match &self.sealed {
+            None => Ok(()),
+            Some(sealed) => sealed.look_again(),
+        }
+    }
+
     /// Refuses when it cannot be known for whom to encrypt.
     ///
     /// # Errors

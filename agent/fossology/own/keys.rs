@@ -67,6 +67,45 @@ pub fn knows_encrypted_vault(client: &mut impl GenericClient) -> Result<bool> {
     Ok(row.get(0))
 }
 
+/// Takes over what another database of the same instance has learned later of vaults.
+///
+/// # Errors
+/// When a statement fails.
+pub fn carry_vault_keys(from: &mut impl GenericClient, to: &mut impl GenericClient) -> Result<()> {
+    let failed = Error::sql("taking over the keys of vaults");
+    let there = from
+        .query_one(
+            "SELECT to_regclass('backup_vault_key') IS NOT NULL
+                    AND to_regclass('backup_instance') IS NOT NULL",
+            &[],
+        )
+        .map_err(&failed)?;
+    if !there.get::<_, bool>(0) || super::instance_id(from)? != super::instance_id(to)? {
+        return Ok(());
+    }
+    let rows = from
+        .query(
+            "SELECT vault, list_key, recipients, changed FROM backup_vault_key",
+            &[],
+        )
+        .map_err(&failed)?;
+    for row in rows {
+        let (vault, key, recipients): (Uuid, String, String) = (row.get(0), row.get(1), row.get(2));
+        let (key, changed) = (Secret::new(key), row.get::<_, std::time::SystemTime>(3));
+        to.execute(
+            "INSERT INTO backup_vault_key (vault, list_key, recipients, changed)
+             VALUES ($1, $2, $3, $4)
+             ON CONFLICT (vault) DO UPDATE
+                SET list_key = excluded.list_key, recipients = excluded.recipients,
+                    changed = excluded.changed
+              WHERE backup_vault_key.changed < excluded.changed",
+            &[&vault, &key.expose(), &recipients, &changed],
+        )
+        .map_err(&failed)?;
+    }
+    Ok(())
+}
+
 /// Keeps what is known of a vault, instead of what was known.
 ///
 /// # Errors

@@ -91,6 +91,7 @@ pub fn run(
     // Two locks that die with their owner: one for this instance, one for this vault.
     own::try_lock(&mut client)?;
     let lease = vault.lease(LeaseKind::Append, "backup")?;
+    keys::expect_still_own(&mut client, vault)?;
     take_over(instance, &mut client)?;
     recorded(
         instance,

@@ -16,7 +16,7 @@ use crate::blob::HostName;
 use crate::fossology::catalogue::{Moment, blobs, still_needed};
 use crate::fossology::own::{self, Outcome};
 use crate::fossology::repository::Reader;
-use crate::operations::{Context, Error, Instance, Result};
+use crate::operations::{Context, Error, Instance, Result, keys};
 use crate::vault::{LeaseKind, Snapshot, Vault};
 use roaring::RoaringBitmap;
 use serde_json::json;
@@ -37,6 +37,7 @@ pub fn list(
     let mut client = begin(instance, vault)?;
     own::try_lock(&mut client)?;
     let _lease = vault.lease(LeaseKind::Append, "backup")?;
+    keys::expect_still_own(&mut client, vault)?;
     take_over(instance, &mut client)?;
     let work = |_: &mut _| {
         let (plan, ()) = plan::plan(instance, vault, options, context, |_, _, _| Ok(()))?;
@@ -72,6 +73,7 @@ pub fn pack(
     own::try_lock_shared(&mut client)?;
     plan.expect_same(instance, vault)?;
     let lease = vault.shared_lease("backup", plan.id.as_str())?;
+    keys::expect_still_own(&mut client, vault)?;
     let work = |_: &mut _| {
         let part = pack_hosts(instance, vault, options, &plan.listing, hosts, context)?;
         lease.check()?;
@@ -104,6 +106,7 @@ pub fn commit(
     own::try_lock(&mut client)?;
     plan.expect_same(instance, vault)?;
     let lease = vault.lease(LeaseKind::Append, "backup")?;
+    keys::expect_still_own(&mut client, vault)?;
     let work = |client: &mut _| {
         let looked_at: Vec<_> = parts
             .iter()
@@ -153,6 +156,7 @@ pub fn pack_ahead(
     let mut client = begin(instance, vault)?;
     own::try_lock_shared(&mut client)?;
     let lease = vault.shared_lease("backup", BY_HAND)?;
+    keys::expect_still_own(&mut client, vault)?;
     let work = |_: &mut _| {
         let mut catalogue = instance.connect("backup catalogue")?;
         let mut moment = Moment::begin(&mut catalogue)?;

@@ -5,7 +5,7 @@
 //! that is there has all that it names:
 //!
 //! 1. what is needed of them is packed again, or found in another pack, as one that a killed run
-//!    has made; such a pack is read and compared with its id before it is relied on;
+//!    has made; such a pack is read, compared with its id, and decoded before it is relied on;
 //! 2. each snapshot that names an old pack is put with the new ones in its place, under another id
 //!    of the same moment, and then the old one is removed;
 //! 3. when the old snapshots are gone for good, the old packs go.
@@ -181,6 +181,7 @@ impl Others {
             if used.contains(&at)
                 && let Ok(true) =
                     verify::pack_is_whole(vault, index.pack(), index.pack_size(), context)?
+                && verify::holds_its_blobs(vault, &index, context)?
             {
                 whole.push(index);
             }

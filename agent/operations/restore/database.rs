@@ -15,7 +15,7 @@ use crate::fossology::database::{
 use crate::fossology::jobs::{self, Parked, Relocated};
 use crate::fossology::own::{self, Outcome};
 use crate::fossology::repository::Layout;
-use crate::operations::{Context, Error, Instance, Result, Scratch};
+use crate::operations::{Context, Error, Instance, Result, Scratch, keys};
 use crate::vault::{ChunkStore, Members, Snapshot, Stream, Vault};
 use std::fs::{self, File};
 use std::path::Path;
@@ -241,6 +241,14 @@ pub(in crate::operations) fn stage(
     let counts = serde_json::to_value(snapshot.counts).unwrap_or_default();
     own::finish_own_backup(&mut client, snapshot.id.as_str(), outcome, &counts)?;
     own::settle(&mut client)?;
+    if target.staging != target.name {
+        keep_vault_keys(target, &mut client);
+        if let Err(error) = keys::expect_own(&mut client, vault) {
+            context.progress.note(&format!(
+                "the next backup into this vault will stop: {error}"
+            ));
+        }
+    }
     let (parked, moved) = make_ready(&mut client, snapshot, layout)?;
     result.parked_queued = parked.queued;
     result.parked_running = parked.running;
@@ -253,6 +261,22 @@ pub(in crate::operations) fn stage(
         .admin
         .set_marker(&target.staging, Some(&target.complete))?;
     Ok(Staged { result })
+}
+
+/// What is known of vaults is that of the snapshot's day; the database that is replaced knows better. It
+/// may be broken, so that it cannot be asked is no failure.
+fn keep_vault_keys(target: &Target, client: &mut postgres::Client) {
+    if target.old.is_none() {
+        return;
+    }
+    let carried = target
+        .base
+        .with_name(&target.name)
+        .connect("fo_backup restore")
+        .and_then(|mut old| own::carry_vault_keys(&mut old, client));
+    if let Err(error) = carried {
+        log::warn!("keys of vaults are not taken over from the old database: {error}");
+    }
 }
 
 /// Makes sure that this is the database of the snapshot: it needs every blob that the snapshot

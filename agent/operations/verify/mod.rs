@@ -18,6 +18,7 @@ mod report;
 mod uploads;
 
 pub(super) use data::{pack_is_whole, sample};
+pub(super) use packs::holds_its_blobs;
 pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report, Verified};
 
 use super::by_url::{self, GoldSettings, Rechecked};
@@ -161,7 +162,7 @@ fn verify(
             );
         }
         if let Some(client) = database.as_deref_mut() {
-            note_read(client, &packs)?;
+            note_read(vault, client, &packs, options, context)?;
         }
     }
     packs.name_hits(vault, database.as_deref_mut(), context, &mut report)?;
@@ -188,14 +189,41 @@ fn verify(
 }
 
 /// Writes down which packs were read and are whole: pruning takes that for a proof that what they
-/// hold can come back.
-fn note_read(client: &mut Client, packs: &Packs) -> Result<()> {
-    let of = |wanted: bool| -> Vec<[u8; 32]> {
-        let read = packs.read().filter(|(_, whole)| *whole == wanted);
-        read.map(|(id, _)| *id.bytes()).collect()
-    };
-    own::pruning::enter_verified_packs(client, &of(true))?;
-    own::pruning::forget_packs(client, &of(false))?;
+/// hold can come back. An encrypted pack is only proven by what it holds, so not without a private key.
+fn note_read(
+    vault: &Vault,
+    client: &mut Client,
+    packs: &Packs,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<()> {
+    let (mut whole, mut bad) = (Vec::new(), Vec::new());
+    for pack in packs.0.iter().filter(|pack| pack.read) {
+        match pack.damage {
+            None => whole.push(pack),
+            Some(_) => bad.push(*pack.reference.id.bytes()),
+        }
+    }
+    let mut proven: Vec<[u8; 32]> = Vec::new();
+    if !vault.is_encrypted() {
+        proven.extend(whole.iter().map(|pack| *pack.reference.id.bytes()));
+    } else if vault.is_readable() {
+        let bytes = whole.iter().map(|pack| pack.reference.size).sum();
+        let count = whole.len() as u64;
+        context.progress.begin("decrypting packs", count, bytes);
+        let held = on_all_cores(options.threads, &whole, context, |pack| {
+            let held = match &pack.index {
+                Some(index) => holds_its_blobs(vault, index, context)?,
+                None => false,
+            };
+            context.progress.advance(1, pack.reference.size);
+            Ok(held.then(|| *pack.reference.id.bytes()))
+        })?;
+        context.progress.end();
+        proven.extend(held.into_iter().flatten());
+    }
+    own::pruning::enter_verified_packs(client, &proven)?;
+    own::pruning::forget_packs(client, &bad)?;
     Ok(())
 }
 

@@ -89,12 +89,6 @@ impl Packs {
         Ok(Self(packs))
     }
 
-    /// The packs that were read, and whether each was found whole.
-    pub fn read(&self) -> impl Iterator<Item = (PackId, bool)> {
-        let read = self.0.iter().filter(|pack| pack.read);
-        read.map(|pack| (pack.reference.id, pack.damage.is_none()))
-    }
-
     /// The pack with this id.
     pub fn find(&self, id: PackId) -> Option<&Pack> {
         let at = self.0.binary_search_by_key(&id, |pack| pack.reference.id);
@@ -321,6 +315,16 @@ fn hit_records(vault: &Vault, index: &IndexFile, context: Context<'_>) -> Result
         hit.extend(frame.iter().filter(|record| !whole(record)));
     }
     Ok(hit)
+}
+
+/// Whether every blob that an index names is in its pack, decoded and compared with its name: more than
+/// that the pack is what its id says, since whoever can write to the storage makes both.
+pub(in crate::operations) fn holds_its_blobs(
+    vault: &Vault,
+    index: &IndexFile,
+    context: Context<'_>,
+) -> Result<bool> {
+    Ok(hit_records(vault, index, context)?.is_empty())
 }
 
 fn large_is_whole(reader: &PackReader, record: &Record) -> bool {

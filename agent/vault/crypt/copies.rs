@@ -12,6 +12,7 @@ use crate::vault::local::Local;
 use crate::vault::{Error, IndexFile, Key, ObjectKind, PackId, Result, Storage};
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use tempfile::TempDir;
 
@@ -22,6 +23,10 @@ pub(super) struct Copies {
     /// Where those go that are not kept.
     scratch: OnceLock<PathBuf>,
     place: OnceLock<Place>,
+    /// Where they go when they cannot be kept.
+    instead: OnceLock<Place>,
+    /// Whether they cannot be kept.
+    failed: AtomicBool,
     /// Those that this process has looked at.
     checked: Mutex<HashSet<PackId>>,
     /// Those that this process has made from packs, since what is stored is lost or damaged.
@@ -40,6 +45,8 @@ impl Copies {
             kept: OnceLock::new(),
             scratch: OnceLock::new(),
             place: OnceLock::new(),
+            instead: OnceLock::new(),
+            failed: AtomicBool::new(false),
             checked: Mutex::default(),
             own: Mutex::default(),
         }
@@ -62,39 +69,84 @@ impl Copies {
     }
 
     fn place(&self) -> Result<&Place> {
-        if let Some(place) = self.place.get() {
-            return Ok(place);
-        }
-        let place = match self.kept.get() {
+        let kept = self.kept.get();
+        let kept = kept.filter(|_| !self.failed.load(Ordering::Relaxed));
+        let (cell, place) = match kept {
             Some(folder) => {
+                if let Some(place) = self.place.get() {
+                    return Ok(place);
+                }
                 Local::make(folder)?;
-                Place {
+                let place = Place {
                     storage: Arc::new(Local::open(folder)?),
                     _temporary: None,
-                }
+                };
+                (&self.place, place)
             }
             None => {
-                let scratch = self.scratch();
-                // Called like the other temporary folders, so that the next run removes it.
-                let own = crate::process::Process::this_process().file_prefix();
-                let folder = tempfile::Builder::new()
-                    .prefix(&format!("fo_backup-{own}-"))
-                    .tempdir_in(&scratch)
-                    .map_err(Error::io("making a folder in", scratch.display()))?;
-                Place {
-                    storage: Arc::new(Local::open(folder.path())?),
-                    _temporary: Some(folder),
+                if let Some(place) = self.instead.get() {
+                    return Ok(place);
                 }
+                (&self.instead, self.temporary()?)
             }
         };
         // Another thread may have been first; then its place counts.
-        let _ = self.place.set(place);
-        self.place()
+        Ok(cell.get_or_init(|| place))
     }
 
-    /// The place where the copy of a pack's index lies now; `make` gives its content when there is none.
-    pub fn of(&self, pack: PackId, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Arc<Local>> {
-        let local = self.place()?.storage.clone();
+    fn temporary(&self) -> Result<Place> {
+        let scratch = self.scratch();
+        // Called like the other temporary folders, so that the next run removes it.
+        let own = crate::process::Process::this_process().file_prefix();
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("fo_backup-{own}-"))
+            .tempdir_in(&scratch)
+            .map_err(Error::io("making a folder in", scratch.display()))?;
+        Ok(Place {
+            storage: Arc::new(Local::open(folder.path())?),
+            _temporary: Some(folder),
+        })
+    }
+
+    /// Does something with the copy of a pack's index; `make` gives its content when there is none. What
+    /// is wrong with the folder that keeps copies is no damage of the vault: those of this run lie in the
+    /// scratch folder then.
+    pub fn with<T>(
+        &self,
+        pack: PackId,
+        make: impl Fn() -> Result<Vec<u8>>,
+        work: impl Fn(&Local) -> Result<T>,
+    ) -> Result<T> {
+        let attempt = || {
+            let local = self.of(pack, &make)?;
+            work(&local).map_err(Failed::Copy)
+        };
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(Failed::Copy(error)) if self.can_fall_back() => {
+                log::warn!(
+                    "copies of indexes cannot be kept ({error}); those of this run lie in {}",
+                    self.scratch().display()
+                );
+                self.failed.store(true, Ordering::Relaxed);
+                locked(&self.own).clear();
+                locked(&self.checked).clear();
+            }
+            Err(error) => return Err(error.into_error(pack)),
+        }
+        attempt().map_err(|error| error.into_error(pack))
+    }
+
+    fn can_fall_back(&self) -> bool {
+        self.are_kept() && !self.failed.load(Ordering::Relaxed)
+    }
+
+    fn of(
+        &self,
+        pack: PackId,
+        make: impl Fn() -> Result<Vec<u8>>,
+    ) -> std::result::Result<Arc<Local>, Failed> {
+        let local = self.place().map_err(Failed::Copy)?.storage.clone();
         // One at a time, so that no index is decrypted twice.
         let mut checked = locked(&self.checked);
         if checked.contains(&pack) {
@@ -102,7 +154,7 @@ impl Copies {
         }
         let storage: Arc<dyn Storage> = local.clone();
         let key = pack.index_key();
-        if local.size(&key)?.is_some() {
+        if local.size(&key).map_err(Failed::Copy)?.is_some() {
             let whole = IndexFile::open(storage, pack).and_then(|index| index.verify());
             match whole {
                 Ok(()) => {
@@ -111,9 +163,10 @@ impl Copies {
                 }
                 Err(error) => log::warn!("a copy of {key} on this host is made again: {error}"),
             }
-            local.delete(&key)?;
+            local.delete(&key).map_err(Failed::Copy)?;
         }
-        local.put(&key, &make()?)?;
+        let made = make().map_err(Failed::Vault)?;
+        local.put(&key, &made).map_err(Failed::Copy)?;
         checked.insert(pack);
         Ok(local)
     }
@@ -139,9 +192,18 @@ impl Copies {
         let mut checked = locked(&self.checked);
         checked.remove(&pack);
         locked(&self.own).remove(&pack);
-        match (self.place.get(), self.kept.get()) {
-            (None, None) => Ok(()),
-            _ => self.place()?.storage.delete(&pack.index_key()),
+        drop(checked);
+        if self.instead.get().is_none() && !self.are_kept() {
+            return Ok(());
+        }
+        let forget = || self.place()?.storage.delete(&pack.index_key());
+        match forget() {
+            // An old copy is harmless: whether a pack is there says the vault.
+            Err(error) if self.are_kept() => {
+                log::warn!("a copy of {} stays: {error}", pack.index_key());
+                Ok(())
+            }
+            done => done,
         }
     }
 
@@ -161,6 +223,28 @@ impl Copies {
             }
         }
         Ok(())
+    }
+}
+
+/// What has failed.
+enum Failed {
+    /// Reading the vault's index.
+    Vault(Error),
+    /// The copy on this host.
+    Copy(Error),
+}
+
+impl Failed {
+    /// As an error that nobody takes for damage of the vault when it is none.
+    fn into_error(self, pack: PackId) -> Error {
+        match self {
+            Self::Copy(error) if error.is_damage() => Error::Io {
+                doing: "reading the copy of",
+                what: pack.index_key().to_string(),
+                source: std::io::Error::other(error.to_string()),
+            },
+            Self::Vault(error) | Self::Copy(error) => error,
+        }
     }
 }
 

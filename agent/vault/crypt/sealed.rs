@@ -10,6 +10,7 @@ use super::generation::{Generation, Generations};
 use super::reader::{Part, failed};
 use super::spool::SealedSpool;
 use super::{ENDING, Identities, ListKey, Recipients, decrypt, encrypt, encryptor};
+use crate::vault::local::Local;
 use crate::vault::{Error, Key, Object, ObjectKind, PackId, Put, Requests, Result, Spool, Storage};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ const MOST: u64 = 1 << 30;
 /// More bytes than the head of an encrypted object has.
 const HEAD: u64 = 64 << 10;
 
-/// How many snapshots are tried to see whether a private key is the right one.
+/// How many packs, and how many chunks, are tried to see whether a private key is the right one.
 const TRIED: usize = 16;
 
 /// How many objects stay open to read more of them.
@@ -125,7 +126,7 @@ impl Sealed {
             .filter_map(|generation| generation.open(&identities))
             .collect();
         // Objects of recipients may be lost or damaged: what they are for says whether a key is right.
-        if opened.is_empty() && !self.opens_a_snapshot(&identities)? {
+        if opened.is_empty() && !self.opens_something(&identities)? {
             return Err(Error::WrongKey {
                 location: self.location(),
                 recipients: self.recipients().to_string(),
@@ -137,12 +138,18 @@ impl Sealed {
         Ok(())
     }
 
-    fn opens_a_snapshot(&self, identities: &Identities) -> Result<bool> {
-        for snapshot in self.inner.list("snapshots/")?.into_iter().rev().take(TRIED) {
-            let inner = self.inner.clone();
-            let opened = Part::open(inner, snapshot.key, snapshot.size, &mut identities.iter());
-            if opened.is_ok() {
-                return Ok(true);
+    /// Whether one of the newest packs or chunks is for these keys; what the key of lists opens, too, would
+    /// let that pass for a private key.
+    fn opens_something(&self, identities: &Identities) -> Result<bool> {
+        for folder in ["packs/", "database/"] {
+            let objects = self.inner.list(folder)?.into_iter().rev();
+            let own = objects.filter(|object| index_of(&clear(object.key.clone())).is_none());
+            for object in own.take(TRIED) {
+                let inner = self.inner.clone();
+                let opened = Part::open(inner, object.key, object.size, &mut identities.iter());
+                if opened.is_ok() {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -365,10 +372,9 @@ impl Storage for Sealed {
             return self.inner.read(key, offset, len);
         }
         if let Some(pack) = index_of(key) {
-            return self
-                .copies
-                .of(pack, || self.decrypted(key, MOST))?
-                .read(key, offset, len);
+            let make = || self.decrypted(key, MOST);
+            let read = |local: &Local| local.read(key, offset, len);
+            return self.copies.with(pack, make, read);
         }
         // Asked first: a damaged index may name any length, which must not become a buffer.
         let most = self.size(key)?.unwrap_or(0);
@@ -390,10 +396,8 @@ impl Storage for Sealed {
                     location: self.location(),
                 });
             }
-            return self
-                .copies
-                .of(pack, || self.decrypted(key, MOST))?
-                .begin(key, most);
+            let make = || self.decrypted(key, MOST);
+            return self.copies.with(pack, make, |local| local.begin(key, most));
         }
         if matches!(key.kind(), ObjectKind::Pack(_)) {
             return self.with_part(key, |part| {
@@ -473,7 +477,9 @@ impl Storage for Sealed {
         if self.copies.are_kept() {
             let objects = self.list("packs/")?;
             let packs: HashSet<PackId> = objects.iter().filter_map(|o| index_of(&o.key)).collect();
-            self.copies.keep_only(|pack| packs.contains(&pack))?;
+            if let Err(error) = self.copies.keep_only(|pack| packs.contains(&pack)) {
+                log::warn!("old copies of indexes stay: {error}");
+            }
         }
         self.inner.tidy(alone)
     }

@@ -293,8 +293,8 @@ fn an_object_that_is_larger_than_it_may_be_is_not_fetched() {
 fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
     let place = place();
     let inner: &dyn Storage = &*place.counting;
-    let snapshot = Key::from_text("snapshots/x.json");
-    place.sealed.put(&snapshot, b"all of it").unwrap();
+    let chunk = Key::from_text("database/00/x.zst");
+    place.sealed.put(&chunk, b"all of it").unwrap();
     let again = || {
         let sealed = Sealed::new(place.counting.clone(), Generations::read(inner).unwrap());
         sealed.unlock(place.identities.clone()).map(|()| sealed)
@@ -302,7 +302,7 @@ fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
     let junk = Key::from_text("recipients/9.json");
     inner.put(&junk, b"{").unwrap();
     let sealed = again().unwrap();
-    assert_eq!(sealed.whole(&snapshot, 100).unwrap(), b"all of it");
+    assert_eq!(sealed.whole(&chunk, 100).unwrap(), b"all of it");
     assert_eq!(sealed.damaged_generations()[0].0, junk);
     // But nobody knows for whom to write.
     let other = Key::from_text("snapshots/y.json");
@@ -333,20 +333,46 @@ fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
     bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
     inner.delete(&first).unwrap();
     inner.put(&first, &bad).unwrap();
-    assert_eq!(
-        again().unwrap().whole(&snapshot, 100).unwrap(),
-        b"all of it"
-    );
+    assert_eq!(again().unwrap().whole(&chunk, 100).unwrap(), b"all of it");
     inner.delete(&first).unwrap();
-    assert_eq!(
-        again().unwrap().whole(&snapshot, 100).unwrap(),
-        b"all of it"
-    );
+    assert_eq!(again().unwrap().whole(&chunk, 100).unwrap(), b"all of it");
     // And the wrong one the wrong one.
     inner
-        .delete(&Key::from_text("snapshots/x.json.age"))
+        .delete(&Key::from_text("database/00/x.zst.age"))
         .unwrap();
     assert!(matches!(again(), Err(Error::WrongKey { .. })));
+}
+
+#[test]
+fn a_folder_of_copies_that_cannot_be_used_is_done_without() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 2);
+    let key = made.id.index_key();
+    let before = storage.whole(&key, MANY).unwrap();
+    let sealed = || {
+        let generations = Generations::read(&*place.counting).unwrap();
+        let sealed = Sealed::new(place.counting.clone(), generations);
+        sealed.unlock(place.identities.clone()).unwrap();
+        sealed
+    };
+    let [scratch, kept] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    // It is a file.
+    let file = kept.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let one = sealed();
+    one.put_copies_in(Some(file), scratch.path().to_owned());
+    assert_eq!(one.whole(&key, MANY).unwrap(), before);
+    // It is removed while it is used.
+    let cache = kept.path().join("cache");
+    let one = Arc::new(sealed());
+    one.put_copies_in(Some(cache.clone()), scratch.path().to_owned());
+    let index = IndexFile::open(one.clone(), made.id).unwrap();
+    std::fs::remove_dir_all(&cache).unwrap();
+    index.verify().unwrap();
+    // The vault's own index is as it was.
+    assert!(storage.size(&key).unwrap().is_some());
+    assert_eq!(sealed().whole(&key, MANY).unwrap(), before);
 }
 
 #[test]
