@@ -6,7 +6,7 @@
 //! the end says that it was the right one. A connection that breaks is taken up where it broke.
 
 use super::GoldSettings;
-use super::address::{Address, Refused};
+use super::address::{Address, PublicOnly, Refused};
 use crate::blob::{Hasher, PfileName};
 use crate::fossology::config::{Proxies, Secret};
 use crate::http;
@@ -72,7 +72,10 @@ struct Progress {
 
 impl<'a> Web<'a> {
     pub fn new(settings: &'a GoldSettings, proxies: &'a Proxies) -> Result<Self> {
-        let agent = http::agent(true, settings.authorities.as_deref(), 2)
+        let resolver = PublicOnly {
+            private_hosts: settings.private_hosts.clone(),
+        };
+        let agent = http::agent_with(true, settings.authorities.as_deref(), 2, resolver)
             .map_err(|error| Error::Usage(format!("reaching the web: {error}")))?;
         Ok(Self {
             agent,
