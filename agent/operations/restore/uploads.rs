@@ -65,7 +65,8 @@ pub fn run_uploads(
         plan::expect_space(&layout, &selection)?;
         let mut client = plan::hold_files(instance, &layout, options)?;
         let names = names_of(&selection, client.is_some())?;
-        report.bring_back(vault, selection, &layout, instance, options, context)?;
+        let later = report.bring_back(vault, selection, &layout, instance, options, context)?;
+        report.once_more(&later, &layout, instance, options, context)?;
         if let Some(client) = &mut client {
             no_longer_pruned(client, &names, &report)?;
         }
