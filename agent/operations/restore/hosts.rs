@@ -8,7 +8,7 @@
 //! What is there is not opened. Killed anywhere, the same look finds what still lacks.
 
 use super::blobs::Selection;
-use super::{Options, Report, hit, plan, writer};
+use super::{Options, Report, hit, plan, room, writer};
 use crate::blob::{HostName, PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::Moment;
 use crate::fossology::own::{self, BlobState};
@@ -47,7 +47,7 @@ pub(super) fn run(
     if options.dry_run {
         report.damaged.clone_from(&selection.damaged);
     } else {
-        plan::expect_space(layout, &selection)?;
+        room::expect_space(layout, &selection)?;
         let threads = options.threads;
         let (written, damaged) = writer::write(
             vault,

@@ -28,6 +28,7 @@ mod hosts;
 mod life;
 pub(super) mod plan;
 mod record;
+pub(super) mod room;
 mod uploads;
 pub(super) mod writer;
 
@@ -202,7 +203,7 @@ pub fn run(
         };
         report.not_in_snapshot = selection.not_in_snapshot;
         report.pruned = selection.pruned;
-        plan::expect_space(&layout, &selection)?;
+        room::expect_space(&layout, &selection)?;
         let lacking = selection.lacking.clone();
         later = report.bring_back(vault, selection, &layout, instance, options, context)?;
         if let Some(target) = &plan.database {
