@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn what_is_written_counts_for_the_file_system_that_it_goes_to() {
         let repository = tempfile::tempdir().unwrap();
-        let range = |host: &str, text: &str| Range::parse(host.parse().unwrap(), text).unwrap();
+        let range =
+            |host: &str, text: &str| Range::parse(HostName::new(host).unwrap(), text).unwrap();
         let ranges = vec![range("one", "* 00 7f"), range("two", "* 80 ff")];
         let layout = Layout::new(repository.path(), 3, ranges);
         for host in ["one", "two"] {
