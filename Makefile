@@ -69,6 +69,7 @@ install: ## puts the program into $(DESTDIR)$(PREFIX)/bin, after `make build`
 	@test -x $(BINARY) || { echo "$(BINARY) is not there: run 'make build' first" >&2; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/fo_backup
+	$(BINARY) manual $(DESTDIR)$(PREFIX)/share/man/man1
 	find ui-plugin -type f ! -path 'ui-plugin/tests/*' ! -name README.md \
 		-exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/fossology-backup/{} \;
 
@@ -79,6 +80,7 @@ deb: build ## makes a Debian package: target/debian/*.deb (cargo-deb)
 	rm -rf target/package
 	$(BINARY) -c /etc/fossology install --root target/package --moddir /usr/share/fossology --pages ui-plugin
 	rm -r target/package/usr/share/fossology/backup/agent
+	$(BINARY) manual target/package/usr/share/man/man1
 	$(CARGO) deb --no-build --strip --locked
 
 clean: toolchain ## removes all that was built

@@ -193,9 +193,62 @@ fn damage_does_not_travel_and_what_lacks_there_is_named() {
     fs::write(a_pack(&world.vault()), &good).unwrap();
     assert_eq!(states(&copy(&world, 0)), ["copied"]);
     fs::remove_file(a_pack(&far)).unwrap();
+    fs::write(a_pack(&world.vault()), &bad).unwrap();
     let report = copy(&world, 3);
+    assert_eq!(states(&report), ["there"]);
     assert_eq!(report["lacking"].as_array().unwrap().len(), 1, "{report}");
     assert_eq!(status(&world)["offsite"]["lacking"], 1);
+}
+
+/// The first file below a folder of a vault, by its name.
+fn first(vault: &Path, folder: &str, ending: &str) -> PathBuf {
+    let files = walkdir::WalkDir::new(vault.join(folder)).sort_by_file_name();
+    let mut files = files.into_iter().map(|entry| entry.unwrap().into_path());
+    files
+        .find(|path| path.is_file() && path.to_str().unwrap().ends_with(ending))
+        .unwrap()
+}
+
+/// Cuts a file in two, and gives back what it was.
+fn cut_file(path: &Path) -> Vec<u8> {
+    let whole = fs::read(path).unwrap();
+    fs::write(path, &whole[..whole.len() / 2]).unwrap();
+    whole
+}
+
+#[test]
+fn what_the_far_side_has_lost_is_brought_again() {
+    let world = World::with_vault();
+    world.backup("full");
+    let far = world.path("far");
+    let text = format!("[offsite]\nlocation = \"{}\"\n", far.display());
+    settings(&world, &text);
+    copy(&world, 0);
+    let whole = || {
+        let verify = ["--json", "verify", "--read-data"];
+        let report = world.call_at(&far, &verify).expect(0).json();
+        assert_eq!(report["whole"], true, "{report}");
+    };
+    fs::remove_file(a_pack(&far)).unwrap();
+    let report = copy(&world, 0);
+    assert_eq!(states(&report), ["there"]);
+    assert_eq!(report["packs"]["count"], 1, "{report}");
+    whole();
+    // Other tools may have left the half of something.
+    for (folder, ending) in [("packs", ".idx"), ("database", ".zst")] {
+        cut_file(&first(&far, folder, ending));
+        assert_eq!(states(&copy(&world, 0)), ["there"], "{folder}");
+        whole();
+    }
+    cut_file(&first(&far, "snapshots", ".json"));
+    assert_eq!(states(&copy(&world, 0)), ["copied"]);
+    whole();
+    // What is cut here does not take the place of what is whole there.
+    let chunk = first(&world.vault(), "database", ".zst");
+    let good = cut_file(&chunk);
+    copy(&world, 0);
+    assert_eq!(fs::read(first(&far, "database", ".zst")).unwrap(), good);
+    whole();
 }
 
 #[test]

@@ -77,14 +77,23 @@ fn a_bucket_holds_a_vault() {
 }
 
 #[test]
-fn a_server_without_conditions_holds_a_vault_too() {
+fn older_servers_hold_a_vault_too() {
     let world = World::new();
-    let server = S3Server::start(world.path("s3"), &["--unconditional"]);
-    settings(&world, &s3_settings(server.port));
-    let location = format!("s3://{BUCKET}");
-    call(&world, &location, &["init"]).expect(0);
-    json(&world, &location, &["backup"]);
-    call(&world, &location, &["verify", "--read-data"]).expect(0);
+    for option in ["--unconditional", "--careless", "--tokenless"] {
+        let server = S3Server::start(world.path(&option[2..]), &[option]);
+        settings(&world, &s3_settings(server.port));
+        let location = format!("s3://{BUCKET}");
+        call(&world, &location, &["init"]).expect(0);
+        json(&world, &location, &["backup"]);
+        let nothing = json(&world, &location, &["backup"]);
+        let asked = |kind: &str| nothing["servers"][0][kind].as_u64().unwrap();
+        match option {
+            "--tokenless" => assert!(asked("lists") > 12, "{nothing}"),
+            // Each object is looked for before it is put.
+            _ => assert!(asked("heads") > 4, "{nothing}"),
+        }
+        call(&world, &location, &["verify", "--read-data"]).expect(0);
+    }
 }
 
 #[test]

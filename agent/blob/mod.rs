@@ -12,7 +12,7 @@ mod host;
 mod name;
 mod tree;
 
-pub use hash::{Hasher, digest, digest_batch};
+pub use hash::{Hasher, digest, digest_batch, digest_file};
 pub use host::{HostName, HostNameError};
 pub use name::{PfileName, PfileNameError};
 pub use tree::{Tree, TreeSet};

@@ -42,6 +42,8 @@ struct Report {
     vault: String,
     recipients: Recipients,
     changes: Vec<Change>,
+    /// For whom lists are encrypted besides.
+    lists: Option<String>,
     /// Whether this call opens what is encrypted, and the lists.
     private_key: bool,
     list_key: bool,
@@ -56,9 +58,12 @@ struct Change {
 
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let vault = session.open_vault(&session.settings()?)?;
-    vault.expect_encrypted()?;
+    let taken_over = match args.action {
+        Some(Action::Accept) => "taken over: ",
+        _ => "",
+    };
     match args.action.unwrap_or(Action::List) {
-        Action::List => {}
+        Action::List => vault.expect_encrypted()?,
         Action::Add { recipients } => {
             let new = Recipients::parse(recipients)?;
             keys::change(&session.instance()?, &vault, |old| old.with(&new))?;
@@ -74,6 +79,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let report = Report {
         vault: vault.location(),
         recipients: vault.recipients(),
+        lists: vault.lists_recipient(),
         changes: changes
             .map(|(number, made, recipients)| Change {
                 number,
@@ -91,6 +97,16 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
             for key in change.recipients.iter() {
                 text += &format!("   {key}\n");
             }
+        }
+        if !vault.is_encrypted() {
+            return "what is written into this vault is NOT encrypted, and this instance takes that for right\n".into();
+        }
+        text += &format!("{taken_over}what is written from now on is for\n");
+        for key in report.recipients.iter() {
+            text += &format!("   {key}\n");
+        }
+        if let Some(lists) = &report.lists {
+            text += &format!("lists also for\n   {lists}\n");
         }
         text += match (report.private_key, report.list_key) {
             (true, _) => "the private key at hand opens this vault\n",

@@ -17,6 +17,7 @@ mod init;
 mod install;
 mod jobs;
 mod keys;
+mod manual;
 mod output;
 mod progress;
 mod prune;
@@ -92,6 +93,8 @@ enum Verb {
     Du(du::Args),
     Estimate(estimate::Args),
     Keys(keys::Args),
+    #[command(hide = true)]
+    Manual(manual::Args),
 }
 
 /// Runs the command of this process and gives back its exit code.
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Verb::Du(args) => du::run(&session, args),
         Verb::Estimate(args) => estimate::run(&session, args),
         Verb::Keys(args) => keys::run(&session, args),
+        Verb::Manual(args) => manual::run(&session, args),
     };
     output.tell_requests();
     match result {

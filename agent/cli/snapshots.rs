@@ -90,7 +90,7 @@ pub fn run(session: &Session<'_>, _: Args) -> Result<Exit> {
     if list
         .unreadable
         .iter()
-        .any(|(_, error)| error.is_about_keys())
+        .any(|(_, error)| error.is_about_keys() && !error.is_for_others())
     {
         return Ok(Exit::WrongKey);
     }

@@ -105,9 +105,14 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
 fn text(report: &Report, options: &verify::Options, spent: f64) -> String {
     let checked = &report.checked;
     let mut text = String::new();
-    for damage in &report.damage {
+    let (sealed, damaged): (Vec<_>, Vec<_>) = report
+        .damage
+        .iter()
+        .partition(|damage| damage.kind == Kind::Sealed);
+    for damage in damaged {
         text += &damage_text(damage);
     }
+    text += &sealed_text(&sealed);
     for note in &report.notes {
         let _ = write!(text, "note: {}", note.what);
         if note.count > 1 || !note.objects.is_empty() {
@@ -154,6 +159,10 @@ fn conclusion(report: &Report) -> String {
         .into();
     }
     let (whole, hit): (Vec<_>, Vec<_>) = report.snapshots.iter().partition(|found| found.whole);
+    let mut damage = report.damage.iter().filter(|damage| !damage.repaired);
+    if damage.all(|damage| damage.kind == Kind::Sealed) {
+        return "no damage was found; what is for others could not be looked at\n".into();
+    }
     let mut text = String::from("DAMAGE was found. ");
     if hit.is_empty() {
         text += "It takes nothing from a readable snapshot.\n";
@@ -173,12 +182,32 @@ fn conclusion(report: &Report) -> String {
     text
 }
 
+/// What none of the keys at hand opens: often thousands of objects, and the same is to be done for
+/// each.
+fn sealed_text(sealed: &[&Damage]) -> String {
+    let Some(first) = sealed.first() else {
+        return String::new();
+    };
+    let count = number(sealed.len() as u64);
+    let mut text = format!("FOR OTHERS {count} objects: {}\n", first.why);
+    for damage in sealed.iter().take(SHOWN) {
+        let _ = writeln!(text, "  {}", damage.object);
+    }
+    text += more(sealed.len());
+    if sealed.len() > SHOWN {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "  what to do: {}", first.todo);
+    text
+}
+
 fn damage_text(damage: &Damage) -> String {
     let kind = match damage.kind {
         _ if damage.repaired => "REPAIRED",
         Kind::Missing => "MISSING",
         Kind::Damaged => "DAMAGED",
         Kind::Unreadable => "UNREADABLE",
+        Kind::Sealed => "FOR OTHERS",
         Kind::Inconsistent => "INCONSISTENT",
     };
     let mut text = format!("{kind} {}: {}\n", damage.object, damage.why);

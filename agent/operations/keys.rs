@@ -166,44 +166,102 @@ fn take_list_key(client: &mut Client, vault: &Vault) -> Result<()> {
 }
 
 /// Makes sure that what is written into a vault is encrypted for those whom the instance knows, and
-/// that the instance can read the lists. What the database has lost comes back from the vault when
-/// a private key is at hand. Our tables must be there.
+/// that the instance can read the lists. Our tables must be there.
 ///
 /// # Errors
-/// When the vault names others, or the key of the lists is lost.
+/// When the vault names others or nobody, or the key of the lists is lost.
 pub fn expect_own(client: &mut impl GenericClient, vault: &Vault) -> Result<()> {
+    let known = own::vault_key(client, vault.id())?;
     if !vault.is_encrypted() {
+        return expect_plain(client, vault, known.as_ref());
+    }
+    let Some(known) = known else {
+        return Err(unknown(vault).into());
+    };
+    vault.expect_recipients()?;
+    expect_same(vault, &known, true)?;
+    if let Some(key) = ListKey::parse(known.list_key.expose()) {
+        vault.add_list_key(key);
+    }
+    if vault.list_key().is_none() {
+        return Err(vault::Error::NoListKey {
+            location: vault.location(),
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// As [`expect_own`], where the database may be out of reach: then what is already in a plain vault may
+/// be written there again, and nothing into an encrypted one.
+///
+/// # Errors
+/// As [`expect_own`].
+pub fn expect_confirmed(client: Option<&mut Client>, vault: &Vault) -> Result<()> {
+    match client {
+        Some(client) => expect_own(client, vault),
+        None if vault.is_encrypted() => Err(unknown(vault).into()),
+        None => Ok(()),
+    }
+}
+
+fn unknown(vault: &Vault) -> vault::Error {
+    vault::Error::RecipientsUnknown {
+        location: vault.location(),
+        found: named(&vault.recipients(), vault.lists_recipient().as_deref()),
+    }
+}
+
+/// Compares for whom a vault says that it is encrypted with what the instance knows: the recipients,
+/// and for whom its lists are encrypted besides. The list key is not known when it is broken.
+fn expect_same(vault: &Vault, known: &VaultKey, with_lists: bool) -> Result<()> {
+    let recipients = Recipients::parse(&known.recipients)?;
+    let lists = ListKey::parse(known.list_key.expose()).map(|key| key.public());
+    let found = vault.lists_recipient();
+    let same_lists = !with_lists || lists.is_none() || lists == found;
+    if recipients == vault.recipients() && same_lists {
         return Ok(());
     }
-    let location = || vault.location();
-    match own::vault_key(client, vault.id())? {
-        Some(known) => {
-            let recipients = Recipients::parse(&known.recipients)?;
-            if recipients != vault.recipients() {
-                return Err(vault::Error::RecipientsDiffer {
-                    location: location(),
-                    found: vault.recipients().to_string(),
-                    known: recipients.to_string(),
-                }
-                .into());
-            }
-            if let Some(key) = ListKey::parse(known.list_key.expose()) {
-                vault.add_list_key(key);
-            }
-            if vault.list_key().is_none() {
-                return Err(vault::Error::NoListKey {
-                    location: location(),
-                }
-                .into());
-            }
-            Ok(())
-        }
-        None if vault.list_key().is_some() => keep(client, vault),
-        None => Err(vault::Error::NoListKey {
-            location: location(),
-        }
-        .into()),
+    Err(vault::Error::RecipientsDiffer {
+        location: vault.location(),
+        found: named(&vault.recipients(), found.as_deref()),
+        known: named(&recipients, lists.as_deref()),
     }
+    .into())
+}
+
+fn named(recipients: &Recipients, lists: Option<&str>) -> String {
+    match lists {
+        Some(lists) => format!("{recipients} (its lists besides for {lists})"),
+        None => recipients.to_string(),
+    }
+}
+
+/// Makes sure that a vault may be without encryption: only its own vault.json says that it is, which
+/// whoever can write there may have changed, or put there.
+fn expect_plain(
+    client: &mut impl GenericClient,
+    vault: &Vault,
+    known: Option<&VaultKey>,
+) -> Result<()> {
+    let (known, todo) = match known {
+        Some(known) if known.recipients.is_empty() => return Ok(()),
+        Some(_) => (
+            "it was made encrypted",
+            "somebody has changed its vault.json. Put back the one of a copy, and find out who can write to the vault",
+        ),
+        None if own::knows_encrypted_vault(client)? => (
+            "this instance has an encrypted one",
+            "find out who can write to the vault; if you want one in the clear beside it, 'fo_backup keys accept' with this --vault says so for good",
+        ),
+        None => return Ok(()),
+    };
+    Err(vault::Error::NotEncrypted {
+        location: vault.location(),
+        known,
+        todo,
+    }
+    .into())
 }
 
 /// Writes down what the vault says, which was opened with a private key.
@@ -254,21 +312,35 @@ pub fn change(
 /// Makes a new key for lists. What is in the vault stays, but the instance does not know it any more.
 ///
 /// # Errors
-/// When the vault is not encrypted.
+/// When the vault is not encrypted, or names other recipients than the instance knows.
 pub fn start_over(instance: &Instance, vault: &Vault) -> Result<()> {
     vault.expect_encrypted()?;
     let mut client = connect(instance, vault)?;
+    if let Some(known) = own::vault_key(&mut client, vault.id())? {
+        expect_same(vault, &known, false)?;
+    }
     let _lease = vault.lease(vault::LeaseKind::Append, "keys")?;
     put(&mut client, vault, vault.recipients(), ListKey::generate())
 }
 
-/// Takes over the recipients that the vault names now.
+/// Takes over the recipients that the vault names now, or that it is not encrypted.
 ///
 /// # Errors
-/// When the key of the lists is not at hand.
+/// When the key of the lists is not at hand, or the vault was made encrypted and is not any more.
 pub fn accept(instance: &Instance, vault: &Vault) -> Result<Recipients> {
-    vault.expect_encrypted()?;
     let mut client = connect(instance, vault)?;
+    if !vault.is_encrypted() {
+        let known = own::vault_key(&mut client, vault.id())?;
+        if known.is_some() {
+            expect_plain(&mut client, vault, known.as_ref())?;
+        }
+        let nobody = VaultKey {
+            list_key: Secret::new(""),
+            recipients: Vec::new(),
+        };
+        own::keep_vault_key(&mut client, vault.id(), &nobody)?;
+        return Ok(Recipients::default());
+    }
     take_list_key(&mut client, vault)?;
     keep(&mut client, vault)?;
     Ok(vault.recipients())

@@ -9,7 +9,7 @@ use super::key::Kind;
 use super::{ChunkId, Error, Put, Result, Storage};
 use fastcdc::v2020::{Error as CdcError, StreamCDC};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Cursor, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -191,14 +191,22 @@ impl ChunkStore {
     /// # Errors
     /// When the vault cannot be listed.
     pub fn ids(&self) -> Result<Vec<ChunkId>> {
+        Ok(self.sizes()?.into_keys().collect())
+    }
+
+    /// The chunks that are there, with their sizes as they are stored, in bytes.
+    ///
+    /// # Errors
+    /// When the vault cannot be listed.
+    pub fn sizes(&self) -> Result<HashMap<ChunkId, u64>> {
         let there = self.storage.list("database/")?;
-        let ids = there
+        let sizes = there
             .into_iter()
             .filter_map(|object| match object.key.kind() {
-                Kind::Chunk(id) => Some(id),
+                Kind::Chunk(id) => Some((id, object.size)),
                 _ => None,
             });
-        Ok(ids.collect())
+        Ok(sizes.collect())
     }
 
     /// The stored bytes of a chunk, compared with its name.

@@ -5,8 +5,8 @@
 //! recipients is one new object; killed before it is there, nothing has changed.
 
 use super::{
-    Error, Head, Identities, Key, ListKey, Location, Put, Recipients, Result, Storage, Vault,
-    crypt, is_vault, open_storage, restore_md, to_json,
+    Error, Head, Identities, Key, ListKey, Location, PackInfo, Put, Recipients, Result, Storage,
+    Vault, crypt, is_vault, open_storage, restore_md, to_json,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,6 +75,21 @@ impl Vault {
         }
     }
 
+    /// Makes a lost index again from its pack, for reading: in an encrypted vault, where a reader need not
+    /// know for whom to write, only on this host and for this process.
+    ///
+    /// # Errors
+    /// As [`super::rebuild_index`].
+    pub fn index_again(&self, pack: &PackInfo) -> Result<()> {
+        match &self.sealed {
+            None => super::rebuild_index(&self.storage, pack).map(drop),
+            Some(sealed) => {
+                let made = super::rebuild::make_index(&self.storage, pack)?;
+                sealed.keep_index(pack.id, &made.bytes)
+            }
+        }
+    }
+
     /// Takes private keys of recipients.
     ///
     /// # Errors
@@ -105,11 +120,34 @@ impl Vault {
             .map_or_else(Recipients::default, |sealed| sealed.recipients())
     }
 
+    /// The public key for which lists are encrypted besides.
+    pub fn lists_recipient(&self) -> Option<String> {
+        self.sealed.as_ref().and_then(|sealed| sealed.lists())
+    }
+
     /// The changes of recipients, oldest first: number, time, and for whom from then on.
     pub fn recipients_history(&self) -> Vec<(u64, jiff::Timestamp, Recipients)> {
         self.sealed
             .as_ref()
             .map_or_else(Vec::new, |sealed| sealed.history())
+    }
+
+    /// Objects of recipients that are damaged, with what is wrong.
+    pub fn damaged_recipients(&self) -> Vec<(Key, String)> {
+        self.sealed
+            .as_ref()
+            .map_or_else(Vec::new, |sealed| sealed.damaged_generations())
+    }
+
+    /// Refuses when it cannot be known for whom to encrypt.
+    ///
+    /// # Errors
+    /// When the newest change of recipients is damaged.
+    pub fn expect_recipients(&self) -> Result<()> {
+        match &self.sealed {
+            None => Ok(()),
+            Some(sealed) => sealed.expect_recipients(),
+        }
     }
 
     /// Encrypts what is written from now on for these. What is there stays as it is.
@@ -207,7 +245,15 @@ impl Vault {
 fn follow(to: &dyn Storage, from: &dyn Storage) -> Result<()> {
     for object in from.list("recipients/")? {
         let text = from.whole(&object.key, MOST)?;
-        if to.put(&object.key, &text)? == Put::Existed && to.whole(&object.key, MOST)? != text {
+        // Looked at first: some servers write over what they are asked not to.
+        let there = match to.whole(&object.key, MOST) {
+            Err(Error::Missing { .. }) => match to.put(&object.key, &text)? {
+                Put::Made => continue,
+                Put::Existed => to.whole(&object.key, MOST)?,
+            },
+            there => there?,
+        };
+        if there != text {
             return Err(Error::OtherEncryption {
                 location: to.location(),
                 is: "is encrypted for others".into(),

@@ -127,7 +127,7 @@ pub enum Error {
     },
     /// The key that opens lists is not in the instance's database.
     #[error(
-        "this instance's database has no key for the lists of the vault at {location}, so nobody here knows what the vault holds; give --identity FILE once, which brings it back, or 'fo_backup keys start-over' makes another one: then the next backup stores everything anew beside what is there"
+        "this instance's database has no key for the lists of the vault at {location}, so nobody here knows what the vault holds; 'fo_backup --identity FILE keys accept' brings it back, or 'fo_backup keys start-over' makes another one: then the next backup stores everything anew beside what is there"
     )]
     NoListKey {
         /// The vault.
@@ -144,6 +144,28 @@ pub enum Error {
         found: String,
         /// What the instance knows.
         known: String,
+    },
+    /// Nothing but the vault says for whom it is encrypted.
+    #[error(
+        "the vault at {location} says that it is encrypted for {found}, and no database of this instance says that those are the right ones, so nothing is written for them; if they are, 'fo_backup --identity FILE keys accept' takes them over, else find out who can write to the vault. Where the private key is lost, 'fo_backup keys start-over' goes on with those recipients and a new key of lists"
+    )]
+    RecipientsUnknown {
+        /// The vault.
+        location: String,
+        /// What it says.
+        found: String,
+    },
+    /// The vault is in the clear, and the instance does not know it so.
+    #[error(
+        "the vault at {location} says that it is not encrypted, but {known}, so nothing is written there: {todo}"
+    )]
+    NotEncrypted {
+        /// The vault.
+        location: String,
+        /// What the instance knows.
+        known: &'static str,
+        /// What to do.
+        todo: &'static str,
     },
     /// The vault is there and is not encrypted as was asked for.
     #[error("the vault at {location} {is}; {todo}")]
@@ -293,6 +315,22 @@ impl Error {
         }
     }
 
+    /// The same of reading an object, where that a disk cannot read it makes it a damaged one: the
+    /// others may be whole.
+    pub(crate) fn of_reading(self, key: &Key) -> Self {
+        match self {
+            Self::Io { source, .. }
+                if matches!(
+                    source.raw_os_error(),
+                    Some(libc::EIO | libc::EBADMSG | libc::EUCLEAN)
+                ) =>
+            {
+                Self::damaged(key, format!("it cannot be read ({source})"))
+            }
+            other => other,
+        }
+    }
+
     /// Whether this says that an object is missing or damaged, and not that the vault as a whole
     /// cannot be used.
     pub fn is_damage(&self) -> bool {
@@ -302,14 +340,35 @@ impl Error {
         )
     }
 
+    /// Whether this says that the storage takes nothing (from us, or at all), and not that it may take it
+    /// in a moment.
+    pub(super) fn is_denial(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Refused { .. } => true,
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether this says that an object is not for the keys at hand: it may be whole, and others read it.
+    pub fn is_for_others(&self) -> bool {
+        matches!(self, Self::NotOpened { .. })
+    }
+
     /// Whether this says that the right private key is missing.
     pub fn is_about_keys(&self) -> bool {
         matches!(
             self,
             Self::NoKey { .. }
                 | Self::WrongKey { .. }
+                | Self::NotOpened { .. }
                 | Self::NoListKey { .. }
                 | Self::RecipientsDiffer { .. }
+                | Self::RecipientsUnknown { .. }
+                | Self::NotEncrypted { .. }
                 | Self::Identity { .. }
         )
     }

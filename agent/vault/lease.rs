@@ -6,24 +6,23 @@
 //! not count. Each renewal is a new object, and so is an end where removal is forbidden, so that
 //! storage which forbids changes and deletion can hold leases too.
 
-use super::{Error, Key, Result, Storage};
+mod objects;
+
+use super::{Error, Key, Result, SnapshotId, Storage};
 use crate::process::Process;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, HashMap};
+use objects::{Body, conflict, end_of, locked, mark_ended};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long a lease holds unless it is renewed.
+/// How long a lease holds at least unless it is renewed, and how long one holds that does not say.
 const HOLDS: SignedDuration = SignedDuration::from_mins(5);
 
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(60);
-
-/// More bytes than any lease has.
-const BODY_MOST: u64 = 64 << 10;
 
 /// In place of the time until when a lease holds: never again.
 const LOST: i64 = i64::MIN;
@@ -71,21 +70,17 @@ struct State {
     keeps_all: bool,
 }
 
-/// The contents of a lease's object.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-struct Body {
-    lease: Uuid,
-    kind: LeaseKind,
-    verb: String,
-    /// Which run it belongs to, when that has several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    run: Option<String>,
-    host: String,
-    owner: Process,
-    since: Timestamp,
-    until: Timestamp,
-    #[serde(default)]
-    released: bool,
+/// How long a lease holds on this storage: something that is begun under it has to be done, or given
+/// up, before it ends, with some renewals that failed before.
+fn holds(storage: &dyn Storage) -> SignedDuration {
+    let needed = needed(storage) + SignedDuration::from_mins(2);
+    needed.max(HOLDS)
+}
+
+/// How long a lease has to hold at least when something is begun under it.
+fn needed(storage: &dyn Storage) -> SignedDuration {
+    let longest = SignedDuration::try_from(storage.patience()).unwrap_or(SignedDuration::MAX / 4);
+    longest + SignedDuration::from_mins(1)
 }
 
 impl Lease {
@@ -99,6 +94,7 @@ impl Lease {
         if let Some(other) = conflict(&*storage, kind, run, None)? {
             return Err(locked(&other));
         }
+        let holds = holds(&*storage);
         for _ in 0..5 {
             let now = super::now();
             let body = Body {
@@ -109,7 +105,8 @@ impl Lease {
                 host: crate::process::host_name(),
                 owner: Process::this_process(),
                 since: now,
-                until: now + HOLDS,
+                until: now + holds,
+                holds: holds.as_secs(),
                 released: false,
             };
             let lease = body.lease;
@@ -124,7 +121,7 @@ impl Lease {
                 }),
             });
             if let Err(error) = shared.put() {
-                if kind != LeaseKind::Read {
+                if kind != LeaseKind::Read || !error.is_denial() {
                     return Err(error);
                 }
                 // A vault on a read-only medium is good enough to restore from.
@@ -138,26 +135,24 @@ impl Lease {
                 });
             }
             // Two that came at the same time see each other here: both step back and try again.
-            let key = shared.key();
-            let own = key.as_ref().map(|key| (lease, key));
-            let Some(other) = conflict(&*storage, kind, run, own)? else {
-                if kind != LeaseKind::Read {
-                    storage.tidy(run.is_none())?;
+            let looked = shared.look_around(kind, run);
+            let Ok(None) = looked else {
+                shared.release();
+                let Some(other) = looked? else { continue };
+                if !other.holds_by_its_time() {
+                    // Live by the storage's clock: it did not come at the same time.
+                    return Err(locked(&other));
                 }
-                return Ok(Self::start(shared));
+                let wait = 20 + u64::from(lease.as_bytes()[0]);
+                std::thread::sleep(Duration::from_millis(wait));
+                if let Some(still) = conflict(&*storage, kind, run, None)?
+                    && still.lease == other.lease
+                {
+                    return Err(locked(&still));
+                }
+                continue;
             };
-            shared.release();
-            if other.until < Timestamp::now() {
-                // Live by the storage's clock: it did not come at the same time.
-                return Err(locked(&other));
-            }
-            let wait = 20 + u64::from(lease.as_bytes()[0]);
-            std::thread::sleep(Duration::from_millis(wait));
-            if let Some(still) = conflict(&*storage, kind, run, None)?
-                && still.lease == other.lease
-            {
-                return Err(locked(&still));
-            }
+            return Ok(Self::start(shared));
         }
         match conflict(&*storage, kind, run, None)? {
             Some(other) => Err(locked(&other)),
@@ -186,16 +181,49 @@ impl Lease {
         }
     }
 
-    /// Asks whether the lease still holds; a run does so before it commits.
+    /// Asks whether the lease holds for as long as the storage may need for what comes next, and renews it
+    /// if it does not; a run does so before it commits, and before each removal.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] or [`Error::Locked`] when it ran out, as in a long sleep of the
-    /// machine, and another run has begun since.
+    /// machine, and another run has begun since; [`Error::LeaseLost`] too when renewing takes too
+    /// long; and when the storage does not answer.
     pub fn check(&self) -> Result<()> {
-        if self.shared.until.load(Ordering::Relaxed) > Timestamp::now().as_second() {
-            return Ok(());
+        for _ in 0..3 {
+            if self.shared.is_fresh() {
+                return Ok(());
+            }
+            self.shared.put()?;
         }
-        self.shared.put()
+        match self.shared.is_fresh() {
+            true => Ok(()),
+            false => Err(Error::LeaseLost {
+                why: "renewing it takes longer than it holds".into(),
+            }),
+        }
+    }
+
+    /// Asks whether nobody has ended the lease so far; a run does so after its snapshot is there, in
+    /// case that took longer than the lease held.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when somebody has: then the snapshot may lack what it names.
+    pub fn confirm(&self, snapshot: &SnapshotId) -> Result<()> {
+        let state = self.shared.state.lock();
+        let state = state.unwrap_or_else(|error| error.into_inner());
+        let storage = &*self.shared.storage;
+        let Some(key) = &state.key else { return Ok(()) };
+        let is_lost = self.shared.until.load(Ordering::Relaxed) == LOST
+            || storage.size(key)?.is_none()
+            || storage.size(&end_of(state.body.lease))?.is_some();
+        match is_lost {
+            false => Ok(()),
+            true => Err(Error::LeaseLost {
+                why: format!(
+                    "it ran out while snapshot {snapshot} was put, and another run has begun since; look with 'fo_backup verify {snapshot}' whether it has all that it names"
+                ),
+            }),
+        }
     }
 
     /// What the lease allows.
@@ -233,16 +261,32 @@ impl Drop for Lease {
 }
 
 impl Shared {
-    fn key(&self) -> Option<Key> {
-        let state = self.state.lock().unwrap_or_else(|error| error.into_inner());
-        state.key.clone()
+    /// A live lease that conflicts. Without one, what dead runs left unfinished is removed.
+    fn look_around(&self, kind: LeaseKind, run: Option<&str>) -> Result<Option<Body>> {
+        let (lease, key) = {
+            let state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+            (state.body.lease, state.key.clone())
+        };
+        let own = key.as_ref().map(|key| (lease, key));
+        let other = conflict(&*self.storage, kind, run, own)?;
+        if other.is_none() && kind != LeaseKind::Read {
+            self.storage.tidy(run.is_none())?;
+        }
+        Ok(other)
+    }
+
+    /// Whether it holds for long enough to begin something.
+    fn is_fresh(&self) -> bool {
+        let until = self.until.load(Ordering::Relaxed);
+        let left = until.saturating_sub(Timestamp::now().as_second());
+        left >= needed(&*self.storage).as_secs()
     }
 
     /// Puts the next renewal, then removes the one before.
     fn put(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
         let ran_out = self.ran_out(&state)?;
-        state.body.until = super::now() + HOLDS;
+        state.body.until = super::now() + state.body.holds();
         state.number += 1;
         let key = Key::from_text(format!(
             "locks/{}-{}.json",
@@ -303,149 +347,9 @@ impl Shared {
         state.body.released = true;
         if let Err(error) = mark_ended(&*self.storage, &state.body) {
             log::warn!(
-                "the lease on the vault could not be released and ends by itself in 5 minutes: {error}"
+                "the lease on the vault could not be released and ends by itself in some minutes: {error}"
             );
         }
-    }
-}
-
-/// Says of a lease that it has ended, where its objects cannot be removed: then nobody has to read
-/// them again.
-fn mark_ended(storage: &dyn Storage, body: &Body) -> Result<()> {
-    let key = Key::from_text(format!("locks/{}-ended.json", body.lease.simple()));
-    storage.put(&key, &super::to_json(body)).map(drop)
-}
-
-/// The objects of a lease.
-#[derive(Default)]
-struct Objects {
-    /// Its renewals by their numbers.
-    renewals: BTreeMap<u64, Key>,
-    /// The object that says that it has ended.
-    end: Option<Key>,
-}
-
-/// A live lease that conflicts with one of this kind, and of this run.
-fn conflict(
-    storage: &dyn Storage,
-    kind: LeaseKind,
-    run: Option<&str>,
-    own: Option<(Uuid, &Key)>,
-) -> Result<Option<Body>> {
-    let mut leases: HashMap<Uuid, Objects> = HashMap::new();
-    for object in storage.list("locks/")? {
-        match parse(&object.key) {
-            Some((lease, Part::Renewal(number))) => {
-                let objects = leases.entry(lease).or_default();
-                objects.renewals.insert(number, object.key);
-            }
-            Some((lease, Part::End)) => leases.entry(lease).or_default().end = Some(object.key),
-            None => {}
-        }
-    }
-    for (lease, objects) in leases {
-        if own.is_some_and(|(own, _)| own == lease) {
-            continue;
-        }
-        if objects.end.is_some() {
-            // Its owner knows. Who may remove it does: the next one has less to list.
-            if kind == LeaseKind::Exclusive {
-                objects.remove(storage)?;
-            }
-            continue;
-        }
-        let Some((_, key)) = objects.renewals.last_key_value() else {
-            continue;
-        };
-        let body: Body = match storage.whole(key, BODY_MOST) {
-            Err(Error::Missing { .. }) => continue, // released meanwhile
-            Err(error) => return Err(error),
-            Ok(text) => match serde_json::from_slice(&text) {
-                Ok(body) => body,
-                // Leases are put whole, so this is none of ours.
-                Err(error) => {
-                    return Err(Error::damaged(
-                        key,
-                        format!("no valid lease ({error}); remove it"),
-                    ));
-                }
-            },
-        };
-        let together = run.is_some()
-            && run == body.run.as_deref()
-            && (kind, body.kind) == (LeaseKind::Append, LeaseKind::Append);
-        let ended = match body.released || body.owner.is_dead() {
-            true => Ended::Yes,
-            false => ran_out(storage, &body, key, own.map(|(_, key)| key))?,
-        };
-        match ended {
-            Ended::Yes => match objects.remove(storage) {
-                // Its owner may only sleep, and learns from this that objects may be gone: who
-                // will remove some has to tell.
-                Err(error) if kind == LeaseKind::Exclusive => return Err(error),
-                Err(Error::NoRemoval { .. }) => mark_ended(storage, &body)?,
-                _ => {}
-            },
-            Ended::No if kind.conflicts(body.kind) && !together => return Ok(Some(body)),
-            Ended::No | Ended::PerhapsSo => {}
-        }
-    }
-    Ok(None)
-}
-
-impl Objects {
-    fn remove(&self, storage: &dyn Storage) -> Result<()> {
-        self.renewals
-            .values()
-            .chain(&self.end)
-            .try_for_each(|key| storage.delete(key))
-    }
-}
-
-/// Whether a lease has ended.
-enum Ended {
-    Yes,
-    No,
-    /// Only the storage's clock can tell, and there is nothing of this run yet to compare with.
-    PerhapsSo,
-}
-
-/// Whether a lease ran out. Its time is by its owner's clock, which may differ from this host's; how long
-/// ago it was renewed tells the storage's clock, of which there is one.
-fn ran_out(storage: &dyn Storage, body: &Body, key: &Key, own: Option<&Key>) -> Result<Ended> {
-    if body.until >= Timestamp::now() {
-        return Ok(Ended::No);
-    }
-    let Some(own) = own else {
-        return Ok(Ended::PerhapsSo);
-    };
-    Ok(match (storage.put_at(key)?, storage.put_at(own)?) {
-        (Some(renewed), Some(now)) if now.duration_since(renewed) <= HOLDS => Ended::No,
-        _ => Ended::Yes,
-    })
-}
-
-/// What an object of a lease is.
-enum Part {
-    Renewal(u64),
-    End,
-}
-
-fn parse(key: &Key) -> Option<(Uuid, Part)> {
-    let (lease, part) = key.file_name().strip_suffix(".json")?.split_once('-')?;
-    let part = match part {
-        "ended" => Part::End,
-        number => Part::Renewal(number.parse().ok()?),
-    };
-    Some((lease.parse().ok()?, part))
-}
-
-fn locked(other: &Body) -> Error {
-    Error::Locked {
-        verb: other.verb.clone(),
-        owner: format!("process {} on {}", other.owner.pid(), other.host),
-        since: other.since,
-        until: other.until,
     }
 }
 

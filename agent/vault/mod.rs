@@ -127,7 +127,7 @@ impl Vault {
             // RESTORE.md goes first: whoever finds vault.json finds the instructions too.
             storage.put(&Key::restore_md(), restore_md::TEXT.as_bytes())?;
             if !recipients.is_empty() {
-                let earlier = crypt::read_generations(&*storage)?;
+                let earlier = crypt::Generations::read(&*storage)?;
                 let list_key = ListKey::generate();
                 keep(head.vault, &list_key)?;
                 let first = crypt::Generation::after(&earlier, recipients.clone(), &list_key)?;
@@ -180,7 +180,7 @@ impl Vault {
                 head,
             });
         }
-        let generations = crypt::read_generations(&*storage)?;
+        let generations = crypt::Generations::read(&*storage)?;
         let sealed = Arc::new(crypt::Sealed::new(storage.clone(), generations));
         Ok(Self {
             raw: storage,
@@ -288,6 +288,15 @@ impl Vault {
         transport::take_pack(&self.way_from(from), id, size, went)
     }
 
+    /// Takes the index of a pack of another vault over, also in place of one that is cut.
+    ///
+    /// # Errors
+    /// When it cannot be read there or written here.
+    pub fn take_index(&self, from: &Self, id: PackId) -> Result<()> {
+        self.expect_like(from)?;
+        transport::put_index(&self.way_from(from), id)
+    }
+
     /// The ids of all snapshots, oldest first.
     ///
     /// # Errors
@@ -306,14 +315,15 @@ impl Vault {
     }
 
     /// Takes a chunk of another vault over, compared with its name where it can be read; gives back
-    /// its stored bytes.
+    /// its stored bytes. One of another size that is here is damaged and replaced.
     ///
     /// # Errors
     /// When it is damaged there or cannot be put here.
     pub fn take_chunk(&self, from: &Self, id: ChunkId) -> Result<u64> {
         self.expect_like(from)?;
         if from.is_readable() {
-            from.chunks().packed(id)?;
+            let whole = from.chunks().packed(id);
+            whole.map_err(|error| error.of_reading(&id.key()))?;
         }
         transport::take_chunk(&self.way_from(from), id)
     }

@@ -20,6 +20,27 @@ use tar::{EntryType, Header};
 /// When the pack cannot be decoded; then its undamaged part is not given up by this: an index
 /// made before, or the standard tools, still read it.
 pub fn rebuild_index(storage: &Arc<dyn Storage>, pack: &PackInfo) -> Result<(u64, u64)> {
+    let Made { bytes, count, bad } = make_index(storage, pack)?;
+    if storage.put(&pack.id.index_key(), &bytes)? == Put::Existed {
+        // A damaged index has to give way to the good one.
+        storage.delete(&pack.id.index_key())?;
+        storage.put(&pack.id.index_key(), &bytes)?;
+    }
+    Ok((count, bad))
+}
+
+/// An index that was made from its pack.
+pub(super) struct Made {
+    /// Its file.
+    pub bytes: Vec<u8>,
+    /// How many blobs it has.
+    pub count: u64,
+    /// How many members were not what their names say.
+    pub bad: u64,
+}
+
+/// Reads a whole pack and makes its index, which is not put anywhere.
+pub(super) fn make_index(storage: &Arc<dyn Storage>, pack: &PackInfo) -> Result<Made> {
     let key = pack.id.key();
     let mut walk = Walk {
         key: key.clone(),
@@ -41,13 +62,11 @@ pub fn rebuild_index(storage: &Arc<dyn Storage>, pack: &PackInfo) -> Result<(u64
     let class = walk.class.unwrap_or(Tree::Files);
     let mut records: Vec<Record> = walk.records.into_values().collect();
     let count = records.len() as u64;
-    let bytes = encode(pack.id, pack.size, class, &mut records);
-    if storage.put(&pack.id.index_key(), &bytes)? == Put::Existed {
-        // A damaged index has to give way to the good one.
-        storage.delete(&pack.id.index_key())?;
-        storage.put(&pack.id.index_key(), &bytes)?;
-    }
-    Ok((count, walk.bad))
+    Ok(Made {
+        bytes: encode(pack.id, pack.size, class, &mut records),
+        count,
+        bad: walk.bad,
+    })
 }
 
 struct Walk {

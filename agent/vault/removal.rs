@@ -55,6 +55,8 @@ impl<'a> Removal<'a> {
     pub fn pack(&self, id: PackId) -> Result<()> {
         self.lease.check()?;
         self.vault.storage.delete(&id.key())?;
+        // Without the lease another run may have put the same pack again, which needs this index.
+        self.lease.check()?;
         self.vault.storage.delete(&id.index_key())
     }
 

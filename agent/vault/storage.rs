@@ -8,6 +8,7 @@
 use super::{Key, Requests, Result};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::SpooledTempFile;
 
 /// A place that holds objects.
@@ -24,6 +25,12 @@ pub trait Storage: Send + Sync {
     /// every question takes its time.
     fn requests(&self) -> Option<Requests> {
         None
+    }
+
+    /// How long putting or removing a small object may take, with all attempts, until it is done or
+    /// given up. Nothing where no network is between.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Puts a small object, whole and durable when this returns; one that exists stays as it is.

@@ -48,7 +48,8 @@ pub(super) fn take_pack(
     let mut offset = 0;
     while offset < size {
         let len = READ.min(size - offset);
-        let bytes = way.from.read(&key, offset, len)?;
+        let bytes = way.from.read(&key, offset, len);
+        let bytes = bytes.map_err(|error| error.of_reading(&key))?;
         digest.update(&bytes);
         spool
             .write_all(&bytes)
@@ -66,31 +67,50 @@ pub(super) fn take_pack(
     Ok(size)
 }
 
-/// Puts an index, also in place of one that is cut.
-fn put_index(way: &Way<'_>, id: PackId) -> Result<()> {
-    let key = way.name(&id.index_key());
-    let index = way.from.whole(&key, MOST)?;
-    if way.to.put(&key, &index)? == Put::Existed && way.to.size(&key)? != Some(index.len() as u64) {
-        log::warn!("{key} in the vault was damaged and is replaced");
-        way.to.delete(&key)?;
-        way.to.put(&key, &index)?;
-    }
-    Ok(())
+/// Puts an index, also in place of one that is cut; see [`super::Vault::take_index`].
+pub(super) fn put_index(way: &Way<'_>, id: PackId) -> Result<()> {
+    put(way, &way.name(&id.index_key())).map(drop)
 }
 
 /// Takes a chunk over that was compared with its name; see [`super::Vault::take_chunk`].
 pub(super) fn take_chunk(way: &Way<'_>, id: ChunkId) -> Result<u64> {
-    let key = way.name(&id.key());
-    let chunk = way.from.whole(&key, MOST)?;
-    way.to.put(&key, &chunk)?;
-    Ok(chunk.len() as u64)
+    put(way, &way.name(&id.key()))
+}
+
+/// Puts a small object, also in place of one of another size, and gives back its size.
+fn put(way: &Way<'_>, key: &Key) -> Result<u64> {
+    let object = way.from.whole(key, MOST);
+    let object = object.map_err(|error| error.of_reading(key))?;
+    let size = object.len() as u64;
+    if way.to.put(key, &object)? == Put::Existed && way.to.size(key)? != Some(size) {
+        log::warn!("{key} in the vault was damaged and is replaced");
+        way.to.delete(key)?;
+        way.to.put(key, &object)?;
+    }
+    Ok(size)
 }
 
 /// Puts a snapshot as it is; see [`super::Vault::put_copy`].
 pub(super) fn copy_snapshot(way: &Way<'_>, id: &SnapshotId) -> Result<()> {
     // Whole, by its own digest.
     snapshot::read(way.clear, &id.key())?;
-    let key = way.name(&id.key());
-    let text = way.from.whole(&key, MOST)?;
-    way.to.put(&key, &text).map(drop)
+    put(way, &way.name(&id.key())).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn what_a_disk_cannot_read_is_damaged_and_what_it_refuses_is_not() {
+        let key = Key::from_text("packs/x");
+        let of = |code| {
+            let error = Error::io("reading", &key)(io::Error::from_raw_os_error(code));
+            error.of_reading(&key)
+        };
+        assert!(of(libc::EIO).is_damage());
+        assert!(of(libc::EIO).to_string().contains("packs/x"));
+        assert!(!of(libc::EACCES).is_damage());
+    }
 }

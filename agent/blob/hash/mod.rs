@@ -7,6 +7,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod file;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod rounds;
@@ -14,6 +15,7 @@ mod rounds;
 mod tests;
 
 use super::PfileName;
+pub use file::digest_file;
 use md5::{Digest, Md5};
 use sha1::Sha1;
 

@@ -7,6 +7,7 @@ use super::lanes::{in_lanes, names_of, one_by_one};
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::io::Write;
 
 type NamesOf = fn(&[&[u8]]) -> Vec<PfileName>;
 
@@ -98,6 +99,17 @@ fn one_huge_blob_among_small_ones_is_hashed_right() {
     let mut blobs: Vec<Vec<u8>> = (0..50).map(|seed| blob(seed, seed * 11)).collect();
     blobs.insert(20, blob(99, 3_000_001));
     check(&blobs);
+}
+
+#[test]
+fn a_file_has_the_name_of_its_content_however_large_it_is_and_wherever_it_was_read() {
+    for size in [0, 100, 300_001, 8 << 20, (9 << 20) + 1] {
+        let content = blob(3, size);
+        let mut file = tempfile::tempfile().unwrap();
+        // Its own position is at its end then.
+        file.write_all(&content).unwrap();
+        assert_eq!(digest_file(&file).unwrap(), digest(&content), "{size}");
+    }
 }
 
 /// Sizes near the ends of blocks, and any others.

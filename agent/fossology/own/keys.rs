@@ -13,9 +13,9 @@ use uuid::Uuid;
 /// What is known of a vault.
 #[derive(Clone, Debug)]
 pub struct VaultKey {
-    /// The private key of its lists.
+    /// The private key of its lists; empty where nothing is encrypted.
     pub list_key: Secret,
-    /// The public keys for which it is encrypted.
+    /// The public keys for which it is encrypted; none where it was accepted that it is not.
     pub recipients: Vec<String>,
 }
 
@@ -44,6 +44,27 @@ pub fn vault_key(client: &mut impl GenericClient, vault: Uuid) -> Result<Option<
             recipients: recipients.lines().map(str::to_owned).collect(),
         }
     }))
+}
+
+/// Whether the instance has any vault that is encrypted. Our tables may be missing.
+///
+/// # Errors
+/// When a statement fails.
+pub fn knows_encrypted_vault(client: &mut impl GenericClient) -> Result<bool> {
+    let failed = Error::sql("looking for encrypted vaults");
+    let there = client
+        .query_one("SELECT to_regclass('backup_vault_key') IS NOT NULL", &[])
+        .map_err(&failed)?;
+    if !there.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let row = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM backup_vault_key WHERE recipients <> '')",
+            &[],
+        )
+        .map_err(&failed)?;
+    Ok(row.get(0))
 }
 
 /// Keeps what is known of a vault, instead of what was known.

@@ -19,7 +19,7 @@ mod run;
 mod settle;
 mod states;
 
-pub use keys::{VaultKey, keep_vault_key, vault_key};
+pub use keys::{VaultKey, keep_vault_key, knows_encrypted_vault, vault_key};
 pub use lock::{Files, hold_files, prune_alone, release_files, try_lock, try_lock_shared, unlock};
 pub use restored::finish_own_backup;
 pub use run::{Asked, Outcome, Restored, Run, enter_restore};

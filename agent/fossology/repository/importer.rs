@@ -14,7 +14,7 @@ use super::access::{Access, Owner};
 use super::partial::{Partial, PartialBlob};
 use super::pending::Pending;
 use super::trees::{BlobPath, Trees};
-use crate::blob::{Hasher, PfileName, Tree, TreeSet};
+use crate::blob::{PfileName, Tree, TreeSet, digest_file};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
@@ -139,7 +139,7 @@ impl Importer {
     pub fn sync_all(&self) -> Result<()> {
         for root in 0..self.trees.layout().roots().len() {
             // One that is not there has nothing to be synced.
-            let _ = self.trees.descriptor(root);
+            let _ = self.trees.watched(root);
         }
         self.sync()
     }
@@ -362,7 +362,7 @@ impl Importer {
     }
 
     pub(super) fn descriptor(&self, root: usize) -> Result<BorrowedFd<'_>, Errno> {
-        let folder = self.trees.descriptor(root);
+        let folder = self.trees.watched(root);
         folder.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))
     }
 
@@ -455,14 +455,5 @@ fn has_content(file: &mut File, mut data: &[u8]) -> io::Result<bool> {
 }
 
 fn has_name(file: &mut File, name: &PfileName) -> io::Result<bool> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish() == *name),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    Ok(digest_file(file)? == *name)
 }

@@ -4,6 +4,7 @@
 //! FOSSology's repository: where a blob lies, and how one is read and written there.
 
 mod access;
+mod durable;
 mod importer;
 mod layout;
 mod partial;

@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How many blobs get their names together at most.
-pub const MOST: usize = 4096;
+pub const MOST: usize = 8192;
 
 /// With how many bytes at most, but for the last one's.
-const MOST_BYTES: u64 = 128 << 20;
+const MOST_BYTES: u64 = 256 << 20;
 
 /// A blob that was written, closed, and has no name yet.
 #[derive(Debug)]

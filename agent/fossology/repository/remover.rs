@@ -42,7 +42,7 @@ impl Remover {
         let places: Vec<usize> = self.trees.places(Tree::Files, name).collect();
         let mut was_there = false;
         for &root in places.iter().rev() {
-            let folder = match self.trees.descriptor(root) {
+            let folder = match self.trees.watched(root) {
                 Ok(folder) => folder,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(Error::io("opening", &self.trees.root(root).path)(error)),

@@ -5,12 +5,11 @@
 //! stack: reading millions of small files must not pay for either again and again.
 
 use super::super::{Error, Result};
+use super::durable::Durable;
 use super::{Layout, Root};
 use crate::blob::{HostName, PfileName, Tree};
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fstat};
-use nix::unistd::syncfs;
-use std::collections::HashSet;
+use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +23,7 @@ pub struct Trees {
     layout: Layout,
     folder: OwnedFd,
     roots: Vec<OnceLock<OwnedFd>>,
+    durable: Durable,
 }
 
 impl Trees {
@@ -37,8 +37,9 @@ impl Trees {
                     source: errno.into(),
                 }
             })?;
-        let roots = layout.roots().iter().map(|_| OnceLock::new()).collect();
+        let roots: Vec<_> = layout.roots().iter().map(|_| OnceLock::new()).collect();
         Ok(Self {
+            durable: Durable::new(roots.len()),
             layout,
             folder,
             roots,
@@ -80,33 +81,21 @@ impl Trees {
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
-    /// The numbers of the roots that were opened.
-    pub fn opened(&self) -> impl Iterator<Item = usize> {
-        (0..self.roots.len()).filter(|&number| self.roots[number].get().is_some())
+    /// As [`Trees::descriptor`], for who writes there and syncs then.
+    pub fn watched(&self, number: usize) -> io::Result<BorrowedFd<'_>> {
+        let folder = self.descriptor(number)?;
+        self.durable.watch(number, folder)?;
+        Ok(folder)
     }
 
-    /// Makes what was changed below the roots that were opened durable: one sync for each file
+    /// Makes what was changed below the roots that are watched durable: one sync for each file
     /// system.
     ///
     /// # Errors
-    /// When a file system could not write what it had taken.
+    /// When a file system could not write what it had taken, at any time since it is watched.
     pub fn sync(&self) -> Result<()> {
-        let mut synced = HashSet::new();
-        for number in self.opened() {
-            let path = &self.root(number).path;
-            self.sync_root(number, &mut synced)
-                .map_err(|e| Error::write(path.clone(), e))?;
-        }
-        Ok(())
-    }
-
-    fn sync_root(&self, root: usize, synced: &mut HashSet<u64>) -> io::Result<()> {
-        let folder = self.descriptor(root)?;
-        if synced.insert(fstat(folder)?.st_dev) {
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            syncfs(openat(folder, ".", flags, Mode::empty())?)?;
-        }
-        Ok(())
+        let synced = self.durable.sync();
+        synced.map_err(|(root, error)| Error::write(self.root(root).path.clone(), error))
     }
 
     /// A root's folder relative to the repository's.

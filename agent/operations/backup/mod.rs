@@ -118,6 +118,7 @@ pub fn run(
             let snapshot = commit::commit(vault, plan, &[part], client)?;
             lease.check()?;
             vault.put_snapshot(&snapshot)?;
+            lease.confirm(&snapshot.id)?;
             Ok(snapshot)
         },
         ending,

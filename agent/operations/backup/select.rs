@@ -257,6 +257,10 @@ pub(super) fn open_indexes(vault: &Vault, packs: &[PackInfo]) -> Result<Vec<Inde
     for pack in packs {
         let storage = vault.storage();
         let opened = IndexFile::open(storage.clone(), pack.id).or_else(|error| {
+            // What this host cannot do at the moment says nothing about the index.
+            if !error.is_damage() {
+                return Err(error);
+            }
             log::warn!("{error}; making the index again");
             rebuild_index(storage, pack)?;
             IndexFile::open(storage.clone(), pack.id)

@@ -131,6 +131,7 @@ pub fn commit(
         let snapshot = commit::commit(vault, plan, &parts, client)?;
         lease.check()?;
         vault.put_snapshot(&snapshot)?;
+        lease.confirm(&snapshot.id)?;
         Ok(snapshot)
     };
     recorded(instance, &mut client, "backup", options.mode, work, ending)

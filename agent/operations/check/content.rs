@@ -5,7 +5,7 @@
 //! is written, not even the time of the last access where the system lets us.
 
 use super::found::{Content, Found};
-use crate::blob::{Hasher, digest_batch};
+use crate::blob::{digest_batch, digest_file};
 use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -95,17 +95,7 @@ impl Batch {
     ) -> io::Result<Option<Content>> {
         let mut file = File::from(opener.open(folder, path, OFlag::O_NOFOLLOW)?);
         if found.size > LARGE {
-            let mut hasher = Hasher::new();
-            let mut piece = vec![0; LARGE as usize];
-            loop {
-                match file.read(&mut piece) {
-                    Ok(0) => break,
-                    Ok(count) => hasher.update(&piece[..count]),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            return Ok(Some(verdict(hasher.finish() == found.name)));
+            return Ok(Some(verdict(digest_file(&file)? == found.name)));
         }
         // One byte more is asked for: if none comes, this was all.
         let start = self.data.len();

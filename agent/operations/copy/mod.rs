@@ -7,12 +7,13 @@
 //! as a sample decode?
 //!
 //! The far vault is one of its own, of the same instance: it may keep its snapshots longer, and
-//! nothing there is ever removed or written over. Killed in the middle, complete objects stay there,
+//! nothing there is ever removed, nor written over unless it is cut. Killed in the middle, complete objects stay there,
 //! and the next copy goes on behind them.
 
 mod proof;
 mod report;
 mod settings;
+mod there;
 mod transfer;
 
 pub use proof::Proven;
@@ -21,7 +22,7 @@ pub use settings::Offsite;
 
 use super::{Context, Error, Instance, Result, history, verify};
 use crate::fossology::own::{Outcome, Run};
-use crate::vault::{self, LeaseKind, Location, Snapshot, SnapshotId, Vault};
+use crate::vault::{self, Lease, LeaseKind, Location, Object, Snapshot, SnapshotId, Vault};
 use postgres::Client;
 use transfer::Transfer;
 
@@ -81,14 +82,28 @@ pub fn run(
     let record = instance
         .zip(database.as_mut())
         .and_then(|(instance, client)| verify::start_record(instance, client, "copy"));
-    let result = copy(vault, far, options, context, &|| {
-        lease.check()?;
-        Ok(far_lease.check()?)
-    });
+    let leases = Leases {
+        near: lease,
+        far: far_lease,
+    };
+    let result = copy(vault, far, options, context, &leases);
     if let (Some(record), Some(client)) = (record, database.as_mut()) {
         finish_record(record, client, &result);
     }
     result
+}
+
+/// The leases of a copy.
+struct Leases {
+    near: Lease,
+    far: Lease,
+}
+
+impl Leases {
+    fn check(&self) -> Result<()> {
+        self.near.check()?;
+        Ok(self.far.check()?)
+    }
 }
 
 fn copy(
@@ -96,52 +111,92 @@ fn copy(
     far: &Vault,
     options: &Options,
     context: Context<'_>,
-    still: &dyn Fn() -> Result<()>,
+    leases: &Leases,
 ) -> Result<Report> {
-    let here = vault.snapshots()?;
-    let wanted = choose(vault, &here.readable, options)?;
-    let mut report = Report::new(vault, far, &here);
-    let there: Vec<SnapshotId> = far.snapshot_ids()?;
-    let mut transfer = Transfer::new(vault, far, options.threads, context)?;
-    let lacking = |snapshot: &&Snapshot| !there.iter().any(|id| id.same_moment(&snapshot.id));
-    transfer.begin(wanted.iter().copied().filter(lacking));
-    for snapshot in wanted.iter().rev() {
+    let mut report = Report::new(vault, far);
+    let mut wanted = Wanted::new(vault, options)?;
+    let there = far.snapshot_keys()?;
+    let same_moment: Vec<SnapshotId> = far.snapshot_ids()?;
+    let near = vault.chunks().sizes()?;
+    let mut transfer = Transfer::new(vault, far, &near, options.threads, context)?;
+    // One at a time: a snapshot of a large instance takes much memory.
+    for file in vault.snapshot_keys()?.iter().rev() {
         context.stop.check()?;
-        let state = if !lacking(snapshot) {
+        let snapshot = match vault.read_snapshot(file) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                report.unreadable.push(error.to_string());
+                continue;
+            }
+        };
+        if !wanted.takes(&snapshot) {
+            continue;
+        }
+        let state = if is_there(far, &there, file)? {
+            // It may have lost something since.
+            transfer.bring(&snapshot)?;
             State::There
-        } else if transfer.bring(snapshot)? {
-            still()?;
+        } else if same_moment
+            .iter()
+            .any(|id| *id != snapshot.id && id.same_moment(&snapshot.id))
+        {
+            State::There
+        } else if transfer.bring(&snapshot)? && transfer.confirm(&snapshot)? {
+            leases.check()?;
             far.put_copy(vault, &snapshot.id)?;
+            leases.far.confirm(&snapshot.id)?;
             State::Copied
         } else {
             State::Incomplete
         };
-        report.snapshots.push(Copied::new(snapshot, state));
+        report.snapshots.push(Copied::new(&snapshot, state));
     }
-    context.progress.end();
+    report.unreadable.reverse();
     transfer.finish(&mut report);
-    proof::prove(vault, far, &here.readable, options, context, &mut report)?;
-    still()?;
+    proof::prove(vault, far, &near, options, context, &mut report)?;
+    leases.check()?;
     Ok(report)
 }
 
-/// The snapshots that are to be copied, oldest first.
-fn choose<'a>(vault: &Vault, all: &'a [Snapshot], options: &Options) -> Result<Vec<&'a Snapshot>> {
-    let mut named = Vec::new();
-    for name in &options.snapshots {
-        named.push(vault.snapshot(name)?.id);
+/// Whether a snapshot's file is at the far side, and whole if it has another size than here.
+fn is_there(far: &Vault, there: &[Object], file: &Object) -> Result<bool> {
+    match there.iter().find(|other| other.key == file.key) {
+        None => Ok(false),
+        Some(other) if other.size == file.size => Ok(true),
+        Some(other) => match far.read_snapshot(other) {
+            Err(error) if error.is_damage() => Ok(false),
+            read => Ok(read.map(|_| true)?),
+        },
     }
-    let mut chosen: Vec<&Snapshot> = all
-        .iter()
-        .filter(|snapshot| named.is_empty() || named.contains(&snapshot.id))
-        .filter(|snapshot| {
-            options.tags.is_empty() || snapshot.tags.iter().any(|tag| options.tags.contains(tag))
+}
+
+/// Which snapshots are to be copied, asked of each, the newest first.
+struct Wanted<'a> {
+    named: Vec<SnapshotId>,
+    tags: &'a [String],
+    left: usize,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(vault: &Vault, options: &'a Options) -> Result<Self> {
+        let mut named = Vec::new();
+        for name in &options.snapshots {
+            named.push(vault.snapshot(name)?.id);
+        }
+        Ok(Self {
+            named,
+            tags: &options.tags,
+            left: options.newest.unwrap_or(usize::MAX),
         })
-        .collect();
-    if let Some(newest) = options.newest {
-        chosen.drain(..chosen.len().saturating_sub(newest));
     }
-    Ok(chosen)
+
+    fn takes(&mut self, snapshot: &Snapshot) -> bool {
+        let takes = self.left > 0
+            && (self.named.is_empty() || self.named.contains(&snapshot.id))
+            && (self.tags.is_empty() || snapshot.tags.iter().any(|tag| self.tags.contains(tag)));
+        self.left -= usize::from(takes);
+        takes
+    }
 }
 
 fn finish_record(record: Run, client: &mut Client, result: &Result<Report>) {

@@ -6,11 +6,12 @@
 
 use super::Options;
 use super::report::{Complete, Hurt, Report};
+use super::there::There;
 use crate::operations::verify::{pack_is_whole, sample};
 use crate::operations::{Context, Result};
-use crate::vault::{ChunkId, IndexFile, Key, PackId, PackRef, Snapshot, Vault};
+use crate::vault::{ChunkId, Key, PackId, Vault};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What was read at the far side.
 #[derive(Debug, Default, Serialize)]
@@ -25,20 +26,18 @@ pub struct Proven {
     pub damaged: Vec<Hurt>,
 }
 
+/// Looks at the far side. `near` are the sizes of the chunks here, as they are stored.
 pub(super) fn prove(
     vault: &Vault,
     far: &Vault,
-    here: &[Snapshot],
+    near: &HashMap<ChunkId, u64>,
     options: &Options,
     context: Context<'_>,
     report: &mut Report,
 ) -> Result<()> {
     let there = There::list(far)?;
-    let known: HashMap<&str, &Snapshot> = here
-        .iter()
-        .map(|snapshot| (snapshot.id.as_str(), snapshot))
-        .collect();
-    let sizes: HashMap<Key, u64> = vault
+    let newest = vault.snapshot_ids()?.pop();
+    let here: HashMap<Key, u64> = vault
         .snapshot_keys()?
         .into_iter()
         .map(|file| (file.key, file.size))
@@ -51,26 +50,20 @@ pub(super) fn prove(
     for file in files {
         context.stop.check()?;
         // A snapshot that is here too need not be fetched: its file's size tells whether it is all there.
-        let name = file.key.file_name().trim_end_matches(".json");
-        let is_same = sizes.get(&file.key) == Some(&file.size);
-        let same = known.get(name).filter(|_| is_same).copied();
-        let fetched = match same {
-            Some(_) => None,
-            None => match far.read_snapshot(&file) {
-                Ok(snapshot) => Some(snapshot),
-                Err(error) => {
-                    report.lacking.push(Hurt {
-                        object: file.key.to_string(),
-                        why: error.to_string(),
-                    });
-                    continue;
-                }
-            },
+        let same = (here.get(&file.key) == Some(&file.size))
+            .then(|| vault.read_snapshot(&file).ok())
+            .flatten();
+        let snapshot = match same.map_or_else(|| far.read_snapshot(&file), Ok) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                report.lacking.push(Hurt {
+                    object: file.key.to_string(),
+                    why: error.to_string(),
+                });
+                continue;
+            }
         };
-        let Some(snapshot) = same.or(fetched.as_ref()) else {
-            continue;
-        };
-        match there.lacks(snapshot) {
+        match there.lacks(&snapshot) {
             None => report.complete.push(Complete {
                 snapshot: snapshot.id.clone(),
                 mode: snapshot.mode,
@@ -81,9 +74,9 @@ pub(super) fn prove(
                 why,
             }),
         }
-        if here
-            .last()
-            .is_some_and(|newest| snapshot.id > newest.id && !snapshot.id.same_moment(&newest.id))
+        if newest
+            .as_ref()
+            .is_some_and(|newest| snapshot.id > *newest && !snapshot.id.same_moment(newest))
         {
             report.newer_there.push(snapshot.id.clone());
         }
@@ -94,76 +87,29 @@ pub(super) fn prove(
         context.progress.advance(1, 0);
     }
     context.progress.end();
-    packs.retain(|id, _| there.packs.contains_key(id));
+    packs.retain(|id, _| there.has_something_of(*id));
     // Chunks are compared with their names in clear.
-    chunks.retain(|id| there.chunks.contains(id) && far.is_readable());
-    read(
-        far,
-        packs,
-        chunks,
-        options.read,
-        context,
-        &mut report.proven,
-    )
+    chunks.retain(|id| there.chunk(id).is_some() && far.is_readable());
+    let packs: Vec<_> = packs.into_iter().collect();
+    let packs = sample(packs, options.read, |(id, _)| *id.bytes());
+    // One of another size than here is read in any case.
+    let differs = |id: &ChunkId| {
+        near.get(id)
+            .is_some_and(|size| there.chunk(id) != Some(*size))
+    };
+    let (mut differing, alike): (Vec<_>, Vec<_>) = chunks.into_iter().partition(differs);
+    differing.extend(sample(alike, options.read, |id| *id.bytes()));
+    read(far, packs, differing, context, &mut report.proven)
 }
 
-/// What lies at the far side.
-struct There {
-    packs: HashMap<PackId, u64>,
-    indexes: HashMap<PackId, u64>,
-    chunks: HashSet<ChunkId>,
-    encrypted: bool,
-}
-
-impl There {
-    fn list(far: &Vault) -> Result<Self> {
-        let (packs, indexes) = far.packs_and_indexes()?;
-        Ok(Self {
-            packs,
-            indexes,
-            chunks: far.chunks().ids()?.into_iter().collect(),
-            encrypted: far.is_encrypted(),
-        })
-    }
-
-    /// What a snapshot names and is not there, in a line.
-    fn lacks(&self, snapshot: &Snapshot) -> Option<String> {
-        let pack = |pack: &&PackRef| {
-            self.packs.get(&pack.id) != Some(&pack.size)
-                || self.indexes.get(&pack.id).is_none_or(|size| {
-                    // An encrypted one is longer than its records.
-                    let records = IndexFile::size_of(pack.blobs);
-                    *size < records || (!self.encrypted && *size > records)
-                })
-        };
-        let packs = snapshot.packs.iter().filter(pack).count();
-        let chunks: BTreeSet<&ChunkId> = snapshot
-            .streams()
-            .flat_map(|(_, stream)| &stream.chunks)
-            .filter(|id| !self.chunks.contains(id))
-            .collect();
-        (packs + chunks.len() > 0).then(|| {
-            format!(
-                "{packs} packs or their indexes and {} chunks are missing or cut",
-                chunks.len()
-            )
-        })
-    }
-}
-
-/// Reads some of it, others each time.
+/// Reads these.
 fn read(
     far: &Vault,
-    packs: BTreeMap<PackId, u64>,
-    chunks: BTreeSet<ChunkId>,
-    percent: f64,
+    packs: Vec<(PackId, u64)>,
+    chunks: Vec<ChunkId>,
     context: Context<'_>,
     proven: &mut Proven,
 ) -> Result<()> {
-    let packs = sample(packs.into_iter().collect(), percent, |(id, _)| *id.bytes());
-    let chunks = sample(chunks.into_iter().collect(), percent, |id: &ChunkId| {
-        *id.bytes()
-    });
     let bytes = packs.iter().map(|(_, size)| size).sum();
     let items = packs.len() + chunks.len();
     context

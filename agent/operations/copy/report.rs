@@ -4,7 +4,7 @@
 //! What a copy did and found.
 
 use super::Proven;
-use crate::vault::{Mode, Snapshot, SnapshotId, SnapshotList, Vault};
+use crate::vault::{Mode, Snapshot, SnapshotId, Vault};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ pub struct Tally {
 const REMEMBERED: usize = 1000;
 
 impl Report {
-    pub(super) fn new(vault: &Vault, far: &Vault, here: &SnapshotList) -> Self {
+    pub(super) fn new(vault: &Vault, far: &Vault) -> Self {
         Self {
             from: vault.location(),
             to: far.location(),
@@ -103,11 +103,7 @@ impl Report {
             packs: Tally::default(),
             chunks: Tally::default(),
             hurt: Vec::new(),
-            unreadable: here
-                .unreadable
-                .iter()
-                .map(|(_, error)| error.to_string())
-                .collect(),
+            unreadable: Vec::new(),
             complete: Vec::new(),
             lacking: Vec::new(),
             newer_there: Vec::new(),

@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! What travels: the packs with their indexes, and the chunks, that a snapshot names and the far
-//! side lacks, several at once. An object that is not what its name says does not travel: the
+//! side lacks or has in part, several at once. An object that is not what its name says does not travel: the
 //! snapshots that need it stay behind, and the others go on.
 
 use super::report::{Hurt, Report, Tally};
+use super::there::There;
 use crate::operations::{Context, Error, Result};
-use crate::vault::{ChunkId, Error as VaultError, IndexFile, PackId, PackRef, Snapshot, Vault};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use crate::vault::{ChunkId, Error as VaultError, IndexFile, PackRef, Snapshot, Vault};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,6 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone, Copy)]
 enum Item {
     Pack(PackRef),
+    /// Of a pack that is there.
+    Index(PackRef),
     Chunk(ChunkId),
 }
 
@@ -25,9 +28,14 @@ pub(super) struct Transfer<'a> {
     far: &'a Vault,
     threads: usize,
     context: Context<'a>,
+    /// The chunks here, with their sizes as they are stored.
+    near: &'a HashMap<ChunkId, u64>,
     /// What the far side has.
-    packs: HashSet<PackId>,
-    chunks: HashSet<ChunkId>,
+    there: There,
+    /// Whether something has gone there since that was asked.
+    went: bool,
+    /// Chunks there that have another size than here and are whole all the same.
+    other_but_whole: HashSet<ChunkId>,
     /// What cannot be copied, with the reason.
     hurt: BTreeMap<String, String>,
     copied_packs: Tally,
@@ -39,81 +47,82 @@ impl<'a> Transfer<'a> {
     pub fn new(
         vault: &'a Vault,
         far: &'a Vault,
+        near: &'a HashMap<ChunkId, u64>,
         threads: usize,
         context: Context<'a>,
     ) -> Result<Self> {
-        let here: BTreeMap<PackId, u64> = vault
-            .packs()?
-            .into_iter()
-            .map(|pack| (pack.id, pack.size))
-            .collect();
-        // A pack of another size was cut on its way there by other means: it is sent again.
-        let packs = far
-            .packs()?
-            .into_iter()
-            .filter(|pack| pack.indexed && here.get(&pack.id).is_none_or(|size| *size == pack.size))
-            .map(|pack| pack.id)
-            .collect();
-        let chunks = far.chunks().ids()?.into_iter().collect();
         Ok(Self {
             vault,
             far,
             threads,
             context,
-            packs,
-            chunks,
+            near,
+            there: There::list(far)?,
+            went: false,
+            other_but_whole: HashSet::new(),
             hurt: BTreeMap::new(),
             copied_packs: Tally::default(),
             copied_chunks: Tally::default(),
         })
     }
 
-    /// Tells how much there is to do for these snapshots.
-    pub fn begin<'s>(&self, snapshots: impl Iterator<Item = &'s Snapshot>) {
-        let (mut packs, mut chunks) = (BTreeMap::new(), BTreeSet::new());
-        for snapshot in snapshots {
-            packs.extend(snapshot.packs.iter().map(|pack| (pack.id, pack.size)));
-            for (_, stream) in snapshot.streams() {
-                chunks.extend(&stream.chunks);
-            }
-        }
-        packs.retain(|id, _| !self.packs.contains(id));
-        chunks.retain(|id| !self.chunks.contains(id));
-        let items = packs.len() + chunks.len();
-        let progress = self.context.progress;
-        progress.begin("copying", items as u64, packs.values().sum());
-    }
-
     /// Brings all that a snapshot needs. `false` when something of it cannot be copied.
     pub fn bring(&mut self, snapshot: &Snapshot) -> Result<bool> {
-        let mut chunks: BTreeSet<ChunkId> = BTreeSet::new();
-        for (_, stream) in snapshot.streams() {
-            chunks.extend(&stream.chunks);
-        }
-        let packs = snapshot
-            .packs
-            .iter()
-            .filter(|pack| !self.packs.contains(&pack.id));
+        let chunks: BTreeSet<ChunkId> = snapshot
+            .streams()
+            .flat_map(|(_, stream)| stream.chunks.iter().copied())
+            .collect();
         // Packs first: they take longest.
+        let packs = snapshot.packs.iter().filter_map(|pack| {
+            match (self.there.has_pack(pack), self.there.has_index(pack)) {
+                (true, true) => None,
+                (true, false) => Some(Item::Index(*pack)),
+                (false, _) => Some(Item::Pack(*pack)),
+            }
+        });
+        // Which of two sizes is right only the content tells. An encrypted chunk may have two: it is longer
+        // with more recipients.
+        let differs = |id: &ChunkId, size: u64| {
+            self.far.is_readable()
+                && self.near.get(id).is_some_and(|near| size != *near)
+                && !self.other_but_whole.contains(id)
+        };
+        let wrong = |id: &&ChunkId| {
+            let there = self.there.chunk(id);
+            there.is_none_or(|size| differs(id, size))
+        };
         let items: Vec<Item> = packs
-            .map(|pack| Item::Pack(*pack))
-            .chain(
-                chunks
-                    .into_iter()
-                    .filter(|id| !self.chunks.contains(id))
-                    .map(Item::Chunk),
-            )
+            .chain(chunks.iter().filter(wrong).map(|id| Item::Chunk(*id)))
             .filter(|item| !self.hurt.contains_key(&item.name()))
             .collect();
-        self.send_all(&items)?;
-        let packs = snapshot
-            .packs
-            .iter()
-            .all(|pack| self.packs.contains(&pack.id));
-        let mut streams = snapshot.streams();
-        let chunks =
-            streams.all(|(_, stream)| stream.chunks.iter().all(|id| self.chunks.contains(id)));
-        Ok(packs && chunks)
+        if !items.is_empty() {
+            let sizes = items.iter().map(|item| match item {
+                Item::Pack(pack) => pack.size,
+                Item::Index(_) | Item::Chunk(_) => 0,
+            });
+            let progress = self.context.progress;
+            progress.begin("copying", items.len() as u64, sizes.sum());
+            self.went = true;
+            self.send_all(&items)?;
+            progress.end();
+        }
+        let is_hurt = |id: &ChunkId| self.hurt.contains_key(&Item::Chunk(*id).name());
+        Ok(self.there.lacks(snapshot).is_none() && !chunks.iter().any(is_hurt))
+    }
+
+    /// Asks the far side once more, when something has gone there since: whether all that a snapshot
+    /// needs is listed, as it will be for whoever needs it.
+    pub fn confirm(&mut self, snapshot: &Snapshot) -> Result<bool> {
+        if self.went {
+            self.there = There::list(self.far)?;
+            self.went = false;
+        }
+        let lacks = self.there.lacks(snapshot);
+        if let Some(why) = &lacks {
+            let why = format!("all was sent, and {why} in a listing of the far side");
+            self.hurt.insert(snapshot.id.to_string(), why);
+        }
+        Ok(lacks.is_none())
     }
 
     fn send_all(&mut self, items: &[Item]) -> Result<()> {
@@ -156,16 +165,26 @@ impl<'a> Transfer<'a> {
                 Ok(bytes) => {
                     let tally = match item {
                         Item::Pack(pack) => {
-                            self.packs.insert(pack.id);
+                            self.there.add_pack(&pack);
                             &mut self.copied_packs
                         }
-                        Item::Chunk(id) => {
-                            self.chunks.insert(id);
-                            &mut self.copied_chunks
+                        Item::Index(pack) => {
+                            self.there.add_index(&pack);
+                            continue;
                         }
+                        Item::Chunk(id) => match bytes {
+                            None => {
+                                self.other_but_whole.insert(id);
+                                continue;
+                            }
+                            Some(bytes) => {
+                                self.there.add_chunk(id, bytes);
+                                &mut self.copied_chunks
+                            }
+                        },
                     };
                     tally.count += 1;
-                    tally.bytes += bytes;
+                    tally.bytes += bytes.unwrap_or(0);
                 }
                 Err(why) => {
                     self.hurt.insert(item.name(), why);
@@ -175,20 +194,23 @@ impl<'a> Transfer<'a> {
         results.into_iter().collect()
     }
 
-    fn send(&self, item: &Item) -> Result<u64> {
+    /// Sends something, and gives back its bytes; `None` when what is there is good as it is.
+    fn send(&self, item: &Item) -> Result<Option<u64>> {
         self.context.stop.check()?;
         match item {
-            Item::Chunk(id) => Ok(self.far.take_chunk(self.vault, *id)?),
-            Item::Pack(pack) => {
-                let index = IndexFile::open(self.vault.storage().clone(), pack.id)?;
-                index.verify()?;
-                if index.pack_size() != pack.size || index.count() != pack.blobs {
-                    return Err(VaultError::damaged(
-                        &pack.id.index_key(),
-                        "it is the index of another pack than the snapshot names",
-                    )
-                    .into());
+            Item::Chunk(id) => {
+                if self.there.chunk(id).is_some() && self.is_whole_there(*id)? {
+                    return Ok(None);
                 }
+                Ok(Some(self.far.take_chunk(self.vault, *id)?))
+            }
+            Item::Index(pack) => {
+                self.verify_index(pack)?;
+                self.far.take_index(self.vault, pack.id)?;
+                Ok(Some(0))
+            }
+            Item::Pack(pack) => {
+                self.verify_index(pack)?;
                 let mut interrupted = Ok(());
                 let bytes = self
                     .far
@@ -198,9 +220,30 @@ impl<'a> Transfer<'a> {
                         interrupted.is_ok()
                     })?;
                 interrupted?;
-                Ok(bytes)
+                Ok(Some(bytes))
             }
         }
+    }
+
+    /// Whether a chunk there is what its name says.
+    fn is_whole_there(&self, id: ChunkId) -> Result<bool> {
+        match self.far.chunks().packed(id) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_damage() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn verify_index(&self, pack: &PackRef) -> Result<()> {
+        let key = pack.id.index_key();
+        let unread = |error: VaultError| error.of_reading(&key);
+        let index = IndexFile::open(self.vault.storage().clone(), pack.id).map_err(unread)?;
+        index.verify().map_err(unread)?;
+        if index.pack_size() == pack.size && index.count() == pack.blobs {
+            return Ok(());
+        }
+        let why = "it is the index of another pack than the snapshot names";
+        Err(VaultError::damaged(&key, why).into())
     }
 
     /// Hands over what was done.
@@ -219,6 +262,7 @@ impl Item {
     fn name(&self) -> String {
         match self {
             Self::Pack(pack) => pack.id.key().to_string(),
+            Self::Index(pack) => pack.id.index_key().to_string(),
             Self::Chunk(id) => id.key().to_string(),
         }
     }

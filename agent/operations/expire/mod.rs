@@ -157,16 +157,20 @@ fn as_far_as_keys_go(
     options: &Options,
 ) -> Result<Options> {
     let mut options = options.clone();
-    if options.extent == Extent::Rewrite {
-        if !vault.is_readable() {
-            log::warn!(
-                "packs that are mostly dead are not rewritten, which takes a private key (--identity FILE); what is dead as a whole goes"
-            );
-            options.extent = Extent::Drop;
-        } else if let Some(client) = client {
-            keys::expect_own(client, vault)?;
-        }
+    if options.extent != Extent::Rewrite {
+        return Ok(options);
     }
+    let why = if !vault.is_readable() {
+        "that takes a private key (--identity FILE)".to_owned()
+    } else {
+        match keys::expect_confirmed(client, vault) {
+            Ok(()) => return Ok(options),
+            Err(Error::Vault(error @ vault::Error::RecipientsUnknown { .. })) => error.to_string(),
+            Err(error) => return Err(error),
+        }
+    };
+    log::warn!("packs that are mostly dead are not rewritten, what is dead as a whole goes: {why}");
+    options.extent = Extent::Drop;
     Ok(options)
 }
 
@@ -242,7 +246,9 @@ fn read(vault: &Vault, context: Context<'_>, report: &mut Report) -> Result<Vec<
                 replaces: snapshot.replaces,
             }),
             // That a key is missing says nothing about this snapshot.
-            Err(error) if error.is_about_keys() => return Err(error.into()),
+            Err(error) if error.is_about_keys() && !error.is_for_others() => {
+                return Err(error.into());
+            }
             Err(error) => report.unreadable.push(format!("{}: {error}", file.key)),
         }
     }

@@ -8,7 +8,7 @@
 //! Blobs that come from packs lie there side by side as they do in the upload, so the frames that
 //! were decoded last are kept. What is large or was unpacked waits in a scratch folder.
 
-use crate::blob::{Hasher, PfileName, Tree, digest};
+use crate::blob::{Hasher, PfileName, Tree, digest, digest_file};
 use crate::fossology::repository::Reader;
 use crate::operations::restore::blobs::open_index;
 use crate::operations::{Context, Error, Result, Scratch};
@@ -16,7 +16,7 @@ use crate::unpack::{self, Content as Found, Limits, Seeker, Source as Origin};
 use crate::vault::{IndexFile, IndexMerge, LARGE, PackId, PackReader, Record, Vault};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -323,21 +323,10 @@ fn from_repository(
             Err(format!("its content in {tree} is another one"))
         };
     }
-    let (mut file, _) = repository
+    let (file, _) = repository
         .open(tree, name)
         .map_err(|error| error.to_string())?;
-    let mut hasher = Hasher::new();
-    let mut piece = vec![0; PIECE];
-    let hashed: io::Result<()> = loop {
-        match file.read(&mut piece) {
-            Ok(0) => break file.rewind(),
-            Ok(count) => hasher.update(&piece[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => break Err(error),
-        }
-    };
-    hashed.map_err(|error| error.to_string())?;
-    if hasher.finish() == *name {
+    if digest_file(&file).map_err(|error| error.to_string())? == *name {
         Ok(Content::File(file))
     } else {
         Err(format!("its content in {tree} is another one"))

@@ -8,7 +8,7 @@ use super::missing::{Amount, Missing};
 use super::report::{Report, UploadReport, Why};
 use super::seeking::{Seeking, Want};
 use super::{Options, Sources};
-use crate::blob::{Hasher, PfileName, Tree, TreeSet};
+use crate::blob::{PfileName, Tree, TreeSet, digest_file};
 use crate::fossology::catalogue::{self, Moment};
 use crate::fossology::own::{self, BlobState};
 use crate::fossology::repository::{Begun, Importer, Reader};
@@ -19,15 +19,10 @@ use postgres::Client;
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
 /// How many blobs the database is asked for at once.
 const NAMES: usize = 32_768;
-
-/// How much of a large file is hashed at once, in bytes.
-const PIECE: usize = 1 << 20;
 
 /// What is known of the unpacking of an upload.
 #[derive(Debug, Default)]
@@ -295,20 +290,7 @@ fn link_one(
 
 /// Whether a file has this name's content; what cannot be read has not.
 pub(in crate::operations) fn has_name(file: &File, name: &PfileName) -> bool {
-    let mut hasher = Hasher::new();
-    let mut piece = vec![0; PIECE];
-    let mut at = 0;
-    loop {
-        match file.read_at(&mut piece, at) {
-            Ok(0) => return hasher.finish() == *name,
-            Ok(count) => {
-                hasher.update(&piece[..count]);
-                at += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return false,
-        }
-    }
+    digest_file(file).is_ok_and(|found| found == *name)
 }
 
 impl Report {

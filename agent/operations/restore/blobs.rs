@@ -12,7 +12,6 @@ use crate::fossology::own::{self, BlobState};
 use crate::operations::Result;
 use crate::vault::{
     self, ByUrl, IndexFile, IndexMerge, Members, Mode, PackId, PackInfo, Record, Snapshot, Vault,
-    rebuild_index,
 };
 use roaring::RoaringBitmap;
 use std::collections::HashMap;
@@ -183,15 +182,16 @@ pub(in crate::operations) fn open_index(
     IndexFile::open(storage.clone(), pack)
         .and_then(whole)
         .or_else(|error| {
+            // What this host cannot do at the moment says nothing about the index.
+            if !error.is_damage() {
+                return Err(error);
+            }
             log::warn!("{error}; making the index again");
-            rebuild_index(
-                storage,
-                &PackInfo {
-                    id: pack,
-                    size,
-                    indexed: false,
-                },
-            )?;
+            vault.index_again(&PackInfo {
+                id: pack,
+                size,
+                indexed: false,
+            })?;
             IndexFile::open(storage.clone(), pack)
         })
 }

@@ -86,7 +86,8 @@ pub(in crate::operations) fn write(
     };
     std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(threads);
-        let workers: Vec<_> = (0..threads.max(1))
+        // One more, since one may be waiting for the disk.
+        let workers: Vec<_> = (0..threads.max(1) + 1)
             .map(|_| {
                 let (shared, jobs) = (&shared, receive.clone());
                 scope.spawn(move || shared.work(jobs))

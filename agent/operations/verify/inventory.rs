@@ -118,6 +118,7 @@ fn unreadable_snapshot(file: &Object, error: &Error) -> Damage {
     let kind = match error {
         Error::Damaged { .. } => Kind::Damaged,
         Error::Missing { .. } => Kind::Missing,
+        Error::NotOpened { .. } => Kind::Sealed,
         _ => Kind::Unreadable,
     };
     let why = match error {

@@ -286,6 +286,7 @@ pub(super) fn what_is_wrong(error: Error) -> (Kind, String) {
         Error::Damaged { why, .. } => (Kind::Damaged, why),
         Error::Missing { .. } => (Kind::Missing, "it is not there".into()),
         Error::Io { source, .. } => (Kind::Unreadable, source.to_string()),
+        other @ Error::NotOpened { .. } => (Kind::Sealed, other.to_string()),
         other => (Kind::Unreadable, other.to_string()),
     }
 }

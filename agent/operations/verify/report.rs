@@ -96,6 +96,8 @@ pub enum Kind {
     Damaged,
     /// It cannot be read.
     Unreadable,
+    /// None of the keys at hand opens it: it was encrypted for others, or its head is damaged.
+    Sealed,
     /// It is whole by itself, and does not agree with the rest of the vault.
     Inconsistent,
 }
@@ -132,9 +134,16 @@ pub struct Damage {
     pub todo: String,
 }
 
+/// What to do about an object that others read: it has to stay, since snapshots need it.
+const GIVE_KEY: &str = "leave it where it is, and verify again with a private key of those for whom it was encrypted (--identity FILE, once for each file; 'fo_backup keys list' shows for whom and since when). If none of them opens it, its head is damaged";
+
 impl Damage {
     /// Damage whose costs are not known yet.
     pub fn new(object: impl ToString, kind: Kind, why: impl ToString, todo: String) -> Self {
+        let todo = match kind {
+            Kind::Sealed => GIVE_KEY.to_owned(),
+            _ => todo,
+        };
         Self {
             object: object.to_string(),
             kind,

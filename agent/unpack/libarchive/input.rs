@@ -24,6 +24,20 @@ pub trait Input: Send {
     fn place(&self) -> Option<(u64, u64)>;
 }
 
+impl<I: Input + ?Sized> Input for &mut I {
+    fn fill(&mut self) -> io::Result<&[u8]> {
+        (**self).fill()
+    }
+
+    fn seek(&mut self, to: u64) -> bool {
+        (**self).seek(to)
+    }
+
+    fn place(&self) -> Option<(u64, u64)> {
+        (**self).place()
+    }
+}
+
 /// How many bytes are asked for at once.
 const BUFFER: usize = 256 * 1024;
 

@@ -18,8 +18,8 @@ pub use memory::{ReadAt, refusal};
 use super::kinds::{Compression, Format};
 use std::ffi::CStr;
 use std::fmt;
-use std::io::{self, Read};
-use std::ptr;
+use std::io::{self, BufRead, Read};
+use std::{ptr, slice};
 
 /// A container that is open for reading.
 pub struct Archive<'a> {
@@ -34,6 +34,9 @@ pub struct Archive<'a> {
     /// There is nothing compressed at all; libarchive must not be asked for it.
     empty: bool,
 }
+
+/// What a hole in a member is read from.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// What libarchive has given and was not read yet: zeros, then data.
 struct Block {
@@ -100,7 +103,7 @@ impl<'a> Archive<'a> {
         Ok(archive)
     }
 
-    /// Opens a compressed stream; [`Archive::read`] gives what is in it.
+    /// Opens a compressed stream; reading it gives what is in it.
     ///
     /// # Errors
     /// When it is none, or damaged from its first bytes on.
@@ -270,47 +273,6 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// Reads on in the member, or in what was compressed; 0 at its end.
-    ///
-    /// # Errors
-    /// When the rest cannot be read. A checksum that does not match is no error: hashes decide.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
-        loop {
-            let count = self.take(buffer);
-            if count > 0 || buffer.is_empty() {
-                self.at += count as u64;
-                return Ok(count);
-            }
-            if !self.fetch()? {
-                return Ok(0);
-            }
-        }
-    }
-
-    /// Moves what is there of the block.
-    fn take(&mut self, buffer: &mut [u8]) -> usize {
-        let block = &mut self.block;
-        if block.zeros > 0 {
-            let count = usize::try_from(block.zeros)
-                .unwrap_or(usize::MAX)
-                .min(buffer.len());
-            buffer[..count].fill(0);
-            block.zeros -= count as u64;
-            return count;
-        }
-        let count = block.size.min(buffer.len());
-        if count > 0 {
-            // SAFETY: libarchive gave `size` bytes at `data`, which last until it is called again;
-            // `fetch` and `next`, which call it, replace or empty the block.
-            unsafe {
-                ptr::copy_nonoverlapping(block.data, buffer.as_mut_ptr(), count);
-                block.data = block.data.add(count);
-            }
-            block.size -= count;
-        }
-        count
-    }
-
     /// Gets the next block; `false` at the end. Block by block, since libarchive's call that fills
     /// a buffer loses what it has read already when it meets damage.
     fn fetch(&mut self) -> Result<bool, Failure> {
@@ -377,7 +339,40 @@ impl<'a> Archive<'a> {
 
 impl Read for Archive<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(Archive::read(self, buffer)?)
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+/// Gives libarchive's own memory, so that nothing is copied on the way.
+impl BufRead for Archive<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.block.zeros == 0 && self.block.size == 0 {
+            if !self.fetch()? {
+                return Ok(&[]);
+            }
+        }
+        if self.block.zeros > 0 {
+            let zeros = usize::try_from(self.block.zeros).unwrap_or(usize::MAX);
+            return Ok(&ZEROS[..zeros.min(ZEROS.len())]);
+        }
+        // SAFETY: libarchive gave `size` bytes at `data`, which last until it is called again;
+        // `fetch` and `next`, which call it, replace or empty the block, and need `&mut self`.
+        Ok(unsafe { slice::from_raw_parts(self.block.data, self.block.size) })
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.at += count as u64;
+        let block = &mut self.block;
+        if block.zeros > 0 {
+            block.zeros -= count as u64;
+            return;
+        }
+        let count = count.min(block.size);
+        block.size -= count;
+        // SAFETY: it stays within the block, or comes to its end.
+        block.data = unsafe { block.data.add(count) };
     }
 }
 

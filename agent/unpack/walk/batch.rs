@@ -8,10 +8,10 @@ use super::place::Place;
 use crate::unpack::kinds::{HEAD, kind_of};
 
 /// A batch is full with so many members.
-const MEMBERS: usize = 512;
+const MEMBERS: usize = 1024;
 /// A batch is full when so many bytes went by since its first member, taken or not: somebody may
 /// wait for just one of them.
-const BYTES: usize = 4 << 20;
+const BYTES: usize = 8 << 20;
 
 /// Members of one container.
 pub struct Batch {
@@ -45,24 +45,53 @@ impl Batch {
         }
     }
 
-    /// Adds a member. What nobody seeks is left out unless it is a container.
-    pub fn push(&mut self, name: &[u8], data: &[u8], sought: bool) {
-        let container = kind_of(&data[..data.len().min(HEAD)]).is_some();
-        self.passed += data.len();
+    /// To this a member's content is appended before it is known whether the batch takes it:
+    /// [`Batch::push`], [`Batch::pass`] or [`Batch::give_back`] follows.
+    pub fn room(&mut self) -> &mut Vec<u8> {
+        &mut self.data
+    }
+
+    /// What was appended for the next member.
+    pub fn next(&self) -> &[u8] {
+        &self.data[self.end()..]
+    }
+
+    /// Whether the next member is a container.
+    pub fn is_container(&self) -> bool {
+        let next = self.next();
+        kind_of(&next[..next.len().min(HEAD)]).is_some()
+    }
+
+    /// Takes the next member. What nobody seeks is left out unless it is a container.
+    pub fn push(&mut self, name: &[u8], sought: bool) {
+        let container = self.is_container();
         if sought || container {
-            self.data.extend_from_slice(data);
+            self.passed += self.next().len();
             self.members.push(Entry {
                 end: self.data.len(),
                 container: container.then(|| name.into()),
             });
+        } else {
+            self.pass(self.next().len() as u64);
         }
     }
 
-    /// Counts bytes that went by without being taken.
+    /// Does not take the next member, which has so many bytes.
     pub fn pass(&mut self, bytes: u64) {
+        self.data.truncate(self.end());
         self.passed = self
             .passed
             .saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+
+    /// Gives back what was appended for the next member.
+    pub fn give_back(&mut self) -> Vec<u8> {
+        self.data.split_off(self.end())
+    }
+
+    /// Where the last member ends.
+    fn end(&self) -> usize {
+        self.members.last().map_or(0, |member| member.end)
     }
 
     /// Whether it should be worked on now.
@@ -76,7 +105,9 @@ impl Batch {
         if self.members.is_empty() {
             return None;
         }
-        let empty = Self::new(self.place.clone());
+        let mut empty = Self::new(self.place.clone());
+        // The next one will hardly have less.
+        empty.data.reserve(self.data.len());
         Some(std::mem::replace(self, empty))
     }
 

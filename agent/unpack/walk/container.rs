@@ -12,11 +12,11 @@ use super::{SMALL, STACK, Walk};
 use crate::blob::digest;
 use crate::unpack::kinds::{Compression, Format, HEAD, Kind, is_guess, kind_of};
 use crate::unpack::libarchive::{
-    Archive, Failure, FileInput, Input, Member, MemoryInput, ReadAt, StreamInput, refusal,
+    Archive, Failure, FileInput, Input, Member, MemoryInput, ReadAt, refusal,
 };
 use crate::unpack::xz::Xz;
 use crate::unpack::{Content, ProblemKind};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -24,8 +24,11 @@ use std::thread;
 /// From this size on, in bytes, a thread of its own undoes a layer of compression.
 const PUMPED: u64 = 1 << 20;
 
+/// How much is undone at once where nobody reads more, in bytes.
+const BUFFER: usize = 64 << 10;
+
 /// What comes out of a layer of compression.
-type Stream<'a> = Box<dyn Read + Send + 'a>;
+type Stream<'a> = Box<dyn BufRead + Send + 'a>;
 
 /// A container, or what may be one.
 pub struct Container<'w, 'a> {
@@ -109,7 +112,10 @@ impl<'w, 'a> Container<'w, 'a> {
         let pumps = if large { self.may_pump() } else { None };
         let threads = pumps.map_or(1, |_| self.walk.options.threads);
         let opened = match compression {
-            Compression::Xz => Ok(Box::new(Xz::new(input, threads, pumps.unwrap_or(1))) as Stream),
+            Compression::Xz => {
+                let xz = Xz::new(input, threads, pumps.unwrap_or(1));
+                Ok(Box::new(BufReader::with_capacity(BUFFER, xz)) as Stream)
+            }
             _ => Archive::decompress(compression, input).map(|archive| Box::new(archive) as Stream),
         };
         match opened {
@@ -152,7 +158,7 @@ impl<'w, 'a> Container<'w, 'a> {
     }
 
     /// What comes out of a layer of compression.
-    fn output(&self, stream: &mut (dyn Read + Send)) {
+    fn output(&self, stream: &mut (dyn BufRead + Send)) {
         let mut data = Vec::new();
         let whole = self.read(stream, &mut data, SMALL);
         if !self.place.spend(1, data.len() as u64) {
@@ -177,7 +183,7 @@ impl<'w, 'a> Container<'w, 'a> {
             Err(failure) => return self.failed(&failure),
         };
         let mut batch = Batch::new(self.place.clone());
-        let (mut path, mut data) = (Vec::new(), Vec::new());
+        let mut path = Vec::new();
         let (mut seen, mut told_encrypted) = (false, false);
         while !self.walk.has_ended() {
             match archive.next(&mut path) {
@@ -191,10 +197,10 @@ impl<'w, 'a> Container<'w, 'a> {
                     told_encrypted = true;
                 }
                 Ok(Some(member)) => {
-                    if !self.member(&member, &path, &mut archive, &mut data, &mut batch) {
+                    if !self.member(&member, &path, &mut archive, &mut batch) {
                         break;
                     }
-                    if format.is_solid() && !self.pass(&mut archive, &mut data) {
+                    if format.is_solid() && !self.pass(&mut archive) {
                         break;
                     }
                 }
@@ -221,24 +227,22 @@ impl<'w, 'a> Container<'w, 'a> {
         member: &Member,
         path: &[u8],
         archive: &mut Archive<'_>,
-        data: &mut Vec<u8>,
         batch: &mut Batch,
     ) -> bool {
-        data.clear();
         let sought = |size: u64| self.walk.seeker.seeks_size(size);
         // As much as tells what it is, or all of it if it may be sought.
         let first = match member.size {
             Some(size) if !sought(size) => HEAD,
             _ => SMALL,
         };
-        let mut whole = self.read(archive, data, first);
-        let container = kind_of(&data[..data.len().min(HEAD)]).is_some();
+        let mut whole = self.read(archive, batch.room(), first);
+        let container = batch.is_container();
         if !whole && container && first == HEAD {
-            whole = self.read(archive, data, SMALL - HEAD);
+            whole = self.read(archive, batch.room(), SMALL - HEAD);
         }
-        let size = data.len() as u64;
+        let size = batch.next().len() as u64;
         if whole {
-            batch.push(path, data, sought(size));
+            batch.push(path, sought(size));
             return self.place.spend(0, size);
         }
         match member.size {
@@ -249,12 +253,13 @@ impl<'w, 'a> Container<'w, 'a> {
                 self.place.spend(0, size)
             }
             all => {
+                let head = batch.give_back();
                 // What is in it comes after what came before it.
                 self.walk.submit(batch.take());
                 let inside = Container::new(self.walk, self.place.member(path));
                 let goes_on = inside.place.spend(0, size);
                 if goes_on {
-                    inside.large(data, archive, all, false);
+                    inside.large(&head, archive, all, false);
                 }
                 goes_on
             }
@@ -263,16 +268,18 @@ impl<'w, 'a> Container<'w, 'a> {
 
     /// Reads what is left of a member, so that it counts and can be stopped: otherwise libarchive
     /// would do it unseen. `false` when the source's limits are used up.
-    fn pass(&self, archive: &mut Archive<'_>, buffer: &mut Vec<u8>) -> bool {
-        buffer.resize(HEAD, 0);
+    fn pass(&self, archive: &mut Archive<'_>) -> bool {
         while !self.walk.has_ended() {
-            match archive.read(buffer) {
-                Ok(0) => break,
-                Ok(count) if self.place.spend(0, count as u64) => {}
-                Ok(_) => return false,
+            let count = match archive.fill_buf() {
+                Ok(&[]) => break,
+                Ok(piece) => piece.len(),
                 // Who read the part that somebody seeks has told of it, or else nobody needs it.
                 Err(_) => break,
+            };
+            if !self.place.spend(0, count as u64) {
+                return false;
             }
+            archive.consume(count);
         }
         true
     }
@@ -280,7 +287,13 @@ impl<'w, 'a> Container<'w, 'a> {
     /// Goes through a stream that begins with `head`, which has been counted already. `decided`:
     /// it is to be opened if it is a container; else that depends on its name, if that is known
     /// in time.
-    fn large(&self, head: &[u8], rest: &mut (dyn Read + Send), size: Option<u64>, decided: bool) {
+    fn large(
+        &self,
+        head: &[u8],
+        rest: &mut (dyn BufRead + Send),
+        size: Option<u64>,
+        decided: bool,
+    ) {
         let opening = Opening::of(head, size.unwrap_or(u64::MAX), None);
         let largest = self.walk.seeker.largest();
         let keep = match size {
@@ -298,7 +311,7 @@ impl<'w, 'a> Container<'w, 'a> {
         let most = (keep || by_position).then_some(most);
         let mut tee = Tee::new(self.walk, &self.place, head, rest, most);
         if let Some(opening) = opening.filter(|_| !by_position) {
-            self.open(opening, Box::new(StreamInput::new(&mut tee)));
+            self.open(opening, Box::new(&mut tee));
         }
         let (kept, failure) = tee.finish();
         if let Some(detail) = failure {
@@ -316,15 +329,25 @@ impl<'w, 'a> Container<'w, 'a> {
 
     /// Appends at most `most` bytes; tells whether that was all. After damage it was: what came
     /// before it is what other programs would have left, too.
-    fn read(&self, stream: &mut (dyn Read + Send), data: &mut Vec<u8>, most: usize) -> bool {
-        let before = data.len();
-        match stream.take(most as u64).read_to_end(data) {
-            Ok(_) => data.len() - before < most,
-            Err(error) => {
-                self.damaged(error.to_string());
-                true
+    fn read(&self, stream: &mut (dyn BufRead + Send), data: &mut Vec<u8>, most: usize) -> bool {
+        let mut left = most;
+        while left > 0 {
+            match stream.fill_buf() {
+                Ok(&[]) => return true,
+                Ok(piece) => {
+                    let count = piece.len().min(left);
+                    data.extend_from_slice(&piece[..count]);
+                    stream.consume(count);
+                    left -= count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.damaged(error.to_string());
+                    return true;
+                }
             }
         }
+        false
     }
 
     fn failed(&self, failure: &Failure) {

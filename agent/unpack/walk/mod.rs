@@ -50,7 +50,8 @@ pub fn walk(
     let sources = Mutex::new(sources);
     let states = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 1..options.threads.max(1) {
+        // One more, since one may be waiting for the disk.
+        for _ in 1..options.threads.max(1) + 1 {
             let work = || walk.work(&sources, &states);
             let spawned = thread::Builder::new()
                 .stack_size(STACK)

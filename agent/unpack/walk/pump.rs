@@ -5,7 +5,7 @@
 
 use crate::unpack::libarchive::use_utf8;
 use crossbeam_channel::{Receiver, Sender};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 /// How many bytes are handed over at once.
 const PIECE: usize = 256 * 1024;
@@ -56,16 +56,24 @@ impl Pumped {
 
 impl Read for Pumped {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Pumped {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at == self.piece.len() {
-            match self.from.recv() {
-                Ok(piece) => (self.piece, self.at) = (piece?, 0),
-                // The pump has ended.
-                Err(_) => return Ok(0),
+            // Nothing comes when the pump has ended.
+            if let Ok(piece) = self.from.recv() {
+                (self.piece, self.at) = (piece?, 0);
             }
         }
-        let count = (self.piece.len() - self.at).min(buffer.len());
-        buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        Ok(&self.piece[self.at..])
+    }
+
+    fn consume(&mut self, count: usize) {
         self.at += count;
-        Ok(count)
     }
 }

@@ -50,7 +50,7 @@ impl Queue {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
-            batches: threads * 2,
+            batches: threads + 1,
         }
     }
 

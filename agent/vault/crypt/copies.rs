@@ -12,7 +12,7 @@ use crate::vault::local::Local;
 use crate::vault::{Error, IndexFile, Key, ObjectKind, PackId, Result, Storage};
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use tempfile::TempDir;
 
 /// The copies of one vault's indexes.
@@ -24,6 +24,8 @@ pub(super) struct Copies {
     place: OnceLock<Place>,
     /// Those that this process has looked at.
     checked: Mutex<HashSet<PackId>>,
+    /// Those that this process has made from packs, since what is stored is lost or damaged.
+    own: Mutex<HashSet<PackId>>,
 }
 
 struct Place {
@@ -39,6 +41,7 @@ impl Copies {
             scratch: OnceLock::new(),
             place: OnceLock::new(),
             checked: Mutex::default(),
+            own: Mutex::default(),
         }
     }
 
@@ -93,10 +96,7 @@ impl Copies {
     pub fn of(&self, pack: PackId, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Arc<Local>> {
         let local = self.place()?.storage.clone();
         // One at a time, so that no index is decrypted twice.
-        let mut checked = self
-            .checked
-            .lock()
-            .unwrap_or_else(|error| error.into_inner());
+        let mut checked = locked(&self.checked);
         if checked.contains(&pack) {
             return Ok(local);
         }
@@ -118,13 +118,27 @@ impl Copies {
         Ok(local)
     }
 
+    /// Keeps an index that was made here.
+    pub fn keep(&self, pack: PackId, index: &[u8]) -> Result<()> {
+        let local = &self.place()?.storage;
+        let mut checked = locked(&self.checked);
+        local.delete(&pack.index_key())?;
+        local.put(&pack.index_key(), index)?;
+        locked(&self.own).insert(pack);
+        checked.insert(pack);
+        Ok(())
+    }
+
+    /// Whether it was made here.
+    pub fn is_own(&self, pack: PackId) -> bool {
+        locked(&self.own).contains(&pack)
+    }
+
     /// Forgets a copy.
     pub fn forget(&self, pack: PackId) -> Result<()> {
-        let mut checked = self
-            .checked
-            .lock()
-            .unwrap_or_else(|error| error.into_inner());
+        let mut checked = locked(&self.checked);
         checked.remove(&pack);
+        locked(&self.own).remove(&pack);
         match (self.place.get(), self.kept.get()) {
             (None, None) => Ok(()),
             _ => self.place()?.storage.delete(&pack.index_key()),
@@ -148,6 +162,10 @@ impl Copies {
         }
         Ok(())
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(|error| error.into_inner())
 }
 
 /// Whose index this is, if it is one.

@@ -110,14 +110,19 @@ pub(in crate::vault) struct Generation {
 
 impl Generation {
     /// One that follows these.
-    pub fn after(earlier: &[Self], recipients: Recipients, list_key: &ListKey) -> Result<Self> {
+    pub fn after(
+        earlier: &Generations,
+        recipients: Recipients,
+        list_key: &ListKey,
+    ) -> Result<Self> {
+        let last = earlier.for_writing()?.map_or(0, |last| last.number);
         let keys = recipients.keys()?;
         let keys: Vec<&dyn age::Recipient> = keys.iter().map(|key| key as _).collect();
         let sealed = list_key
             .seal(&keys)
             .map_err(Error::io("encrypting", "the key of the lists"))?;
         Ok(Self {
-            number: earlier.last().map_or(0, |last| last.number) + 1,
+            number: last + 1,
             made: now(),
             recipients,
             lists: list_key.public(),
@@ -125,10 +130,14 @@ impl Generation {
         })
     }
 
+    /// What it is called.
+    pub fn key(&self) -> Key {
+        Key::from_text(format!("recipients/{}.json", self.number))
+    }
+
     /// Puts it.
     pub fn put(&self, storage: &dyn Storage) -> Result<()> {
-        let key = Key::from_text(format!("recipients/{}.json", self.number));
-        match storage.put(&key, &to_json(self))? {
+        match storage.put(&self.key(), &to_json(self))? {
             crate::vault::Put::Made => Ok(()),
             crate::vault::Put::Existed => Err(Error::Recipient {
                 why: "somebody else has changed the recipients at the same time; look at them with 'fo_backup keys list' and try again".into(),
@@ -148,36 +157,91 @@ impl Generation {
         Ok(keys)
     }
 
+    /// Whether the private key of its lists is an age file at all; whether it is the right one shows
+    /// only to whom it opens.
+    pub fn holds_list_key(&self) -> bool {
+        ListKey::is_sealed(&self.list_key)
+    }
+
     /// The key of its lists, when one of these opens it.
     pub fn open(&self, identities: &Identities) -> Option<ListKey> {
         ListKey::open(&self.list_key, identities)
     }
 }
 
-/// All of a vault's, oldest first.
-pub(in crate::vault) fn read_all(storage: &dyn Storage) -> Result<Vec<Generation>> {
-    let mut found = Vec::new();
-    for object in storage.list("recipients/")? {
-        let number: Option<u64> = object
-            .key
-            .file_name()
-            .strip_suffix(".json")
-            .and_then(|number| number.parse().ok());
-        let Some(number) = number else { continue };
-        let text = storage.whole(&object.key, MOST)?;
-        let damaged = |why: String| Error::damaged(&object.key, why);
-        let read: Generation = serde_json::from_slice(&text)
-            .map_err(|error| damaged(format!("no valid recipients ({error})")))?;
-        if read.number != number || read.recipients.is_empty() {
-            return Err(damaged("its number or its recipients are wrong".into()));
-        }
-        found.push(read);
-    }
-    found.sort_by_key(|generation| generation.number);
-    Ok(found)
+/// What lies in `recipients/`.
+#[derive(Debug, Default)]
+pub(in crate::vault) struct Generations {
+    /// Those that can be used, oldest first.
+    pub good: Vec<Generation>,
+    /// The others, with what is wrong. They keep nothing from being read.
+    pub bad: Vec<(Key, String)>,
+    /// One that would count for what is written, if it could be used.
+    unknown: Option<Key>,
 }
 
-/// The one that counts for what is written.
-pub(super) fn newest(generations: &[Generation]) -> Option<&Generation> {
-    generations.last()
+impl Generations {
+    /// All of a vault's. What cannot be used is named.
+    pub fn read(storage: &dyn Storage) -> Result<Self> {
+        let mut found = Self::default();
+        let mut bad_numbers = Vec::new();
+        for object in storage.list("recipients/")? {
+            let number: Option<u64> = object
+                .key
+                .file_name()
+                .strip_suffix(".json")
+                .and_then(|number| number.parse().ok());
+            let Some(number) = number else { continue };
+            match read_one(storage, &object.key, number) {
+                Ok(read) => found.good.push(read),
+                Err(error) if error.is_damage() || matches!(error, Error::Io { .. }) => {
+                    log::warn!("{error}");
+                    bad_numbers.push((number, object.key.clone()));
+                    let why = match error {
+                        Error::Damaged { why, .. } => why,
+                        other => other.to_string(),
+                    };
+                    found.bad.push((object.key, why));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        found.good.sort_by_key(|generation| generation.number);
+        let newest = found.newest().map(|newest| newest.number);
+        let unknown = bad_numbers
+            .into_iter()
+            .find(|(number, _)| Some(*number) > newest);
+        found.unknown = unknown.map(|(_, key)| key);
+        Ok(found)
+    }
+
+    /// The one that counts.
+    pub fn newest(&self) -> Option<&Generation> {
+        self.good.last()
+    }
+
+    /// The one that counts for what is written: nothing is, while a newer one cannot be read.
+    pub fn for_writing(&self) -> Result<Option<&Generation>> {
+        match &self.unknown {
+            None => Ok(self.newest()),
+            Some(key) => Err(Error::Recipient {
+                why: format!(
+                    "{key} in the vault cannot be used, so nobody knows for whom to encrypt, and nothing is written; put back that of a copy of the vault, or move it out of the vault: then the one before counts, which is compared with what the instance knows"
+                ),
+            }),
+        }
+    }
+}
+
+fn read_one(storage: &dyn Storage, key: &Key, number: u64) -> Result<Generation> {
+    let text = storage.whole(key, MOST)?;
+    let damaged = |why: String| Error::damaged(key, why);
+    let read: Generation = serde_json::from_slice(&text)
+        .map_err(|error| damaged(format!("no valid recipients ({error})")))?;
+    if read.number != number || number == u64::MAX || read.recipients.is_empty() {
+        return Err(damaged("its number or its recipients are wrong".into()));
+    }
+    read.keys(true)
+        .map_err(|error| damaged(error.to_string()))?;
+    Ok(read)
 }

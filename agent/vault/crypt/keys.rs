@@ -150,6 +150,16 @@ impl ListKey {
         String::from_utf8(out).map_err(io::Error::other)
     }
 
+    /// Whether this may be what [`ListKey::seal`] gave.
+    pub(super) fn is_sealed(text: &str) -> bool {
+        let reader = age::armor::ArmoredReader::new(text.as_bytes());
+        let mut content = Vec::new();
+        age::Decryptor::new(reader).is_ok()
+            && age::armor::ArmoredReader::new(text.as_bytes())
+                .read_to_end(&mut content)
+                .is_ok()
+    }
+
     /// Opens what [`ListKey::seal`] gave; `None` when none of the keys does.
     pub(super) fn open(sealed: &str, identities: &Identities) -> Option<Self> {
         let mut binary = Vec::new();

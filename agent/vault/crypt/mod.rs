@@ -17,7 +17,7 @@ mod sealed;
 mod spool;
 
 pub use generation::Recipients;
-pub(super) use generation::{Generation, read_all as read_generations};
+pub(super) use generation::{Generation, Generations};
 pub use keys::{Identities, ListKey, Passphrase};
 pub(super) use sealed::{Sealed, stored};
 
@@ -26,7 +26,7 @@ use age::secrecy::zeroize::Zeroizing;
 use std::io::{self, Read, Write};
 
 /// What ends the names of encrypted objects.
-const ENDING: &str = ".age";
+pub(super) const ENDING: &str = ".age";
 
 /// Encrypts something small.
 fn encrypt(recipients: &[&dyn age::Recipient], data: &[u8]) -> io::Result<Vec<u8>> {

@@ -28,6 +28,8 @@ pub(super) struct Part {
     shared: Arc<Shared>,
     /// Where the encrypted content begins.
     begin: u64,
+    /// How long the content can be at most, by what is stored.
+    most: u64,
 }
 
 /// What a window and its owner tell each other.
@@ -56,15 +58,25 @@ impl Part {
             shared: shared.clone(),
         };
         let reader = age::Decryptor::new(window)?.decrypt(identities)?;
+        let begin = shared.at.load(Ordering::Relaxed);
+        let encrypted = size.saturating_sub(begin);
         Ok(Self {
             reader,
-            begin: shared.at.load(Ordering::Relaxed),
+            begin,
+            most: encrypted.saturating_sub(16 * encrypted.div_ceil(STORED)),
             shared,
         })
     }
 
     /// Some of the content.
     pub fn read(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        // What a damaged index names may lie anywhere; age's reader does not bear to be sent there.
+        if offset
+            .checked_add(len as u64)
+            .is_none_or(|end| end > self.most)
+        {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let mut data = vec![0; len];
         if len > 0 {
             let last = (offset + len as u64 - 1) / PIECE;

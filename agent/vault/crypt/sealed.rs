@@ -6,7 +6,7 @@
 //! indexes say of packs.
 
 use super::copies::{Copies, index_of};
-use super::generation::{Generation, newest};
+use super::generation::{Generation, Generations};
 use super::reader::{Part, failed};
 use super::spool::SealedSpool;
 use super::{ENDING, Identities, ListKey, Recipients, decrypt, encrypt, encryptor};
@@ -14,9 +14,16 @@ use crate::vault::{Error, Key, Object, ObjectKind, PackId, Put, Requests, Result
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 /// More bytes than any object has that is read as a whole.
 const MOST: u64 = 1 << 30;
+
+/// More bytes than the head of an encrypted object has.
+const HEAD: u64 = 64 << 10;
+
+/// How many snapshots are tried to see whether a private key is the right one.
+const TRIED: usize = 16;
 
 /// How many objects stay open to read more of them.
 const OPEN: usize = 8;
@@ -24,7 +31,7 @@ const OPEN: usize = 8;
 /// The encrypted place.
 pub(in crate::vault) struct Sealed {
     inner: Arc<dyn Storage>,
-    generations: RwLock<Vec<Generation>>,
+    generations: RwLock<Generations>,
     keys: RwLock<Keys>,
     copies: Copies,
     /// Objects that were opened, the one used last at the end.
@@ -64,7 +71,7 @@ fn clear(stored: Key) -> Key {
 }
 
 impl Sealed {
-    pub fn new(inner: Arc<dyn Storage>, generations: Vec<Generation>) -> Self {
+    pub fn new(inner: Arc<dyn Storage>, generations: Generations) -> Self {
         Self {
             inner,
             generations: RwLock::new(generations),
@@ -81,15 +88,28 @@ impl Sealed {
 
     /// The public keys for which is encrypted what is written now.
     pub fn recipients(&self) -> Recipients {
-        newest(&read(&self.generations))
+        read(&self.generations)
+            .newest()
             .map_or_else(Recipients::default, |newest| newest.recipients.clone())
+    }
+
+    /// The public key for which lists are encrypted besides.
+    pub fn lists(&self) -> Option<String> {
+        read(&self.generations)
+            .newest()
+            .map(|newest| newest.lists.clone())
     }
 
     /// The changes of recipients: number, time, recipients.
     pub fn history(&self) -> Vec<(u64, jiff::Timestamp, Recipients)> {
         let generations = read(&self.generations);
         let one = |one: &Generation| (one.number, one.made, one.recipients.clone());
-        generations.iter().map(one).collect()
+        generations.good.iter().map(one).collect()
+    }
+
+    /// Keeps an index that was made from its pack on this host, in place of the one that is stored.
+    pub fn keep_index(&self, pack: PackId, index: &[u8]) -> Result<()> {
+        self.copies.keep(pack, index)
     }
 
     /// Whether private keys of recipients are at hand.
@@ -99,22 +119,50 @@ impl Sealed {
 
     /// Takes private keys of recipients, and the keys of lists that they open.
     pub fn unlock(&self, identities: Identities) -> Result<()> {
-        let generations = read(&self.generations);
-        let opened: Vec<ListKey> = generations
+        let opened: Vec<ListKey> = read(&self.generations)
+            .good
             .iter()
             .filter_map(|generation| generation.open(&identities))
             .collect();
-        if opened.is_empty() {
+        // Objects of recipients may be lost or damaged: what they are for says whether a key is right.
+        if opened.is_empty() && !self.opens_a_snapshot(&identities)? {
             return Err(Error::WrongKey {
                 location: self.location(),
                 recipients: self.recipients().to_string(),
             });
         }
-        drop(generations);
         let mut keys = self.keys.write().unwrap_or_else(|error| error.into_inner());
         keys.all.extend(identities);
         keys.lists.extend(opened);
         Ok(())
+    }
+
+    fn opens_a_snapshot(&self, identities: &Identities) -> Result<bool> {
+        for snapshot in self.inner.list("snapshots/")?.into_iter().rev().take(TRIED) {
+            let inner = self.inner.clone();
+            let opened = Part::open(inner, snapshot.key, snapshot.size, &mut identities.iter());
+            if opened.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What cannot be used of the changes of recipients, with what is wrong.
+    pub fn damaged_generations(&self) -> Vec<(Key, String)> {
+        let generations = read(&self.generations);
+        let mut found = generations.bad.clone();
+        let lost = generations.good.iter().filter(|one| !one.holds_list_key());
+        found.extend(lost.map(|one| {
+            let why = "its key of the lists is no age file";
+            (one.key(), why.into())
+        }));
+        found
+    }
+
+    /// Refuses to write while it is not known for whom.
+    pub fn expect_recipients(&self) -> Result<()> {
+        read(&self.generations).for_writing().map(drop)
     }
 
     /// Takes a key that opens lists.
@@ -125,7 +173,7 @@ impl Sealed {
 
     /// The key of the lists that are written now, when it is at hand.
     pub fn list_key(&self) -> Option<ListKey> {
-        let wanted = newest(&read(&self.generations))?.lists.clone();
+        let wanted = read(&self.generations).newest()?.lists.clone();
         let keys = read(&self.keys);
         keys.lists
             .iter()
@@ -146,7 +194,7 @@ impl Sealed {
             .unwrap_or_else(|error| error.into_inner());
         let next = Generation::after(&generations, recipients, &list_key)?;
         next.put(&*self.inner)?;
-        generations.push(next);
+        generations.good.push(next);
         drop(generations);
         self.add_list_key(list_key);
         Ok(())
@@ -154,7 +202,7 @@ impl Sealed {
 
     /// Reads the changes of recipients anew.
     pub fn look_again(&self) -> Result<()> {
-        let found = super::read_generations(&*self.inner)?;
+        let found = Generations::read(&*self.inner)?;
         let mut generations = self
             .generations
             .write()
@@ -198,10 +246,13 @@ impl Sealed {
         })
     }
 
-    fn decrypted(&self, key: &Key) -> Result<Vec<u8>> {
+    /// All of an object that has at most so many bytes.
+    fn decrypted(&self, key: &Key, most: u64) -> Result<Vec<u8>> {
+        // A tag for each piece of 64 KiB, and the head.
+        let most = most.saturating_add(most / 4096).saturating_add(HEAD);
         let sealed = self
             .inner
-            .whole(&stored(key), MOST)
+            .whole(&stored(key), most)
             .map_err(|error| named(key, error))?;
         let mut clear = self.with_keys(key, |keys| decrypt(keys, &sealed))?;
         Ok(std::mem::take(&mut *clear))
@@ -247,7 +298,7 @@ impl Sealed {
 
     fn encrypt_for(&self, key: &Key) -> Result<Vec<age::x25519::Recipient>> {
         let generations = read(&self.generations);
-        let newest = newest(&generations).ok_or_else(|| Error::Recipient {
+        let newest = generations.for_writing()?.ok_or_else(|| Error::Recipient {
             why: format!("the vault at {} has lost its recipients", self.location()),
         })?;
         newest.keys(Self::is_list(key))
@@ -277,6 +328,10 @@ fn named(key: &Key, error: Error) -> Error {
 impl Storage for Sealed {
     fn location(&self) -> String {
         self.inner.location()
+    }
+
+    fn patience(&self) -> Duration {
+        self.inner.patience()
     }
 
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {
@@ -312,7 +367,7 @@ impl Storage for Sealed {
         if let Some(pack) = index_of(key) {
             return self
                 .copies
-                .of(pack, || self.decrypted(key))?
+                .of(pack, || self.decrypted(key, MOST))?
                 .read(key, offset, len);
         }
         // Asked first: a damaged index may name any length, which must not become a buffer.
@@ -329,7 +384,7 @@ impl Storage for Sealed {
         }
         if let Some(pack) = index_of(key) {
             // Asked here, since a copy may be there of what is gone.
-            if self.inner.size(&stored(key))?.is_none() {
+            if !self.copies.is_own(pack) && self.inner.size(&stored(key))?.is_none() {
                 return Err(Error::Missing {
                     key: key.clone(),
                     location: self.location(),
@@ -337,7 +392,7 @@ impl Storage for Sealed {
             }
             return self
                 .copies
-                .of(pack, || self.decrypted(key))?
+                .of(pack, || self.decrypted(key, MOST))?
                 .begin(key, most);
         }
         if matches!(key.kind(), ObjectKind::Pack(_)) {
@@ -346,10 +401,30 @@ impl Storage for Sealed {
                 Ok((part.read(0, most.min(size) as usize)?, size))
             });
         }
-        let mut content = self.decrypted(key)?;
+        let mut content = self.decrypted(key, MOST)?;
         let size = content.len() as u64;
         content.truncate(usize::try_from(most).unwrap_or(usize::MAX));
         Ok((content, size))
+    }
+
+    fn whole(&self, key: &Key, most: u64) -> Result<Vec<u8>> {
+        let bounded = !is_clear(key.as_str())
+            && index_of(key).is_none()
+            && !matches!(key.kind(), ObjectKind::Pack(_));
+        let (content, size) = if bounded {
+            let content = self.decrypted(key, most)?;
+            let size = content.len() as u64;
+            (content, size)
+        } else {
+            self.begin(key, most)?
+        };
+        if size > most || content.len() as u64 != size {
+            return Err(Error::damaged(
+                key,
+                format!("it has {size} bytes, and may have {most} at most"),
+            ));
+        }
+        Ok(content)
     }
 
     fn read_stored(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {

@@ -59,7 +59,11 @@ impl Storage for Counting {
     }
 }
 
+/// More than a small object has.
+const MANY: u64 = 1 << 20;
+
 struct Place {
+    identities: Identities,
     _folder: tempfile::TempDir,
     counting: Arc<Counting>,
     sealed: Arc<Sealed>,
@@ -75,15 +79,18 @@ fn place() -> Place {
     let key = ListKey::generate();
     let recipients = Recipients::parse([key.public()]).unwrap();
     let lists = ListKey::generate();
-    let generation = Generation::after(&[], recipients, &lists).unwrap();
-    let sealed = Sealed::new(counting.clone(), vec![generation]);
+    let generation = Generation::after(&Generations::default(), recipients, &lists).unwrap();
+    generation.put(&*counting).unwrap();
+    let generations = Generations::read(&*counting).unwrap();
+    let sealed = Sealed::new(counting.clone(), generations);
     sealed.put_copies_in(None, folder.path().to_owned());
     let file = folder.path().join("key");
     use age::secrecy::ExposeSecret;
     std::fs::write(&file, key.secret().expose_secret()).unwrap();
     let identities = Identities::read(&file, &mut |_| unreachable!()).unwrap();
-    sealed.unlock(identities).unwrap();
+    sealed.unlock(identities.clone()).unwrap();
     Place {
+        identities,
         _folder: folder,
         counting,
         sealed: Arc::new(sealed),
@@ -233,6 +240,113 @@ fn a_lost_index_is_made_again_from_an_encrypted_pack() {
     };
     crate::vault::rebuild_index(&storage, &info).unwrap();
     assert_eq!(storage.whole(&key, 1 << 20).unwrap(), before);
+}
+
+#[test]
+fn an_index_that_is_made_again_for_reading_is_not_put() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 1);
+    let key = made.id.index_key();
+    let before = storage.whole(&key, 1 << 20).unwrap();
+    storage.delete(&key).unwrap();
+    place.sealed.keep_index(made.id, &before).unwrap();
+    assert_eq!(storage.size(&key).unwrap(), None);
+    let index = IndexFile::open(storage, made.id).unwrap();
+    index.verify().unwrap();
+    assert_eq!(index.count(), 1);
+}
+
+#[test]
+fn what_lies_behind_the_content_is_refused() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 1);
+    let key = made.id.key();
+    let (_, content) = storage.begin(&key, 0).unwrap();
+    assert!(content < made.size);
+    // What is stored is longer than the content, so the listing's size alone does not tell.
+    for (offset, len) in [
+        (content, 1),
+        (content + 1, 1),
+        (content - 1, 2),
+        (made.size - 1, 1),
+    ] {
+        let read = storage.read(&key, offset, len);
+        assert!(read.unwrap_err().is_damage(), "{offset} {len}");
+    }
+    assert_eq!(storage.read(&key, content - 1, 1).unwrap().len(), 1);
+}
+
+#[test]
+fn an_object_that_is_larger_than_it_may_be_is_not_fetched() {
+    let place = place();
+    let key = Key::from_text("snapshots/x.json");
+    place.sealed.put(&key, &noise(300_000, 5)).unwrap();
+    assert_eq!(place.sealed.whole(&key, 300_000).unwrap().len(), 300_000);
+    place.counting.take();
+    assert!(place.sealed.whole(&key, 1000).unwrap_err().is_damage());
+    assert!(place.sealed.whole(&key, 299_999).is_err());
+}
+
+#[test]
+fn a_damaged_change_of_recipients_keeps_nothing_from_being_read() {
+    let place = place();
+    let inner: &dyn Storage = &*place.counting;
+    let snapshot = Key::from_text("snapshots/x.json");
+    place.sealed.put(&snapshot, b"all of it").unwrap();
+    let again = || {
+        let sealed = Sealed::new(place.counting.clone(), Generations::read(inner).unwrap());
+        sealed.unlock(place.identities.clone()).map(|()| sealed)
+    };
+    let junk = Key::from_text("recipients/9.json");
+    inner.put(&junk, b"{").unwrap();
+    let sealed = again().unwrap();
+    assert_eq!(sealed.whole(&snapshot, 100).unwrap(), b"all of it");
+    assert_eq!(sealed.damaged_generations()[0].0, junk);
+    // But nobody knows for whom to write.
+    let other = Key::from_text("snapshots/y.json");
+    let refused = sealed.put(&other, b"more").unwrap_err().to_string();
+    assert!(refused.contains("recipients/9.json"), "{refused}");
+    let lists = ListKey::generate();
+    assert!(sealed.change(sealed.recipients(), lists).is_err());
+    inner.delete(&junk).unwrap();
+
+    // A number that none follows.
+    let first = Key::from_text("recipients/1.json");
+    let text = String::from_utf8(inner.whole(&first, MANY).unwrap()).unwrap();
+    let last = u64::MAX.to_string();
+    let key = Key::from_text(format!("recipients/{last}.json"));
+    let huge = text.replace("\"number\": 1", &format!("\"number\": {last}"));
+    inner.put(&key, huge.as_bytes()).unwrap();
+    let sealed = again().unwrap();
+    assert!(
+        sealed
+            .change(sealed.recipients(), ListKey::generate())
+            .is_err()
+    );
+    inner.delete(&key).unwrap();
+
+    // The right key stays the right one when the list key, or all, is lost.
+    let at = text.find("BEGIN AGE").unwrap() + 60;
+    let mut bad = text.into_bytes();
+    bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
+    inner.delete(&first).unwrap();
+    inner.put(&first, &bad).unwrap();
+    assert_eq!(
+        again().unwrap().whole(&snapshot, 100).unwrap(),
+        b"all of it"
+    );
+    inner.delete(&first).unwrap();
+    assert_eq!(
+        again().unwrap().whole(&snapshot, 100).unwrap(),
+        b"all of it"
+    );
+    // And the wrong one the wrong one.
+    inner
+        .delete(&Key::from_text("snapshots/x.json.age"))
+        .unwrap();
+    assert!(matches!(again(), Err(Error::WrongKey { .. })));
 }
 
 #[test]

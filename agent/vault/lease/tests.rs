@@ -20,6 +20,7 @@ fn left(storage: &Arc<dyn Storage>, change: impl FnOnce(&mut Body)) {
         owner: Process::elsewhere(),
         since: crate::vault::now(),
         until: crate::vault::now() + HOLDS,
+        holds: HOLDS.as_secs(),
         released: false,
     };
     change(&mut body);
@@ -186,4 +187,101 @@ fn of_many_that_come_at_once_at_most_one_gets_it() {
             .sum()
     });
     assert!(got <= 1, "{got} runs hold the lease");
+}
+
+#[test]
+fn a_lease_is_renewed_before_something_begins_that_it_may_not_outlast() {
+    let (_dir, storage) = storage();
+    let lease = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+    let first = storage.list("locks/").unwrap();
+    lease.check().unwrap();
+    assert_eq!(storage.list("locks/").unwrap(), first);
+    let soon = Timestamp::now().as_second() + 30;
+    lease.shared.until.store(soon, Ordering::Relaxed);
+    lease.check().unwrap();
+    assert_ne!(storage.list("locks/").unwrap(), first);
+    assert!(lease.shared.until.load(Ordering::Relaxed) > soon + 60);
+}
+
+#[test]
+fn a_snapshot_that_took_longer_than_the_lease_is_told() {
+    let (_dir, storage) = storage();
+    let snapshot: SnapshotId = "20261124T150000Z-0a1b2c3d".parse().unwrap();
+    let lease = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None).unwrap();
+    lease.confirm(&snapshot).unwrap();
+    run_out(&storage, &lease);
+    lease.confirm(&snapshot).unwrap();
+    drop(Lease::acquire(storage.clone(), LeaseKind::Exclusive, "expire", None).unwrap());
+    let error = lease.confirm(&snapshot).unwrap_err();
+    assert!(
+        error.to_string().contains("fo_backup verify 2026"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_lease_by_a_clock_that_was_years_ahead_ends_like_any_other() {
+    let (_dir, storage) = storage();
+    let years = SignedDuration::from_hours(24 * 365 * 3);
+    left(&storage, |body| body.until = crate::vault::now() + years);
+    let key = storage.list("locks/").unwrap().remove(0).key;
+    let acquire = || Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
+    renewed_at(&storage, &key, Timestamp::now());
+    assert!(matches!(acquire(), Err(Error::Locked { .. })));
+    renewed_at(&storage, &key, Timestamp::now() - HOLDS - HOLDS);
+    acquire().unwrap();
+}
+
+/// A storage that fails when it is to be tidied.
+struct Untidy(Arc<dyn Storage>);
+
+impl Storage for Untidy {
+    fn location(&self) -> String {
+        self.0.location()
+    }
+    fn patience(&self) -> Duration {
+        Duration::from_secs(500)
+    }
+    fn put(&self, key: &Key, data: &[u8]) -> Result<crate::vault::Put> {
+        self.0.put(key, data)
+    }
+    fn spool(&self) -> Result<Box<dyn crate::vault::Spool>> {
+        self.0.spool()
+    }
+    fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.0.size(key)
+    }
+    fn read(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {
+        self.0.read(key, offset, len)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<crate::vault::Object>> {
+        self.0.list(prefix)
+    }
+    fn delete(&self, key: &Key) -> Result<()> {
+        self.0.delete(key)
+    }
+    fn put_at(&self, key: &Key) -> Result<Option<Timestamp>> {
+        self.0.put_at(key)
+    }
+    fn tidy(&self, _: bool) -> Result<()> {
+        Err(Error::LeaseLost { why: "x".into() })
+    }
+}
+
+#[test]
+fn a_lease_that_cannot_be_completed_is_given_back() {
+    let (_dir, storage) = storage();
+    let untidy = Arc::new(Untidy(storage.clone()));
+    assert!(Lease::acquire(untidy, LeaseKind::Append, "backup", None).is_err());
+    assert_eq!(storage.list("locks/").unwrap(), []);
+}
+
+#[test]
+fn a_lease_on_a_slow_storage_holds_for_longer_than_anything_begun_under_it() {
+    let (_dir, storage) = storage();
+    let slow = Arc::new(Untidy(storage));
+    let lease = Lease::acquire(slow.clone(), LeaseKind::Read, "restore", None).unwrap();
+    let left = lease.shared.until.load(Ordering::Relaxed) - Timestamp::now().as_second();
+    assert!(left > slow.patience().as_secs() as i64 + 60, "{left}");
+    lease.check().unwrap();
 }

@@ -14,7 +14,7 @@ mod settings;
 mod traffic;
 
 pub(super) use places::{Place, Places};
-pub(super) use retry::{Attempts, Failure};
+pub(super) use retry::{Attempts, Failure, longest};
 pub(super) use settings::Secret;
 pub use settings::Settings;
 pub(super) use traffic::Kind;
@@ -26,6 +26,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a server has to be able to do. Each of these tries again by itself what may pass.
 pub(super) trait Server: Send + Sync {
@@ -60,8 +61,16 @@ pub(super) trait Server: Send + Sync {
     /// As [`Storage::tidy`].
     fn tidy(&self, alone: bool) -> Result<()>;
 
+    /// As [`Storage::patience`].
+    fn patience(&self) -> Duration;
+
     /// What was asked of it.
     fn traffic(&self) -> &Traffic;
+}
+
+/// Whether an object (or those below a prefix) belongs to leases: their renewals wait for no data.
+pub(super) fn is_of_a_lease(name: &str) -> bool {
+    name.starts_with("locks/")
 }
 
 /// A vault on a server.
@@ -94,6 +103,10 @@ impl<S: Server> Remote<S> {
 impl<S: Server + 'static> Storage for Remote<S> {
     fn location(&self) -> String {
         self.server.location()
+    }
+
+    fn patience(&self) -> Duration {
+        self.server.patience()
     }
 
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {

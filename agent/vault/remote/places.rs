@@ -2,13 +2,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! So many may go on at once: it bounds the connections of a server, and the memory of who sends.
+//! Who comes first is served first, so that nobody waits for as long as others keep coming.
 
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Places, some of which are free.
 pub(in crate::vault) struct Places {
-    free: Mutex<usize>,
-    freed: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    free: usize,
+    /// The number of who comes next.
+    next: u64,
+    /// The number of whose turn it is.
+    turn: u64,
 }
 
 /// A place, free again when it is dropped.
@@ -17,27 +26,67 @@ pub(in crate::vault) struct Place<'a>(&'a Places);
 impl Places {
     pub fn new(free: usize) -> Self {
         Self {
-            free: Mutex::new(free),
-            freed: Condvar::new(),
+            state: Mutex::new(State {
+                free,
+                next: 0,
+                turn: 0,
+            }),
+            changed: Condvar::new(),
         }
     }
 
     /// Waits for a free place.
     pub fn take(&self) -> Place<'_> {
-        let free = self.free.lock().unwrap_or_else(|error| error.into_inner());
-        let mut free = self
-            .freed
-            .wait_while(free, |free| *free == 0)
+        let mut state = self.lock();
+        let number = state.next;
+        state.next += 1;
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.turn != number || state.free == 0)
             .unwrap_or_else(|error| error.into_inner());
-        *free -= 1;
+        state.turn += 1;
+        state.free -= 1;
+        drop(state);
+        // There may be a place for the next one too.
+        self.changed.notify_all();
         Place(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|error| error.into_inner())
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let free = self.0.free.lock();
-        *free.unwrap_or_else(|error| error.into_inner()) += 1;
-        self.0.freed.notify_one();
+        self.0.lock().free += 1;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_first_is_served_first() {
+        let places = Places::new(1);
+        let order = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let first = places.take();
+            for number in 1..=5 {
+                let (places, order) = (&places, &order);
+                scope.spawn(move || {
+                    let _place = places.take();
+                    order.lock().unwrap().push(number);
+                });
+                // The next one comes when this one has its number.
+                while places.lock().next != number + 1 {
+                    std::thread::yield_now();
+                }
+            }
+            drop(first);
+        });
+        assert_eq!(order.into_inner().unwrap(), [1, 2, 3, 4, 5]);
     }
 }

@@ -3,7 +3,8 @@
 
 //! Trying again what may pass: a connection that was cut, a server that is busy. Waits become
 //! longer each time, a little different for everyone, and begin anew with every success; what does
-//! not pass (no such bucket, a wrong key) is not tried twice.
+//! not pass (no such bucket, a wrong key) is not tried twice. Time counts from the first failure after
+//! the last success, so that what takes long and is cut once is tried again all the same.
 
 use super::Traffic;
 use crate::vault::{Error, Result};
@@ -12,6 +13,15 @@ use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(15);
+
+/// So many attempts are made in any case.
+const LEAST: u32 = 3;
+
+/// How long something may take whose attempts take so long each, until it is done or given up.
+pub(in crate::vault) fn longest(give_up_after: Duration, attempt: Duration) -> Duration {
+    let waits = FIRST * 4 + LONGEST;
+    (give_up_after + attempt * 2).max(attempt * LEAST) + waits
+}
 
 /// Why an attempt failed.
 #[derive(Debug)]
@@ -34,7 +44,10 @@ pub(in crate::vault) struct Attempts<'a> {
     location: &'a str,
     give_up_after: Duration,
     traffic: &'a Traffic,
-    since: Instant,
+    /// The first failure after the last success.
+    since: Option<Instant>,
+    /// How many have failed since.
+    failed: u32,
     wait: Duration,
 }
 
@@ -51,7 +64,8 @@ impl<'a> Attempts<'a> {
             location,
             give_up_after,
             traffic,
-            since: Instant::now(),
+            since: None,
+            failed: 0,
             wait: FIRST,
         }
     }
@@ -68,7 +82,8 @@ impl<'a> Attempts<'a> {
 
     /// Notes that something came through.
     pub fn progressed(&mut self) {
-        self.since = Instant::now();
+        self.since = None;
+        self.failed = 0;
         self.wait = FIRST;
     }
 
@@ -81,8 +96,9 @@ impl<'a> Attempts<'a> {
             Failure::Final(error) => return Err(error),
             Failure::Passing(source) => source,
         };
-        let tried = self.since.elapsed();
-        if tried + self.wait > self.give_up_after {
+        let tried = self.since.get_or_insert_with(Instant::now).elapsed();
+        self.failed += 1;
+        if self.failed >= LEAST && tried + self.wait > self.give_up_after {
             return Err(Error::NoAnswer {
                 location: self.location.to_owned(),
                 doing: self.what.clone(),
@@ -139,7 +155,13 @@ mod tests {
         assert!(matches!(failed, Err(Error::LeaseLost { .. })));
         assert_eq!(tries, 1);
 
-        let failed: Result<()> = attempts(0).run(|| Err(cut()));
+        // What took longer than the patience before it was cut is tried again too.
+        let mut tries = 0;
+        let failed: Result<()> = attempts(0).run(|| {
+            tries += 1;
+            Err(cut())
+        });
+        assert_eq!(tries, LEAST);
         let text = failed.unwrap_err().to_string();
         assert!(
             text.contains("s3://b") && text.contains("reading x"),

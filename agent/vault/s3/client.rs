@@ -6,12 +6,15 @@
 
 use super::credentials::{self, Credentials};
 use super::sign::{Signer, Unsigned, digest, encode, time};
-use super::xml::{Refusal, refusal};
+use super::xml::{Refusal, refusal, root};
 use crate::vault::location::Bucket;
-use crate::vault::remote::{Attempts, Failure, Kind, Place, Places, Settings, Traffic};
+use crate::vault::remote::{
+    Attempts, Failure, Kind, Place, Places, Settings, Traffic, is_of_a_lease, longest,
+};
 use crate::vault::{Error, Result};
 use jiff::Timestamp;
 use std::io::{self, Read};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request as HttpRequest, StatusCode};
@@ -21,6 +24,15 @@ const SLOWEST: u64 = 16 << 10;
 
 /// What a request may take besides.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long nothing at all may come or go.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// How long a server may be silent while it puts the parts of an object together.
+const COMPLETING: Duration = Duration::from_secs(300);
+
+/// More bytes than an object has that is put or removed under a lease.
+const SMALL: u64 = 1 << 20;
 
 /// A connection to a bucket.
 pub struct Client {
@@ -32,10 +44,14 @@ pub struct Client {
     root: String,
     bucket: String,
     region: String,
-    credentials: Credentials,
+    /// Read again when the server says that they have ended.
+    credentials: Mutex<Credentials>,
+    settings: Settings,
     location: String,
     give_up_after: Duration,
     places: Places,
+    /// Those of leases, whose renewals must not wait for data.
+    lease_places: Places,
     connections: usize,
     pub traffic: Traffic,
 }
@@ -53,6 +69,8 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// How many bytes of content may come back.
     pub expects: u64,
+    /// What the content of a success is, in XML: its outermost element.
+    pub answer: Option<&'static str>,
 }
 
 impl<'a> Request<'a> {
@@ -64,7 +82,11 @@ impl<'a> Request<'a> {
             query: Vec::new(),
             headers: Vec::new(),
             body: &[],
-            expects: 1 << 20,
+            expects: match kind {
+                Kind::List | Kind::Get => 1 << 20,
+                Kind::Head | Kind::Put | Kind::Delete => 64 << 10,
+            },
+            answer: None,
         }
     }
 
@@ -104,7 +126,7 @@ impl Answer {
 
 impl Client {
     pub fn new(bucket: &Bucket, settings: &Settings) -> Result<Self> {
-        let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let get = environment;
         let location = bucket.to_string();
         let wrong = |why: String| Error::Location {
             text: location.clone(),
@@ -134,6 +156,7 @@ impl Client {
                 matches!(*scheme, "http" | "https") && !server.contains(['/', '@', '?'])
             })
             .ok_or_else(|| wrong("endpoint has to be https://HOST or https://HOST:PORT".into()))?;
+        let server = without_usual_port(scheme, server);
         let (host, root) = match path_style {
             true => (server.to_owned(), format!("/{}", bucket.name)),
             false => (format!("{}.{server}", bucket.name), String::new()),
@@ -152,9 +175,11 @@ impl Client {
             root,
             bucket: bucket.name.clone(),
             region,
-            credentials,
+            credentials: Mutex::new(credentials),
+            settings: settings.clone(),
             give_up_after: settings.give_up_after(),
             places: Places::new(connections),
+            lease_places: Places::new(1),
             connections,
             traffic: Traffic::default(),
             location,
@@ -170,9 +195,18 @@ impl Client {
         self.connections
     }
 
-    /// A place among the connections that may be open at once.
-    pub fn place(&self) -> Place<'_> {
-        self.places.take()
+    /// A place among the connections that may be open at once, for who asks for an object of this
+    /// name in the vault, or those below it.
+    pub fn place(&self, name: &str) -> Place<'_> {
+        match is_of_a_lease(name) {
+            true => self.lease_places.take(),
+            false => self.places.take(),
+        }
+    }
+
+    /// How long putting or removing something small may take.
+    pub fn patience(&self) -> Duration {
+        longest(self.give_up_after, allowed(SMALL))
     }
 
     /// Attempts at something.
@@ -181,14 +215,8 @@ impl Client {
     }
 
     /// Sends a request until an answer is there that says something: done, not there, or already
-    /// there.
+    /// there. Who asks has a place.
     pub fn ask(&self, what: &str, request: &Request<'_>) -> Result<Answer> {
-        let _place = self.place();
-        self.ask_placed(what, request)
-    }
-
-    /// As [`Client::ask`], for who has a place already.
-    pub fn ask_placed(&self, what: &str, request: &Request<'_>) -> Result<Answer> {
         self.attempts(what.to_owned())
             .run(|| self.send(what, request, &mut Vec::new()))
     }
@@ -201,15 +229,21 @@ impl Client {
         body: &mut Vec<u8>,
     ) -> Result<Answer, Failure> {
         let passing = |error: ureq::Error| Failure::Passing(io_error(error));
+        let credentials = self.lock_credentials().clone();
         let built = self
-            .signed(request)
+            .signed(request, &credentials)
             .map_err(|error| self.unusable(what, error))?;
+        let (silence, more) = match request.answer {
+            Some(_) => (COMPLETING, COMPLETING),
+            None => (SILENCE, Duration::ZERO),
+        };
         let volume = request.body.len() as u64 + request.expects;
-        let patience = PATIENCE + Duration::from_secs(volume / SLOWEST);
         let configured = self
             .agent
             .configure_request(built)
-            .timeout_global(Some(patience))
+            .timeout_global(Some(allowed(volume) + more))
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(SILENCE))
             .build();
         self.traffic.asked(request.kind);
         self.traffic.sent(request.body.len() as u64);
@@ -218,9 +252,7 @@ impl Client {
             ureq::Error::BadUri(_) | ureq::Error::Tls(_) | ureq::Error::InvalidProxyUrl => {
                 self.unusable(what, error.to_string())
             }
-            ureq::Error::Rustls(ref error) if is_about_certificates(error) => {
-                self.unusable(what, error.to_string())
-            }
+            error if is_about_certificates(&error) => self.unusable(what, error.to_string()),
             error => passing(error),
         })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
@@ -244,12 +276,15 @@ impl Client {
         let mut refused = Refusal::default();
         if !is_content {
             refused = refusal(into).unwrap_or_default();
-        } else if let Some(late) = refusal(into).filter(|_| request.method == "POST") {
-            // Completing an upload may fail after its status was sent.
-            return Err(Failure::Passing(io::Error::other(format!(
-                "{}: {}",
-                late.code, late.message
-            ))));
+        } else if let Some(expected) = request.answer
+            && root(into).as_deref() != Some(expected)
+        {
+            // Completing an upload may fail after its status was sent, or its answer may be cut.
+            let says = match refusal(into) {
+                Some(late) => format!("{}: {}", late.code, late.message),
+                None => format!("{status} without {expected}"),
+            };
+            return Err(Failure::Passing(io::Error::other(says)));
         }
         let answer = Answer {
             status,
@@ -257,10 +292,10 @@ impl Client {
             body: std::mem::take(into),
             refusal: refused,
         };
-        self.judge(what, answer)
+        self.judge(what, answer, &credentials)
     }
 
-    fn judge(&self, what: &str, answer: Answer) -> Result<Answer, Failure> {
+    fn judge(&self, what: &str, answer: Answer, used: &Credentials) -> Result<Answer, Failure> {
         let code = &*answer.refusal.code;
         let says = match (code, &*answer.refusal.message) {
             ("", _) => answer.status.to_string(),
@@ -287,6 +322,11 @@ impl Client {
             }
             (_, "RequestTimeTooSkewed") => {
                 refused("the clocks of this host and of the server differ; set this host's clock")
+            }
+            (_, "InvalidAccessKeyId" | "InvalidToken" | "ExpiredToken")
+                if self.has_other_keys(used) =>
+            {
+                Err(Failure::Passing(io::Error::other(says)))
             }
             (
                 _,
@@ -315,7 +355,27 @@ impl Client {
         })
     }
 
-    fn signed<'a>(&self, request: &Request<'a>) -> Result<HttpRequest<&'a [u8]>, String> {
+    fn lock_credentials(&self) -> MutexGuard<'_, Credentials> {
+        self.credentials
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+    }
+
+    /// Whether there are other keys now than those that were used: keys that hold for some hours are
+    /// written anew into their file.
+    fn has_other_keys(&self, used: &Credentials) -> bool {
+        let mut credentials = self.lock_credentials();
+        if let Ok(found) = credentials::find(&self.settings, &environment) {
+            *credentials = found;
+        }
+        *credentials != *used
+    }
+
+    fn signed<'a>(
+        &self,
+        request: &Request<'a>,
+        credentials: &Credentials,
+    ) -> Result<HttpRequest<&'a [u8]>, String> {
         let now = Timestamp::now();
         let content = digest(request.body);
         let path = match request.key {
@@ -337,13 +397,13 @@ impl Client {
         headers.push(("host".into(), self.host.clone()));
         headers.push(("x-amz-content-sha256".into(), content.clone()));
         headers.push(("x-amz-date".into(), time(now)));
-        if let Some(token) = &self.credentials.session_token {
+        if let Some(token) = &credentials.session_token {
             headers.push(("x-amz-security-token".into(), token.reveal().to_owned()));
         }
         headers.sort_unstable();
         let signer = Signer {
-            access_key_id: &self.credentials.access_key_id,
-            secret_access_key: self.credentials.secret_access_key.reveal(),
+            access_key_id: &credentials.access_key_id,
+            secret_access_key: credentials.secret_access_key.reveal(),
             region: &self.region,
         };
         let signature = signer.sign(
@@ -368,6 +428,10 @@ impl Client {
     }
 }
 
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn io_error(error: ureq::Error) -> io::Error {
     match error {
         ureq::Error::Io(error) => error,
@@ -375,8 +439,36 @@ fn io_error(error: ureq::Error) -> io::Error {
     }
 }
 
-fn is_about_certificates(error: &impl std::fmt::Display) -> bool {
-    error.to_string().contains("certificate")
+/// How long a request may take over all that carries so many bytes.
+fn allowed(volume: u64) -> Duration {
+    PATIENCE + Duration::from_secs(volume / SLOWEST)
+}
+
+/// An address without the port that its scheme has anyway: clients leave that away in `Host`, which
+/// is signed.
+fn without_usual_port<'a>(scheme: &str, server: &'a str) -> &'a str {
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    server.strip_suffix(usual).unwrap_or(server)
+}
+
+/// Whether the server's certificate is refused, which no time heals. During a handshake that comes
+/// inside of an error of input and output.
+fn is_about_certificates(error: &ureq::Error) -> bool {
+    let inside = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error
+            .get_ref()
+            .and_then(|inside| inside.downcast_ref::<rustls::Error>()),
+        _ => None,
+    };
+    matches!(
+        inside,
+        Some(
+            rustls::Error::InvalidCertificate(_)
+                | rustls::Error::NoCertificatesPresented
+                | rustls::Error::UnsupportedNameType
+        )
+    )
 }
 
 /// Text of bytes with 64 letters.
@@ -413,5 +505,57 @@ mod tests {
         for (text, encoded) in texts {
             assert_eq!(base64(text.as_bytes()), encoded);
         }
+    }
+
+    #[test]
+    fn the_port_that_goes_without_saying_is_not_signed() {
+        let cases = [
+            ("https", "s3.example.org:443", "s3.example.org"),
+            ("http", "s3.example.org:80", "s3.example.org"),
+            ("https", "s3.example.org:80", "s3.example.org:80"),
+            ("http", "[::1]:8080", "[::1]:8080"),
+        ];
+        for (scheme, server, host) in cases {
+            assert_eq!(without_usual_port(scheme, server), host);
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_refused_is_found_inside_of_other_errors() {
+        let refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let inside = io::Error::new(io::ErrorKind::InvalidData, refused.clone());
+        assert!(is_about_certificates(&ureq::Error::Io(inside)));
+        assert!(is_about_certificates(&ureq::Error::Rustls(refused)));
+        let cut = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert!(!is_about_certificates(&ureq::Error::Io(cut)));
+    }
+
+    #[test]
+    fn keys_that_have_ended_are_read_again_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys");
+        let write = |token: &str| {
+            let text = format!(
+                "[default]\naws_access_key_id = a\naws_secret_access_key = b\naws_session_token = {token}\n"
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        write("first");
+        let settings = Settings {
+            endpoint: Some("http://localhost:1".into()),
+            credentials_file: Some(file.clone()),
+            ..Settings::default()
+        };
+        let bucket = Bucket {
+            name: "b".into(),
+            prefix: String::new(),
+        };
+        let client = Client::new(&bucket, &settings).unwrap();
+        let used = client.lock_credentials().clone();
+        assert!(!client.has_other_keys(&used));
+        write("second");
+        assert!(client.has_other_keys(&used));
+        let used = client.lock_credentials().clone();
+        assert!(!client.has_other_keys(&used));
     }
 }

@@ -8,7 +8,7 @@ use crate::vault::remote::{Secret, Settings};
 use std::path::{Path, PathBuf};
 
 /// Keys, and where else the environment says something.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     pub access_key_id: String,
     pub secret_access_key: Secret,

@@ -3,29 +3,27 @@
 
 //! A vault in a bucket of an S3 server. An object is seen whole or not at all, and is durable when
 //! the server has said so. "Only if it is not there" is asked of the server itself (`If-None-Match`)
-//! where it knows that, else it is looked for first. Large objects go in parts, several at once.
+//! where it knows that (which each run tries once), else it is looked for first. Large objects go in parts, several at once.
 //! Killed in the middle, parts stay on the server where nobody sees them; the next run that may
 //! removes them ([`Server::tidy`]).
 
 mod client;
 mod credentials;
+mod listing;
 mod sign;
+mod uploads;
 mod xml;
 
 use super::location::Bucket;
 use super::remote::{Failure, Kind, Server, Settings, Traffic};
 use super::{Error, Key, Object, Put, Result};
 use client::{Answer, Client, Request};
+use listing::Next;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// The size of a part in bytes, unless there would be too many.
-const PART: u64 = 8 << 20;
-
-/// How many parts an object may have.
-const PARTS: u64 = 10_000;
+use std::sync::OnceLock;
+use std::time::Duration;
+use uploads::PART;
 
 /// After how many hours an unfinished upload counts as left by a dead run, where others may upload.
 const STALE_HOURS: i64 = 48;
@@ -34,8 +32,8 @@ const STALE_HOURS: i64 = 48;
 pub(super) struct S3 {
     client: Client,
     prefix: String,
-    /// Whether the server has said that it knows no conditions.
-    unconditional: AtomicBool,
+    /// Whether the server knows conditions: it was seen to keep one, or to know none.
+    conditional: OnceLock<bool>,
 }
 
 impl S3 {
@@ -47,7 +45,7 @@ impl S3 {
         Ok(Self {
             client: Client::new(bucket, settings)?,
             prefix: bucket.prefix.clone(),
-            unconditional: AtomicBool::new(false),
+            conditional: OnceLock::new(),
         })
     }
 
@@ -57,17 +55,16 @@ impl S3 {
 
     /// Sends what makes an object, with the condition that it is not there. `None` when it is.
     fn make(&self, key: &Key, what: &str, request: &Request<'_>) -> Result<Option<Answer>> {
-        if !self.unconditional.load(Ordering::Relaxed) {
+        if self.conditional.get() != Some(&false) {
             let conditional = request.clone().header("if-none-match", "*");
-            let answer = self.client.ask_placed(what, &conditional)?;
-            match answer.status.as_u16() {
-                412 => return Ok(None),
-                501 => {
-                    log::info!("{}: no conditional writes there", self.client.location());
-                    self.unconditional.store(true, Ordering::Relaxed);
-                }
-                _ => return self.done(what, answer).map(Some),
+            let answer = self.client.ask(what, &conditional)?;
+            if answer.status == 412 {
+                return Ok(None);
             }
+            if !is_not_implemented(&answer) {
+                return self.done(what, answer).map(Some);
+            }
+            self.set_conditional(false);
         }
         if self.size_placed(key)?.is_some() {
             return Ok(None);
@@ -75,8 +72,24 @@ impl S3 {
         self.make_anyway(what, request).map(Some)
     }
 
+    /// Asks for a small object that was just made once more: a server that does not refuse that pays
+    /// no regard to conditions, and would let others be written over.
+    fn learn_conditions(&self, what: &str, request: &Request<'_>) {
+        if self.conditional.get().is_none() {
+            let conditional = request.clone().header("if-none-match", "*");
+            let answer = self.client.ask(what, &conditional);
+            self.set_conditional(answer.is_ok_and(|answer| answer.status == 412));
+        }
+    }
+
+    fn set_conditional(&self, is: bool) {
+        if self.conditional.set(is).is_ok() && !is {
+            log::info!("{}: no conditional writes there", self.client.location());
+        }
+    }
+
     fn make_anyway(&self, what: &str, request: &Request<'_>) -> Result<Answer> {
-        let answer = self.client.ask_placed(what, request)?;
+        let answer = self.client.ask(what, request)?;
         self.done(what, answer)
     }
 
@@ -97,7 +110,7 @@ impl S3 {
         let what = format!("looking at {key}");
         let name = self.name(key);
         let request = Request::new(Kind::Head, "HEAD", &name);
-        let answer = self.client.ask_placed(&what, &request)?;
+        let answer = self.client.ask(&what, &request)?;
         if answer.status == 404 {
             return Ok(None);
         }
@@ -127,114 +140,19 @@ impl S3 {
         }
     }
 
-    /// Sends the parts, several at once, and gives back what the server calls them.
-    fn parts(
-        &self,
-        key: &Key,
-        name: &str,
-        upload: &str,
-        file: &File,
-        len: u64,
-    ) -> Result<Vec<String>> {
-        let part = PART.max(len.div_ceil(PARTS));
-        let count = len.div_ceil(part);
-        let etags = Mutex::new(vec![String::new(); count as usize]);
-        let next = AtomicU64::new(0);
-        let failed = AtomicBool::new(false);
-        let work = || -> Result<()> {
-            loop {
-                // The place comes first: it bounds the memory too.
-                let _place = self.client.place();
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count || failed.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
-                let offset = number * part;
-                let mut data = vec![0; part.min(len - offset) as usize];
-                let sent = file
-                    .read_exact_at(&mut data, offset)
-                    .map_err(Error::io("reading again", key))
-                    .and_then(|()| {
-                        let what = format!("sending part {} of {count} of {key}", number + 1);
-                        let request = Request::new(Kind::Put, "PUT", name)
-                            .query("partNumber", (number + 1).to_string())
-                            .query("uploadId", upload)
-                            .body(&data);
-                        let answer = self.make_anyway(&what, &request)?;
-                        let etag = answer.header("etag").map(str::to_owned);
-                        etag.ok_or_else(|| self.unclear(&what, "no ETag"))
-                    });
-                match sent {
-                    Ok(etag) => {
-                        let mut etags = etags.lock().unwrap_or_else(|error| error.into_inner());
-                        etags[number as usize] = etag;
-                    }
-                    Err(error) => {
-                        failed.store(true, Ordering::Relaxed);
-                        return Err(error);
-                    }
-                }
-            }
-        };
-        let workers = count.min(self.client.connections() as u64);
-        let results: Vec<Result<()>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            workers.into_iter().map(join).collect()
-        });
-        results.into_iter().collect::<Result<()>>()?;
-        Ok(etags
-            .into_inner()
-            .unwrap_or_else(|error| error.into_inner()))
-    }
-
-    fn abort(&self, name: &str, upload: &str) -> Result<()> {
-        let request = Request::new(Kind::Delete, "DELETE", name).query("uploadId", upload);
-        self.client.ask("giving up an upload", &request).map(drop)
-    }
-
-    /// The unfinished uploads, as far as the keys may ask for them: nobody has to be allowed to.
-    fn known_uploads(&self) -> Result<Vec<xml::Upload>> {
-        match self.unfinished_uploads() {
-            Err(error @ Error::Refused { .. }) => {
-                log::info!("{error}");
-                Ok(Vec::new())
-            }
-            uploads => uploads,
-        }
-    }
-
-    /// The uploads in parts below the vault's prefix that are not complete.
-    fn unfinished_uploads(&self) -> Result<Vec<xml::Upload>> {
-        let what = "listing unfinished uploads";
-        let mut found = Vec::new();
-        let mut marker: Option<(String, String)> = None;
-        loop {
-            let mut request = Request::new(Kind::List, "GET", "")
-                .query("uploads", "")
-                .query("prefix", &*self.prefix);
-            if let Some((key, upload)) = &marker {
-                request = request
-                    .query("key-marker", &**key)
-                    .query("upload-id-marker", &**upload);
-            }
-            let answer = self.client.ask(what, &request)?;
-            if answer.status.as_u16() == 501 {
-                return Ok(found); // a server that does not know how to list them
-            }
-            let answer = self.done(what, answer)?;
-            let page: xml::Uploads =
-                xml::parse(&answer.body).map_err(|why| self.unclear(what, why))?;
-            let ours = |upload: &xml::Upload| upload.key.starts_with(&self.prefix);
-            found.extend(page.uploads.into_iter().filter(ours));
-            marker = match (page.is_truncated, page.next_key_marker) {
-                (true, Some(key)) => Some((key, page.next_upload_id_marker.unwrap_or_default())),
-                _ => return Ok(found),
-            };
+    /// Refuses an object that a server says to have put together, and that is another one.
+    fn expect_size(&self, key: &Key, what: &str, len: u64) -> Result<()> {
+        match self.size(key)? {
+            Some(size) if size == len => Ok(()),
+            size => Err(Error::Refused {
+                location: self.client.location().to_owned(),
+                doing: what.to_owned(),
+                says: match size {
+                    Some(size) => format!("done, and has {size} of {len} bytes"),
+                    None => "done, and has nothing".into(),
+                },
+                todo: "run it again; if it stays so, look into the server's log".into(),
+            }),
         }
     }
 }
@@ -245,18 +163,24 @@ impl Server for S3 {
     }
 
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {
-        let _place = self.client.place();
+        let _place = self.client.place(key.as_str());
+        let what = format!("writing {key}");
         let name = self.name(key);
         let request = Request::new(Kind::Put, "PUT", &name).body(data);
-        let made = self.make(key, &format!("writing {key}"), &request)?;
-        Ok(made.map_or(Put::Existed, |_| Put::Made))
+        match self.make(key, &what, &request)? {
+            Some(_) => {
+                self.learn_conditions(&what, &request);
+                Ok(Put::Made)
+            }
+            None => Ok(Put::Existed),
+        }
     }
 
     fn upload(&self, key: &Key, file: &File, len: u64, replace: bool) -> Result<Put> {
         let what = format!("writing {key}");
         let name = self.name(key);
         let make = |request: &Request<'_>| {
-            let _place = self.client.place();
+            let _place = self.client.place(key.as_str());
             match replace {
                 true => self.make_anyway(&what, request).map(Some),
                 false => self.make(key, &what, request),
@@ -270,20 +194,24 @@ impl Server for S3 {
             return Ok(made.map_or(Put::Existed, |_| Put::Made));
         }
         let request = Request::new(Kind::Put, "POST", &name).query("uploads", "");
-        let answer = self.client.ask(&what, &request)?;
+        let answer = {
+            let _place = self.client.place(key.as_str());
+            self.client.ask(&what, &request)?
+        };
         let answer = self.done(&what, answer)?;
         let begun: xml::Begun = xml::parse(&answer.body).map_err(|why| self.unclear(&what, why))?;
         let made = self
             .parts(key, &name, &begun.upload_id, file, len)
             .and_then(|etags| {
                 let text = xml::complete(&etags);
-                let request = Request::new(Kind::Put, "POST", &name)
+                let mut request = Request::new(Kind::Put, "POST", &name)
                     .query("uploadId", &*begun.upload_id)
                     .body(text.as_bytes());
+                request.answer = Some("CompleteMultipartUploadResult");
                 make(&request)
             });
         match made {
-            Ok(Some(_)) => Ok(Put::Made),
+            Ok(Some(_)) => self.expect_size(key, &what, len).map(|()| Put::Made),
             Ok(None) => {
                 self.abort(&name, &begun.upload_id)?;
                 Ok(Put::Existed)
@@ -301,12 +229,12 @@ impl Server for S3 {
     }
 
     fn size(&self, key: &Key) -> Result<Option<u64>> {
-        let _place = self.client.place();
+        let _place = self.client.place(key.as_str());
         self.size_placed(key)
     }
 
     fn get(&self, key: &Key, offset: u64, most: u64) -> Result<(Vec<u8>, u64)> {
-        let _place = self.client.place();
+        let _place = self.client.place(key.as_str());
         let what = format!("reading {key}");
         let name = self.name(key);
         let mut data = Vec::new();
@@ -377,19 +305,30 @@ impl Server for S3 {
         let what = format!("listing {prefix}");
         let full = format!("{}{prefix}", self.prefix);
         let mut objects = Vec::new();
-        let mut token: Option<String> = None;
+        let mut next = Next::Beginning;
+        let _place = self.client.place(prefix);
         loop {
             let mut request = Request::new(Kind::List, "GET", "")
                 .query("list-type", "2")
                 .query("prefix", &*full);
-            if let Some(token) = &token {
-                request = request.query("continuation-token", &**token);
+            match &next {
+                Next::Beginning => {}
+                Next::Token(token) => request = request.query("continuation-token", &**token),
+                // Servers that know only the first version of this request want a marker.
+                Next::After(last) => {
+                    request = request
+                        .query("start-after", &**last)
+                        .query("marker", &**last);
+                }
             }
             request.expects = 8 << 20;
             let answer = self.client.ask(&what, &request)?;
             let answer = self.done(&what, answer)?;
             let page: xml::Page =
                 xml::parse(&answer.body).map_err(|why| self.unclear(&what, why))?;
+            let following = next
+                .following(&page)
+                .map_err(|why| self.unclear(&what, why))?;
             for entry in page.contents {
                 if let Some(name) = entry.key.strip_prefix(&self.prefix) {
                     // Some tools make empty objects in place of folders.
@@ -401,11 +340,9 @@ impl Server for S3 {
                     }
                 }
             }
-            token = page
-                .next_continuation_token
-                .filter(|token| !token.is_empty());
-            if token.is_none() {
-                break;
+            match following {
+                Some(following) => next = following,
+                None => break,
             }
         }
         objects.sort_by(|a, b| a.key.cmp(&b.key));
@@ -416,6 +353,7 @@ impl Server for S3 {
         let what = format!("removing {key}");
         let name = self.name(key);
         let request = Request::new(Kind::Delete, "DELETE", &name);
+        let _place = self.client.place(key.as_str());
         match self.client.ask(&what, &request) {
             Err(Error::Refused { location, says, .. }) => Err(Error::NoRemoval {
                 key: key.clone(),
@@ -431,6 +369,7 @@ impl Server for S3 {
     fn put_at(&self, key: &Key) -> Result<Option<jiff::Timestamp>> {
         let what = format!("looking at {key}");
         let name = self.name(key);
+        let _place = self.client.place(key.as_str());
         let answer = self
             .client
             .ask(&what, &Request::new(Kind::Head, "HEAD", &name))?;
@@ -462,9 +401,18 @@ impl Server for S3 {
         Ok(())
     }
 
+    fn patience(&self) -> Duration {
+        self.client.patience()
+    }
+
     fn traffic(&self) -> &Traffic {
         &self.client.traffic
     }
+}
+
+/// Whether the server says that it does not know what was asked for.
+fn is_not_implemented(answer: &Answer) -> bool {
+    answer.status == 501 || answer.refusal.code == "NotImplemented"
 }
 
 /// A time as HTTP has it.

@@ -3,6 +3,7 @@
 
 //! What S3 servers answer in XML, as far as it is of use here.
 
+use quick_xml::events::Event;
 use serde::Deserialize;
 
 /// A page of a listing.
@@ -10,6 +11,8 @@ use serde::Deserialize;
 #[serde(rename_all = "PascalCase", default)]
 pub struct Page {
     pub contents: Vec<Entry>,
+    /// `None` when the server does not say.
+    pub is_truncated: Option<bool>,
     pub next_continuation_token: Option<String>,
 }
 
@@ -63,11 +66,29 @@ pub fn parse<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, String> {
     quick_xml::de::from_str(text).map_err(|error| error.to_string())
 }
 
+/// The name of the outermost element, when the answer is there to its end.
+pub fn root(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let mut reader = quick_xml::Reader::from_str(text);
+    let (mut name, mut depth) = (None, 0);
+    loop {
+        let event = reader.read_event().ok()?;
+        if let Event::Start(element) | Event::Empty(element) = &event {
+            name.get_or_insert_with(|| element.local_name().as_ref().to_owned());
+        }
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth -= 1,
+            Event::Eof => return name.filter(|_| depth == 0),
+            _ => {}
+        }
+    }
+}
+
 /// What a body says of an error, if it is one.
 pub fn refusal(body: &[u8]) -> Option<Refusal> {
-    let text = std::str::from_utf8(body).ok()?;
-    let begins = text.find("<Error").is_some_and(|at| at < 200);
-    begins.then(|| parse(body).ok()).flatten()
+    let is_one = root(body).is_some_and(|name| name == "Error");
+    is_one.then(|| parse(body).ok()).flatten()
 }
 
 /// The parts of an upload, as the server wants to hear them at its end.
@@ -117,5 +138,23 @@ mod tests {
             again.contains("<PartNumber>2</PartNumber><ETag>b</ETag>"),
             "{again}"
         );
+    }
+
+    #[test]
+    fn only_a_whole_answer_of_the_right_kind_is_one() {
+        let done = "<?xml version=\"1.0\"?>\n<CompleteMultipartUploadResult xmlns=\"x\"><Key>k</Key></CompleteMultipartUploadResult>";
+        assert_eq!(
+            root(done.as_bytes()).as_deref(),
+            Some("CompleteMultipartUploadResult")
+        );
+        let blanks = " ".repeat(500);
+        let late =
+            format!("<?xml version=\"1.0\"?>{blanks}<Error><Code>InternalError</Code></Error>");
+        assert_eq!(root(late.as_bytes()).as_deref(), Some("Error"));
+        for at in 0..done.len() {
+            assert_eq!(root(&done.as_bytes()[..at]), None, "{}", &done[..at]);
+        }
+        assert_eq!(root(b"<html>no</html>").as_deref(), Some("html"));
+        assert_eq!(refusal(late.as_bytes()).unwrap().code, "InternalError");
     }
 }

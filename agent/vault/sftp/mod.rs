@@ -4,15 +4,17 @@
 //! A vault in a folder of a server that speaks SFTP. An object is written under a temporary name in
 //! `tmp/`, synced, and renamed, which the server refuses when the name is taken; then it is synced
 //! once more, which on the usual file systems carries the new name to the disk, since SFTP cannot
-//! sync a folder. Killed at any point, the object is there whole or not at all; what is left in
-//! `tmp/` is removed by the next run that may ([`Server::tidy`]).
+//! sync a folder. Killed or cut off at any point, the object is there whole or not at all; what is left
+//! in `tmp/` is removed by the next run that may ([`Server::tidy`]).
 
 mod files;
 mod session;
 mod wire;
 
 use super::location::SftpFolder;
-use super::remote::{Attempts, Failure, Kind, Places, Server, Settings, Traffic};
+use super::remote::{
+    Attempts, Failure, Kind, Place, Places, Server, Settings, Traffic, is_of_a_lease, longest,
+};
 use super::{Error, Key, Object, Put, Result};
 use crate::process::Process;
 use files::{accept_refusal, create, rename};
@@ -30,6 +32,18 @@ const TMP: &str = "tmp";
 
 /// How old something in `tmp/` has to be to count as left by a dead run, where others may write.
 const STALE: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
+
+/// How old it has to be where nobody else may write: readers put their leases there too.
+const YOUNG: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// How long an attempt at something small may take, on a connection that is there.
+const SMALL: Duration = Duration::from_secs(90);
+
+/// How many bytes are small.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// How long a connection may take to be made: what ssh is told.
+const CONNECT: Duration = Duration::from_secs(20);
 
 const FSYNC: &str = "fsync@openssh.com";
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
@@ -53,6 +67,8 @@ pub(super) struct Sftp {
     root: String,
     idle: Mutex<Vec<Session>>,
     places: Places,
+    /// Those of leases, whose renewals must not wait for data.
+    lease_places: Places,
     give_up_after: Duration,
     traffic: Traffic,
     /// Whether it was said that the server promises no durability.
@@ -81,6 +97,7 @@ impl Sftp {
             root: folder.path.clone(),
             idle: Mutex::default(),
             places: Places::new(settings.connections()),
+            lease_places: Places::new(1),
             give_up_after: settings.give_up_after(),
             traffic: Traffic::default(),
             warned: AtomicBool::new(false),
@@ -103,20 +120,30 @@ impl Sftp {
         )
     }
 
+    /// Where who asks for an object of this name (or those below it) has to wait.
+    fn place(&self, name: &str) -> Place<'_> {
+        match is_of_a_lease(name) {
+            true => self.lease_places.take(),
+            false => self.places.take(),
+        }
+    }
+
     /// Does something on a connection that nobody else uses, until it is done or does not pass.
     fn run<T>(
         &self,
         what: &str,
+        limit: Option<Duration>,
         kind: Kind,
         mut work: impl FnMut(&mut Session) -> session::Result<T>,
     ) -> Result<T> {
-        let _place = self.places.take();
-        self.attempts(what).run(|| self.once(what, kind, &mut work))
+        self.attempts(what)
+            .run(|| self.once(what, limit, kind, &mut work))
     }
 
     fn once<T>(
         &self,
         what: &str,
+        limit: Option<Duration>,
         kind: Kind,
         work: &mut dyn FnMut(&mut Session) -> session::Result<T>,
     ) -> Result<T, Failure> {
@@ -131,6 +158,7 @@ impl Sftp {
             None => Session::open(&self.ssh, &self.arguments)
                 .map_err(|error| self.failure(what, error))?,
         };
+        session.give(limit);
         match work(&mut session) {
             Ok(done) => {
                 self.idle
@@ -139,7 +167,8 @@ impl Sftp {
                     .push(session);
                 Ok(done)
             }
-            Err(Problem::Broken(error)) => Err(self.failure(what, session.explain(error))),
+            // The server has let us in: what ended the connection since then may pass.
+            Err(Problem::Broken(error)) => Err(Failure::Passing(session.explain(error))),
             Err(Problem::Refused(status)) => Err(Failure::Final(self.refused(what, &status))),
         }
     }
@@ -197,7 +226,9 @@ impl Sftp {
 
     fn attributes(&self, key: &Key) -> Result<Option<Attributes>> {
         let path = self.path(key.as_str());
-        self.run(&format!("looking at {key}"), Kind::Head, |session| {
+        let _place = self.place(key.as_str());
+        let what = format!("looking at {key}");
+        self.run(&what, Some(SMALL), Kind::Head, |session| {
             let id = session.send(Ask::Stat, |packet| packet.text(path.as_bytes()))?;
             session.attributes(id)
         })
@@ -205,38 +236,62 @@ impl Sftp {
 
     /// Writes an object that is so long.
     fn write(&self, key: &Key, len: u64, content: Content<'_>, replace: bool) -> Result<Put> {
-        let random = uuid::Uuid::new_v4().simple();
         let prefix = Process::this_process().file_prefix();
-        let temporary = self.path(&format!("{TMP}/{prefix}-{random}"));
         let path = self.path(key.as_str());
-        let put = self.run(&format!("writing {key}"), Kind::Put, |session| {
-            let handle = create(session, &temporary)?;
-            let mut at = 0;
-            session.write_all(&handle, || {
-                if at == len {
-                    return Ok(None);
-                }
-                let offset = at;
-                let mut piece = vec![0; PIECE.min(len - at) as usize];
-                content(offset, &mut piece)?;
-                at += piece.len() as u64;
-                Ok(Some((offset, piece)))
-            })?;
-            self.sync(session, &handle)?;
-            let put = rename(session, &temporary, &path, replace)?;
-            if put == Put::Made {
+        let what = format!("writing {key}");
+        let limit = (len <= SMALL_BYTES).then_some(SMALL);
+        let mut attempts = self.attempts(&what);
+        let mut farthest = 0;
+        let _place = self.place(key.as_str());
+        loop {
+            let mut reached = 0;
+            let put = self.once(&what, limit, Kind::Put, &mut |session| {
+                // Another name each time: what an attempt asked for before its connection was cut may
+                // still be done, and would give this one's half a file its final name.
+                let random = uuid::Uuid::new_v4().simple();
+                let temporary = self.path(&format!("{TMP}/{prefix}-{random}"));
+                let handle = create(session, &temporary)?;
+                let mut at = 0;
+                let next = || {
+                    if at == len {
+                        return Ok(None);
+                    }
+                    let offset = at;
+                    let mut piece = vec![0; PIECE.min(len - at) as usize];
+                    content(offset, &mut piece)?;
+                    at += piece.len() as u64;
+                    Ok(Some((offset, piece)))
+                };
+                session.write_all(&handle, next, &mut |end| reached = end)?;
                 self.sync(session, &handle)?;
+                let put = rename(session, &temporary, &path, replace)?;
+                if put == Put::Made {
+                    self.sync(session, &handle)?;
+                }
+                session.close(&handle)?;
+                if put == Put::Existed {
+                    // Where removal is forbidden it stays, and hurts nobody.
+                    let id =
+                        session.send(Ask::Remove, |packet| packet.text(temporary.as_bytes()))?;
+                    accept_refusal(session.done(id))?;
+                }
+                Ok(put)
+            });
+            match put {
+                Ok(put) => {
+                    self.traffic.sent(len);
+                    return Ok(put);
+                }
+                Err(failure) => {
+                    // Each attempt begins anew, so only one that came further is a success.
+                    if reached > farthest {
+                        farthest = reached;
+                        attempts.progressed();
+                    }
+                    attempts.again(failure)?;
+                }
             }
-            session.close(&handle)?;
-            if put == Put::Existed {
-                // Where removal is forbidden it stays, and hurts nobody.
-                let id = session.send(Ask::Remove, |packet| packet.text(temporary.as_bytes()))?;
-                accept_refusal(session.done(id))?;
-            }
-            Ok(put)
-        })?;
-        self.traffic.sent(len);
-        Ok(put)
+        }
     }
 
     fn sync(&self, session: &mut Session, handle: &[u8]) -> session::Result<()> {
@@ -244,7 +299,7 @@ impl Sftp {
             let id = session.send(Ask::Extended, |packet| {
                 packet.text(FSYNC.as_bytes()).text(handle)
             })?;
-            return session.done(id);
+            return session.synced(id);
         }
         if !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(
@@ -257,11 +312,17 @@ impl Sftp {
 
     fn in_tmp(&self) -> Result<Vec<(String, Attributes)>> {
         let folder = [self.path(TMP)];
-        let found = self.run("listing tmp/", Kind::List, |session| {
+        let _place = self.place(TMP);
+        let found = self.run("listing tmp/", None, Kind::List, |session| {
             session.folders(&folder)
         })?;
         Ok(found.into_iter().flatten().collect())
     }
+}
+
+/// When a file was written, by the server's clock.
+fn modified(attributes: &Attributes) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_second(attributes.modified?.into()).ok()
 }
 
 fn says(status: &Status) -> String {
@@ -296,14 +357,14 @@ impl Server for Sftp {
     }
 
     fn get(&self, key: &Key, offset: u64, most: u64) -> Result<(Vec<u8>, u64)> {
-        let _place = self.places.take();
+        let _place = self.place(key.as_str());
         let what = format!("reading {key}");
         let path = self.path(key.as_str());
         let mut data = Vec::new();
         let mut attempts = self.attempts(&what);
         loop {
             let had = data.len() as u64;
-            let got = self.once(&what, Kind::Get, &mut |session| {
+            let got = self.once(&what, None, Kind::Get, &mut |session| {
                 let handle = match session.open_file(&path) {
                     Err(Problem::Refused(status)) if status.code == Status::NO_SUCH_FILE => {
                         return Ok(None);
@@ -338,9 +399,10 @@ impl Server for Sftp {
         let top = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut folders = vec![top.to_owned()];
         let mut objects = Vec::new();
+        let _place = self.place(prefix);
         while !folders.is_empty() {
             let paths: Vec<String> = folders.iter().map(|folder| self.path(folder)).collect();
-            let found = self.run(&what, Kind::List, |session| session.folders(&paths))?;
+            let found = self.run(&what, None, Kind::List, |session| session.folders(&paths))?;
             let mut below = Vec::new();
             for (folder, entries) in folders.iter().zip(found) {
                 for (name, attributes) in entries {
@@ -367,7 +429,9 @@ impl Server for Sftp {
 
     fn delete(&self, key: &Key) -> Result<()> {
         let path = self.path(key.as_str());
-        let refused = self.run(&format!("removing {key}"), Kind::Delete, |session| {
+        let what = format!("removing {key}");
+        let _place = self.place(key.as_str());
+        let refused = self.run(&what, Some(SMALL), Kind::Delete, |session| {
             let id = session.send(Ask::Remove, |packet| packet.text(path.as_bytes()))?;
             match session.done(id) {
                 Err(Problem::Refused(status)) => Ok(Some(status)),
@@ -399,12 +463,24 @@ impl Server for Sftp {
     }
 
     fn tidy(&self, alone: bool) -> Result<()> {
-        for (name, attributes) in self.in_tmp()? {
-            let modified = attributes
-                .modified
-                .and_then(|seconds| jiff::Timestamp::from_second(seconds.into()).ok());
-            let old = modified.is_some_and(|time| jiff::Timestamp::now() - STALE > time);
-            if alone || old || Process::left_by_the_dead(&name) {
+        let left = self.in_tmp()?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        // By the server's clock: the own lease was put a moment ago.
+        let folder = [self.path("locks")];
+        let what = "listing locks/";
+        let locks = {
+            let _place = self.place("locks/");
+            self.run(what, None, Kind::List, |session| session.folders(&folder))?
+        };
+        let newest = locks.into_iter().flatten();
+        let now = newest.filter_map(|(_, lock)| modified(&lock)).max();
+        let now = now.unwrap_or_else(jiff::Timestamp::now);
+        for (name, attributes) in left {
+            let age = modified(&attributes).map(|time| now.duration_since(time));
+            let most = if alone { YOUNG } else { STALE };
+            if age.is_some_and(|age| age > most) || Process::left_by_the_dead(&name) {
                 match self.delete(&Key::from_text(format!("{TMP}/{name}"))) {
                     Err(error @ Error::NoRemoval { .. }) => {
                         log::info!("{error}");
@@ -417,7 +493,15 @@ impl Server for Sftp {
         Ok(())
     }
 
+    fn patience(&self) -> Duration {
+        // A connection may have to be made first.
+        longest(self.give_up_after, CONNECT + session::PATIENCE + SMALL)
+    }
+
     fn traffic(&self) -> &Traffic {
         &self.traffic
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The content of a read or write: what every server takes.
 pub const PIECE: u64 = 32 << 10;
@@ -24,8 +25,11 @@ pub const PIECE: u64 = 32 << 10;
 /// How many requests are on their way at once.
 const WINDOW: usize = 64;
 
-/// How long an answer may take, in milliseconds.
-const PATIENCE: u16 = 60_000;
+/// How long an answer may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the answer may take that what was written is on the disk.
+const SYNC_PATIENCE: Duration = Duration::from_secs(600);
 
 /// A connection that speaks SFTP.
 pub struct Session {
@@ -39,6 +43,10 @@ pub struct Session {
     early: HashMap<u32, Answer>,
     /// Requests whose answers nobody wants.
     ignored: HashSet<u32>,
+    /// When the attempt at hand is given up.
+    deadline: Option<Instant>,
+    /// How many bytes of complaints came before the server was there.
+    greeted: u64,
 }
 
 /// The number of a request.
@@ -92,16 +100,27 @@ impl Session {
             next: 0,
             early: HashMap::new(),
             ignored: HashSet::new(),
+            deadline: None,
+            greeted: 0,
         };
         match session.begin() {
-            Ok(()) => Ok(session),
+            Ok(()) => {
+                // What was said at the login explains no later end.
+                session.greeted = session.complaints.metadata()?.len();
+                Ok(session)
+            }
             Err(error) => Err(session.explain(error)),
         }
     }
 
+    /// Begins an attempt that is given up after so long; without, only each answer has its time.
+    pub fn give(&mut self, limit: Option<Duration>) {
+        self.deadline = limit.map(|limit| Instant::now() + limit);
+    }
+
     fn begin(&mut self) -> io::Result<()> {
         self.write(&Packet::init().bytes())?;
-        match self.read()? {
+        match self.read(PATIENCE)? {
             (_, Answer::Version(extensions)) => {
                 self.extensions = extensions;
                 Ok(())
@@ -119,11 +138,14 @@ impl Session {
         let _ = self.ssh.kill();
         let _ = self.ssh.wait();
         let mut said = String::new();
-        let read = self.complaints.seek(io::SeekFrom::Start(0)).and_then(|_| {
-            Read::by_ref(&mut self.complaints)
-                .take(4096)
-                .read_to_string(&mut said)
-        });
+        let read = self
+            .complaints
+            .seek(io::SeekFrom::Start(self.greeted))
+            .and_then(|_| {
+                Read::by_ref(&mut self.complaints)
+                    .take(4096)
+                    .read_to_string(&mut said)
+            });
         let lines: Vec<&str> = said
             .lines()
             .map(str::trim)
@@ -150,14 +172,19 @@ impl Session {
         }
     }
 
-    fn read(&mut self) -> io::Result<(u32, Answer)> {
+    fn read(&mut self, patience: Duration) -> io::Result<(u32, Answer)> {
         if self.output.buffer().is_empty() {
+            let left = self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let patience = left.map_or(patience, |left| left.min(patience));
+            let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
             let mut waiting = [PollFd::new(
                 self.output.get_ref().as_fd(),
                 PollFlags::POLLIN,
             )];
             let ready = loop {
-                match poll(&mut waiting, PollTimeout::from(PATIENCE)) {
+                match poll(&mut waiting, patience) {
                     Err(Errno::EINTR) => {}
                     ready => break ready?,
                 }
@@ -182,11 +209,15 @@ impl Session {
 
     /// Waits for the answer to a request.
     pub fn answer(&mut self, id: Id) -> Result<Answer> {
+        self.answer_within(id, PATIENCE)
+    }
+
+    fn answer_within(&mut self, id: Id, patience: Duration) -> Result<Answer> {
         loop {
             if let Some(answer) = self.early.remove(&id) {
                 return Ok(answer);
             }
-            let (other, answer) = self.read()?;
+            let (other, answer) = self.read(patience)?;
             if !self.ignored.remove(&other) {
                 self.early.insert(other, answer);
             }
@@ -195,7 +226,16 @@ impl Session {
 
     /// Waits for the answer to something that has no other than that it was done.
     pub fn done(&mut self, id: Id) -> Result<()> {
-        match self.answer(id)? {
+        self.done_within(id, PATIENCE)
+    }
+
+    /// As [`Session::done`], of what takes as long as the server's disk needs.
+    pub fn synced(&mut self, id: Id) -> Result<()> {
+        self.done_within(id, SYNC_PATIENCE)
+    }
+
+    fn done_within(&mut self, id: Id, patience: Duration) -> Result<()> {
+        match self.answer_within(id, patience)? {
             Answer::Status(Status {
                 code: Status::OK, ..
             }) => Ok(()),
@@ -226,26 +266,32 @@ impl Session {
         }
     }
 
-    /// Writes what comes from `next`, pieces of at most [`PIECE`] with their offsets.
+    /// Writes what comes from `next`, pieces of at most [`PIECE`] with their offsets. `went` hears up
+    /// to where the server has it.
     pub fn write_all(
         &mut self,
         handle: &[u8],
         mut next: impl FnMut() -> io::Result<Option<(u64, Vec<u8>)>>,
+        went: &mut dyn FnMut(u64),
     ) -> Result<()> {
         let mut open = VecDeque::new();
         loop {
             let piece = next()?;
             if piece.is_none() || open.len() >= WINDOW {
                 match open.pop_front() {
-                    Some(id) => self.done(id)?,
+                    Some((id, end)) => {
+                        self.done(id)?;
+                        went(end);
+                    }
                     None if piece.is_none() => return Ok(()),
                     None => {}
                 }
             }
             if let Some((offset, data)) = piece {
-                open.push_back(self.send(Ask::Write, |packet| {
+                let id = self.send(Ask::Write, |packet| {
                     packet.text(handle).long(offset).text(&data)
-                })?);
+                })?;
+                open.push_back((id, offset + data.len() as u64));
             }
         }
     }

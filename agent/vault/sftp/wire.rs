@@ -30,8 +30,8 @@ pub enum Ask {
 
 /// To open for reading.
 pub const READ: u32 = 1;
-/// To open a new file for writing, or an own one once more.
-pub const CREATE: u32 = 0x02 | 0x08 | 0x10;
+/// To open a new file for writing, and never one that is there.
+pub const CREATE: u32 = 0x02 | 0x08 | 0x20;
 
 const HAS_SIZE: u32 = 1;
 const HAS_OWNER: u32 = 2;

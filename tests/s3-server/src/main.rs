@@ -5,9 +5,10 @@
 //! what that lacks and big servers have: conditions on uploads in parts, the list of unfinished
 //! ones, pages of listings, and keys that may neither remove nor overwrite.
 //!
-//! `s3-server ROOT PORT ID SECRET [--append-only] [--unconditional]`; it prints its port when it
-//! listens. With `--append-only` nothing goes and nothing is written over. With `--unconditional` it
-//! knows no conditions, as older servers.
+//! `s3-server ROOT PORT ID SECRET [OPTION…]`; it prints its port when it listens. With `--append-only`
+//! nothing goes and nothing is written over. As older servers do, it says with `--unconditional` that it
+//! knows no conditions, pays no regard to them with `--careless`, and with `--tokenless` has small pages
+//! of listings that do not say where the next one begins.
 
 use async_trait::async_trait;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -30,6 +31,8 @@ struct Server {
     root: PathBuf,
     append_only: bool,
     unconditional: bool,
+    careless: bool,
+    tokenless: bool,
     /// Unfinished uploads: the key of each, and when it began. Held while an object gets its name,
     /// so that of two that come at once one is told that it was late.
     uploads: Mutex<BTreeMap<String, (String, Timestamp)>>,
@@ -43,7 +46,7 @@ impl Server {
         if !self.root.join(bucket).join(key).exists() {
             return Ok(());
         }
-        match condition {
+        match condition && !self.careless {
             true => Err(s3_error!(PreconditionFailed, "it is there already")),
             false if self.append_only => Err(s3_error!(AccessDenied, "nothing is written over")),
             false => Ok(()),
@@ -74,15 +77,21 @@ impl S3 for Server {
         &self,
         mut request: S3Request<ListObjectsV2Input>,
     ) -> Answer<ListObjectsV2Output> {
-        let after = request.input.continuation_token.take().unwrap_or_default();
+        let after = match self.tokenless {
+            true => request.input.start_after.take(),
+            false => request.input.continuation_token.take(),
+        };
+        let after = after.unwrap_or_default();
+        let size = if self.tokenless { PAGE / 10 } else { PAGE };
         let mut answer = self.files.list_objects_v2(request).await?;
         let output = &mut answer.output;
         let mut page = output.contents.take().unwrap_or_default();
         page.retain(|object| object.key.as_deref() > Some(&*after));
-        if page.len() > PAGE {
-            page.truncate(PAGE);
+        if page.len() > size {
+            page.truncate(size);
             output.is_truncated = Some(true);
-            output.next_continuation_token = page.last().and_then(|object| object.key.clone());
+            let last = page.last().and_then(|object| object.key.clone());
+            output.next_continuation_token = last.filter(|_| !self.tokenless);
         }
         output.key_count = i32::try_from(page.len()).ok();
         output.contents = Some(page);
@@ -173,7 +182,7 @@ impl S3 for Server {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [root, port, id, secret] = &arguments[..4] else {
-        return Err("s3-server ROOT PORT ID SECRET [--append-only] [--unconditional]".into());
+        return Err("s3-server ROOT PORT ID SECRET [OPTION…]".into());
     };
     let has = |option: &str| arguments.iter().any(|argument| argument == option);
     let server = Server {
@@ -181,6 +190,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         root: root.into(),
         append_only: has("--append-only"),
         unconditional: has("--unconditional"),
+        careless: has("--careless"),
+        tokenless: has("--tokenless"),
         uploads: Mutex::default(),
     };
     let mut service = S3ServiceBuilder::new(server);
