@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
+use ureq::unversioned::transport::DefaultConnector;
 
 /// Where systems keep the certificates that they trust.
 const BUNDLES: &[&str] = &[
@@ -27,6 +29,19 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// # Errors
 /// With the file, when certificates are needed and cannot be read.
 pub fn agent(tls: bool, authorities: Option<&Path>, connections: usize) -> io::Result<Agent> {
+    agent_with(tls, authorities, connections, DefaultResolver::default())
+}
+
+/// As [`agent`], with names looked up by somebody else than the system alone.
+///
+/// # Errors
+/// As [`agent`].
+pub fn agent_with(
+    tls: bool,
+    authorities: Option<&Path>,
+    connections: usize,
+    resolver: impl Resolver,
+) -> io::Result<Agent> {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -43,7 +58,8 @@ pub fn agent(tls: bool, authorities: Option<&Path>, connections: usize) -> io::R
             .unversioned_rustls_crypto_provider(crypto);
         config = config.tls_config(tls.build());
     }
-    Ok(config.build().new_agent())
+    let connector = DefaultConnector::default();
+    Ok(Agent::with_parts(config.build(), connector, resolver))
 }
 
 fn trusted(authorities: Option<&Path>) -> io::Result<Vec<Certificate<'static>>> {

@@ -262,6 +262,25 @@ fn what_a_server_says_without_giving_it_is_no_proof() {
 }
 
 #[test]
+fn a_server_that_is_away_holds_nobody_up_and_is_asked_once_more_at_the_end() {
+    let at = Downloaded::new();
+    let path = format!("/{FILE}");
+    assert!(at.is_left_to_the_web());
+    // All the attempts before the databases change names, and not the one after it.
+    let page = Page::new(at.content.clone());
+    let busy = Page { busy: 5, ..page };
+    at.web.put(&path, busy.clone());
+    let report = at.lose_and_restore(0);
+    assert_eq!(report["by_url"]["written"], 1, "{report}");
+    assert_eq!(report["by_url"]["lost"].as_array().unwrap().len(), 0);
+
+    at.web.put(&path, busy);
+    at.web.asked();
+    assert!(!at.is_left_to_the_web());
+    assert_eq!(at.web.asked(), [format!("HEAD {path}")]);
+}
+
+#[test]
 fn another_content_is_not_taken_for_it() {
     let at = Downloaded::new();
     let path = format!("/{FILE}");

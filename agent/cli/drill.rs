@@ -144,6 +144,12 @@ fn text(report: &Report, problems: &[String]) -> String {
             number(report.not_in_snapshot)
         );
     }
+    if report.by_url > 0 {
+        text += &format!(
+            "{} files are left to the web and were not tried; 'fo_backup verify --urls' asks for them\n",
+            number(report.by_url)
+        );
+    }
     for setting in &report.left_out {
         text += &format!("not carried over: {setting}\n");
     }

@@ -287,7 +287,7 @@ fn urls_text(rechecked: Option<&Rechecked>) -> String {
     }
     if rechecked.left > 0 {
         text += &format!(
-            "  {} were left because a job that runs alone waited\n",
+            "  {} were left: their host does not answer, or a job that runs alone waited\n",
             number(rechecked.left)
         );
     }

@@ -127,6 +127,9 @@ pub struct External {
     /// The position in that log just before the blobs were listed: the latest to which the database
     /// may be recovered for this snapshot.
     pub until: String,
+    /// Whether transactions that had begun before that position went on while the blobs were listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsure: bool,
 }
 
 /// A pack of a snapshot.

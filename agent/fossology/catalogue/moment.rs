@@ -259,8 +259,9 @@ impl<'a> Moment<'a> {
         Ok((row.get(0), row.get(1)))
     }
 
-    /// Until when this moment's database has written its log: its timeline, and the position in it.
-    /// Asked of an own connection, so it does not begin the moment.
+    /// Until when this moment's database has its log on disk: its timeline, and the position in it.
+    /// Asked of an own connection, so it does not begin the moment. A transaction may have its end in the
+    /// log before others see it: see [`Moment::goes_on`].
     ///
     /// # Errors
     /// When the connection is lost.
@@ -269,12 +270,43 @@ impl<'a> Moment<'a> {
             .query_one(
                 "SELECT (SELECT timeline_id FROM pg_control_checkpoint()),
                         (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-                              ELSE pg_current_wal_lsn() END)::text",
+                              ELSE pg_current_wal_flush_lsn() END)::text",
                 &[],
             )
             .map_err(Error::sql("asking for the position in the log"))?;
         let timeline: i32 = row.get(0);
         Ok((timeline.unsigned_abs(), row.get(1)))
+    }
+
+    /// A number above those of all transactions that have begun to write. It is one's own: what the server
+    /// tells without giving one away is the last that has ended.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn next_transaction(client: &mut Client) -> Result<i64> {
+        let row = client
+            .query_one(
+                "SELECT CASE WHEN pg_is_in_recovery() THEN txid_snapshot_xmax(txid_current_snapshot())
+                             ELSE txid_current() END",
+                &[],
+            )
+            .map_err(Error::sql("asking for the transactions"))?;
+        Ok(row.get(0))
+    }
+
+    /// Whether a transaction with a number below this one has not ended.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn goes_on(client: &mut Client, below: i64) -> Result<bool> {
+        let row = client
+            .query_one(
+                "SELECT EXISTS (SELECT 1 FROM txid_snapshot_xip(txid_current_snapshot()) AS open (id)
+                                 WHERE open.id < $1)",
+                &[&below],
+            )
+            .map_err(Error::sql("asking for the transactions"))?;
+        Ok(row.get(0))
     }
 
     /// The transaction itself, for what else is to be asked of the same moment.

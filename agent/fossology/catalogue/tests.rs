@@ -210,3 +210,26 @@ fn another_table_or_an_older_sequence_is_another_identity() {
     assert_eq!(after.0, before.0);
     assert!(after.1 > before.1);
 }
+
+#[test]
+fn transactions_of_before_a_position_in_the_log_are_waited_for_and_later_ones_are_not() {
+    let database = database();
+    let mut client = database.connect("test").unwrap();
+    let mut other = database.connect("test").unwrap();
+    let mut open = other.transaction().unwrap();
+    open.execute("UPDATE sysconfig SET conf_value = conf_value", &[])
+        .unwrap();
+    let own: i64 = open.query_one("SELECT txid_current()", &[]).unwrap().get(0);
+    let (_, position) = Moment::log_position(&mut client).unwrap();
+    assert!(position.contains('/'), "{position}");
+    let next = Moment::next_transaction(&mut client).unwrap();
+    assert!(own < next);
+    assert!(Moment::goes_on(&mut client, next).unwrap());
+    assert!(!Moment::goes_on(&mut client, 1).unwrap());
+    open.commit().unwrap();
+    // Those of other tests in the same cluster count as well, and end.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while Moment::goes_on(&mut client, own + 1).unwrap() {
+        assert!(std::time::Instant::now() < deadline);
+    }
+}

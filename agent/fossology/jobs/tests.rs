@@ -296,25 +296,15 @@ fn jobs_of_uploads_that_lack_files_wait_and_others_go_on() {
         .unwrap();
     assert_eq!(live_uploads(&mut client).unwrap(), [7, 8]);
     let before = rows(&mut client);
-    let mut park = |uploads: &[i32]| {
-        let mut step = client.transaction().unwrap();
-        let parked = park_uploads(&mut step, uploads).unwrap();
-        step.commit().unwrap();
-        parked
-    };
     // What would take files for deleted that lack goes, whether or not something waits for them.
-    let alone = park(&[]);
+    let mut step = client.transaction().unwrap();
+    let alone = park_uploads(&mut step, &[]).unwrap();
+    step.rollback().unwrap();
     let names: Vec<&str> = alone.by_agent.keys().map(String::as_str).collect();
     assert_eq!(names, ["delagent", "maintagent"]);
-    let agents: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    resume(&mut client, &Selection::Agents(agents)).unwrap();
-    let mut park = |uploads: &[i32]| {
-        let mut step = client.transaction().unwrap();
-        let parked = park_uploads(&mut step, uploads).unwrap();
-        step.commit().unwrap();
-        parked
-    };
-    let parked = park(&[7]);
+    let mut step = client.transaction().unwrap();
+    let parked = park_uploads(&mut step, &[7]).unwrap();
+    step.commit().unwrap();
     assert_eq!((parked.queued, parked.running), (5, 3));
     let names: Vec<&str> = parked.by_agent.keys().map(String::as_str).collect();
     assert!(names.contains(&"delagent") && names.contains(&"maintagent"));

@@ -13,6 +13,11 @@ use crate::fossology::database::back_up_externally;
 use crate::operations::{Context, Error, Instance, Result, Scratch};
 use crate::vault::{External, Snapshot, now};
 use postgres::Client;
+use std::time::{Duration, Instant};
+
+/// How long is waited for transactions, and how often it is looked.
+const PATIENCE: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How the database is backed up: `[database]` in fo_backup.toml.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -78,6 +83,7 @@ pub(super) fn back_up(
     let made = made?;
     context.progress.end();
     let (timeline, until) = Moment::log_position(client)?;
+    let unsure = !everybody_ended(client, context)?;
     Ok(External {
         label: made.label,
         details: made.details,
@@ -85,7 +91,26 @@ pub(super) fn back_up(
         ended: now(),
         timeline,
         until,
+        unsure,
     })
+}
+
+/// Waits for the transactions in progress: the end of one may lie before the position in the log while
+/// nobody sees it yet, and the blobs are listed by what is seen. Whether all have ended in time.
+fn everybody_ended(client: &mut Client, context: Context<'_>) -> Result<bool> {
+    let next = Moment::next_transaction(client)?;
+    let deadline = Instant::now() + PATIENCE;
+    while Moment::goes_on(client, next)? {
+        context.stop.check()?;
+        if Instant::now() > deadline {
+            log::warn!(
+                "transactions of before the end of the database's backup still go on: if one of them ends just now, what it uploads may be in the database and not in this snapshot ('unsure' in it says so)"
+            );
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(true)
 }
 
 /// Refuses to do something with the dump of a snapshot that has none.

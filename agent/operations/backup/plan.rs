@@ -204,6 +204,7 @@ pub(super) fn plan<T>(
                     &mut listing,
                     &mut moment,
                     context,
+                    &stop,
                 )?,
                 None => Vec::new(),
             };
@@ -276,9 +277,11 @@ fn leave_to_the_web(
     listing: &mut Listing,
     moment: &mut Moment<'_>,
     context: Context<'_>,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<ByUrl>> {
     let new = &listing.candidates & &listing.needed.gold;
-    let mut given = by_url::what_the_web_gives(settings, instance, vault, &new, moment, context)?;
+    let mut given =
+        by_url::what_the_web_gives(settings, instance, vault, &new, moment, context, stop)?;
     for blob in &mut given {
         blob.files = listing.needed.files.remove(blob.pfile);
         listing.needed.gold.remove(blob.pfile);

@@ -5,8 +5,11 @@
 //! none: then the file is backed up, which costs room and nothing else.
 
 use super::GoldSettings;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use ureq::config::Config;
 use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
 
 /// Names of a query's parts that may hold something secret.
 const SECRET: [&str; 13] = [
@@ -50,7 +53,7 @@ impl Address {
         if uri.query().is_some_and(may_be_secret) {
             return Err("its query may hold a secret");
         }
-        let host = authority.host().trim_matches(['[', ']']).to_lowercase();
+        let host = plain(authority.host());
         if host.is_empty() {
             return Err("it names no host");
         }
@@ -63,11 +66,7 @@ impl Address {
     /// # Errors
     /// Says why it is not asked.
     pub fn expect_public(&self, settings: &GoldSettings, by_proxy: bool) -> Result<(), Refused> {
-        if settings
-            .private_hosts
-            .iter()
-            .any(|host| host.to_lowercase() == self.host)
-        {
+        if is_named(&self.host, &settings.private_hosts) {
             return Ok(());
         }
         if let Ok(address) = self.host.parse::<IpAddr>() {
@@ -77,10 +76,7 @@ impl Address {
                 Err(Refused::Private)
             };
         }
-        if !self.host.contains('.')
-            || self.host.ends_with(".local")
-            || self.host.ends_with(".localhost")
-        {
+        if !may_be_public(&self.host) {
             return Err(Refused::Private);
         }
         if by_proxy {
@@ -130,7 +126,7 @@ impl Address {
             _ => return Err("it leads to something else than http and https"),
         };
         let host = uri.host().ok_or("it names no host")?;
-        let host = host.trim_matches(['[', ']']).to_lowercase();
+        let host = plain(host);
         // Servers sign the addresses that they lead to: a query may hold what it likes here.
         Ok(Self { uri, host, is_tls })
     }
@@ -153,35 +149,98 @@ fn may_be_secret(query: &str) -> bool {
     })
 }
 
-fn is_public(address: IpAddr) -> bool {
-    let address = match address {
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => IpAddr::V4(mapped),
-            None => {
-                let first = address.segments()[0];
-                let is_local = first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80;
-                return !(is_local
-                    || address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_multicast());
-            }
-        },
-        v4 => v4,
-    };
-    let IpAddr::V4(address) = address else {
+/// A host's name as it is compared: in small letters, and without the dot that may end it.
+fn plain(host: &str) -> String {
+    let host = host.trim_matches(['[', ']']).to_lowercase();
+    host.trim_end_matches('.').to_owned()
+}
+
+fn is_named(host: &str, hosts: &[String]) -> bool {
+    hosts.iter().any(|named| plain(named) == host)
+}
+
+/// Whether a name can be one of the public network. A proxy looks names up itself, and takes what ends in
+/// a number for an address, whatever it looks like.
+fn may_be_public(host: &str) -> bool {
+    let Some((_, last)) = host.rsplit_once('.') else {
         return false;
     };
-    let [first, second, ..] = address.octets();
+    let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let private = [".local", ".localhost", ".internal", ".home.arpa"];
+    !is_number && host.bytes().all(plain) && !private.iter().any(|end| host.ends_with(end))
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => is_public_v4(mapped),
+            None => is_public_v6(address),
+        },
+    }
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let parts = address.segments();
+    let is_ipv4_inside = parts[..6] == [0; 6] // that of old, with `::` and `::1`
+        || parts[..6] == [0x64, 0xff9b, 0, 0, 0, 0]
+        || parts[..3] == [0x64, 0xff9b, 1]
+        || parts[0] == 0x2002
+        || parts[..2] == [0x2001, 0];
+    let is_local = parts[0] & 0xfe00 == 0xfc00 || parts[0] & 0xff80 == 0xfe80; // fe80::/10, fec0::/10
+    let is_for_texts = parts[..2] == [0x2001, 0xdb8];
+    let is_nowhere = parts[..4] == [0x100, 0, 0, 0];
+    !(is_ipv4_inside || is_local || is_for_texts || is_nowhere || address.is_multicast())
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
     let is_shared = first == 100 && (64..128).contains(&second);
+    let is_for_protocols = [first, second, third] == [192, 0, 0];
+    let is_for_measuring = first == 198 && (18..20).contains(&second);
     !(address.is_private()
         || address.is_loopback()
         || address.is_link_local()
-        || address.is_unspecified()
         || address.is_broadcast()
         || address.is_multicast()
+        || address.is_documentation()
         || is_shared
+        || is_for_protocols
+        || is_for_measuring
         || first == 0
         || first >= 240)
+}
+
+/// Looks names up and gives addresses of the public network alone, so that what is connected to is what
+/// was looked at: a name may get another address in between. A proxy looks up by itself, and the
+/// proxy's own address is the administrator's choice.
+#[derive(Debug)]
+pub(super) struct PublicOnly {
+    pub private_hosts: Vec<String>,
+}
+
+impl Resolver for PublicOnly {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = DefaultResolver::default().resolve(uri, config, timeout)?;
+        let host = uri.host().map(plain).unwrap_or_default();
+        if config.proxy().is_some() || is_named(&host, &self.private_hosts) {
+            return Ok(found);
+        }
+        let mut public = self.empty();
+        for address in found.iter().filter(|address| is_public(address.ip())) {
+            public.push(*address);
+        }
+        if public.is_empty() {
+            return Err(ureq::Error::HostNotFound);
+        }
+        Ok(public)
+    }
 }
 
 /// The URL from which an upload's single file came, by what FOSSology keeps of it: the upload's
@@ -256,14 +315,29 @@ mod tests {
             ("http://169.254.169.254/latest", false),
             ("http://100.64.0.1/x", false),
             ("http://intranet/x", false),
+            ("http://192.0.0.8/x", false),
+            ("http://198.19.0.1/x", false),
+            ("http://[::127.0.0.1]/x", false),
+            ("http://[64:ff9b::7f00:1]/x", false),
+            ("http://[2002:7f00:1::]/x", false),
+            ("http://[fec0::1]/x", false),
+            ("http://localhost./x", false),
+            ("http://127.1/x", false),
+            ("http://0x7f.0.0.1/x", false),
+            ("http://127.0.0.0x1/x", false),
+            ("http://2130706433/x", false),
+            ("http://127.0.0.1./x", false),
             ("http://8.8.8.8/x", true),
+            ("http://[2606:4700::1]/x", true),
         ] {
             let address = Address::parse(url).unwrap();
-            assert_eq!(
-                address.expect_public(&settings, false).is_ok(),
-                public,
-                "{url}"
-            );
+            for by_proxy in [false, true] {
+                assert_eq!(
+                    address.expect_public(&settings, by_proxy).is_ok(),
+                    public,
+                    "{url}"
+                );
+            }
         }
         let named = GoldSettings {
             private_hosts: vec!["intranet".into()],
@@ -271,6 +345,39 @@ mod tests {
         };
         let address = Address::parse("http://intranet/x").unwrap();
         address.expect_public(&named, false).unwrap();
+        let address = Address::parse("http://ftp.example.org/x").unwrap();
+        address.expect_public(&settings, true).unwrap();
+    }
+
+    #[test]
+    fn what_is_connected_to_is_public_whatever_a_name_leads_to_by_then() {
+        let resolve = |private_hosts: &[&str], proxy: Option<&str>| {
+            let resolver = PublicOnly {
+                private_hosts: private_hosts
+                    .iter()
+                    .map(|host| (*host).to_owned())
+                    .collect(),
+            };
+            let proxy = proxy.map(|proxy| ureq::Proxy::new(proxy).unwrap());
+            let config = Config::builder().proxy(proxy).build();
+            let timeout = NextTimeout {
+                after: ureq::unversioned::transport::time::Duration::NotHappening,
+                reason: ureq::Timeout::Resolve,
+                ..NextTimeout::default()
+            };
+            resolver.resolve(
+                &"http://localhost:8080/x".parse().unwrap(),
+                &config,
+                timeout,
+            )
+        };
+        assert!(matches!(resolve(&[], None), Err(ureq::Error::HostNotFound)));
+        assert!(!resolve(&["localhost"], None).unwrap().is_empty());
+        assert!(
+            !resolve(&[], Some("http://localhost:3128"))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

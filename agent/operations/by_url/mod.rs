@@ -103,7 +103,7 @@ pub struct Rechecked {
     pub all: u64,
     /// How many were downloaded and compared.
     pub compared: u64,
-    /// How many were left because a job that runs alone waited.
+    /// How many were left because their host does not answer, or a job that runs alone waited.
     pub left: u64,
     /// What the web does not give any more.
     pub lost: Vec<LostUrl>,
@@ -128,6 +128,7 @@ pub(super) fn what_the_web_gives(
     gold: &RoaringBitmap,
     moment: &mut Moment<'_>,
     context: Context<'_>,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<ByUrl>> {
     let keys: Vec<u32> = gold.iter().collect();
     let mut by_key: BTreeMap<u32, Vec<Origin>> = BTreeMap::new();
@@ -139,7 +140,7 @@ pub(super) fn what_the_web_gives(
         return Ok(Vec::new());
     }
     let keys: Vec<u32> = by_key.keys().copied().collect();
-    let web = Web::new(settings, &instance.config.proxies)?;
+    let web = Web::new(settings, &instance.config.proxies, context, stop)?;
     // What the newest snapshot knows of the same content, whatever its key was then.
     let mut known: BTreeMap<PfileName, ByUrl> = match vault.snapshot("latest") {
         Ok(Snapshot { by_url, .. }) => by_url.into_iter().map(|blob| (blob.name, blob)).collect(),
@@ -159,7 +160,7 @@ pub(super) fn what_the_web_gives(
     context
         .progress
         .begin("asking the web for gold", blobs.len() as u64, 0);
-    let mut given = Vec::new();
+    let (mut given, mut away) = (Vec::new(), 0_u64);
     for blob in blobs {
         let Ok(name) = blob.name else { continue };
         if held.contains(&name) || name.size() > settings.max_mb.saturating_mul(1_000_000) {
@@ -168,8 +169,12 @@ pub(super) fn what_the_web_gives(
         let origins = &by_key[&blob.pfile];
         let urls = urls_of(origins, known.get(&name));
         for url in urls {
+            if web.is_away(&url) {
+                away += 1;
+                continue;
+            }
             let earlier = known.get(&name).filter(|known| known.url == url);
-            match look(settings, &web, &url, &name, earlier, context)? {
+            match look(settings, &web, &url, &name, earlier)? {
                 Ok(found) => {
                     let uploads = origins.iter().filter(|origin| origin.url == url);
                     given.push(ByUrl {
@@ -186,6 +191,11 @@ pub(super) fn what_the_web_gives(
         context.progress.advance(1, 0);
     }
     context.progress.end();
+    if away > 0 {
+        log::warn!(
+            "{away} URLs were not asked, since their hosts do not answer: those files are backed up"
+        );
+    }
     Ok(given)
 }
 
@@ -210,7 +220,6 @@ fn look(
     url: &str,
     name: &PfileName,
     earlier: Option<&ByUrl>,
-    context: Context<'_>,
 ) -> Result<std::result::Result<ByUrl, String>> {
     let asked = now();
     let found = |given: web::Given, downloaded: Timestamp| ByUrl {
@@ -229,30 +238,77 @@ fn look(
     if let Some(earlier) = earlier
         && asked.duration_since(earlier.downloaded) < fresh
         && let Some(etag) = earlier.etag.as_deref().filter(|etag| is_strong(etag))
-        && let Ok(given) = web.ask(url, name, etag, context)?
     {
-        return Ok(Ok(found(given, earlier.downloaded)));
+        match web.ask(url, name, etag) {
+            Ok(given) => return Ok(Ok(found(given, earlier.downloaded))),
+            // Packing it is quicker than waiting for a host that is away.
+            Err(web::Lost::ForNow(why)) => return Ok(Err(why)),
+            Err(web::Lost::ForGood(_)) => {}
+        }
     }
-    let downloaded = web.download(url, name, &mut |_| Ok(()), context)?;
+    let downloaded = web.download(url, name, settings.attempts, &mut |_| Ok(()))?;
     Ok(downloaded
         .map(|given| found(given, asked))
         .map_err(web::Lost::why))
 }
 
-/// Brings blobs back from the web into a repository; a good one that is there is left alone.
+/// Brings blobs back from the web into a repository; a good one that is there is left alone. What could
+/// not be asked for now counts as lost, and comes back for [`once_more`].
 pub(super) fn bring_back(
     blobs: &[ByUrl],
     settings: &GoldSettings,
     instance: &Instance,
     layout: &Layout,
     context: Context<'_>,
-) -> Result<Fetched> {
+) -> Result<(Fetched, Vec<ByUrl>)> {
     let mut fetched = Fetched::default();
+    let later = fetch(
+        blobs,
+        settings.attempts,
+        settings,
+        instance,
+        layout,
+        context,
+        &mut fetched,
+    )?;
+    Ok((fetched, later))
+}
+
+/// Tries each of these a last time, when all else is done.
+pub(super) fn once_more(
+    blobs: &[ByUrl],
+    settings: &GoldSettings,
+    instance: &Instance,
+    layout: &Layout,
+    context: Context<'_>,
+    fetched: &mut Fetched,
+) -> Result<()> {
+    let late = |lost: &LostUrl| {
+        let is_it = |blob: &ByUrl| blob.name == lost.name && blob.url == lost.url;
+        blobs.iter().any(is_it)
+    };
+    let mut again = fetched.clone();
+    again.lost.retain(|lost| !late(lost));
+    fetch(blobs, 1, settings, instance, layout, context, &mut again)?;
+    *fetched = again;
+    Ok(())
+}
+
+fn fetch(
+    blobs: &[ByUrl],
+    attempts: u32,
+    settings: &GoldSettings,
+    instance: &Instance,
+    layout: &Layout,
+    context: Context<'_>,
+    fetched: &mut Fetched,
+) -> Result<Vec<ByUrl>> {
+    let mut later = Vec::new();
     if blobs.is_empty() {
-        return Ok(fetched);
+        return Ok(later);
     }
     let importer = Importer::new(layout.clone(), instance.owner()?)?;
-    let web = Web::new(settings, &instance.config.proxies)?;
+    let web = Web::new(settings, &instance.config.proxies, context, &|| false)?;
     let bytes = blobs.iter().map(|blob| blob.name.size()).sum();
     context
         .progress
@@ -261,22 +317,32 @@ pub(super) fn bring_back(
         context.stop.check()?;
         let mut file = match importer.begin(blob.trees(), &blob.name)? {
             Begun::Done(imported) => {
-                count(&mut fetched, imported, blob.name.size());
+                count(fetched, imported, blob.name.size());
                 continue;
             }
             Begun::Write(file) => file,
         };
         let mut write =
             |piece: &[u8]| Ok(file.write_all(piece).map_err(|error| file.error(error))?);
-        match web.download(&blob.url, &blob.name, &mut write, context)? {
-            Ok(_) => count(&mut fetched, file.commit()?, blob.name.size()),
-            Err(lost) => fetched.lost.push(LostUrl::new(blob, lost.why())),
+        let came = if web.is_away(&blob.url) {
+            Err(web::Lost::ForNow("its host does not answer".into()))
+        } else {
+            web.download(&blob.url, &blob.name, attempts, &mut write)?
+        };
+        match came {
+            Ok(_) => count(fetched, file.commit()?, blob.name.size()),
+            Err(lost) => {
+                if let web::Lost::ForNow(_) = lost {
+                    later.push(blob.clone());
+                }
+                fetched.lost.push(LostUrl::new(blob, lost.why()));
+            }
         }
         context.progress.advance(1, 0);
     }
     importer.sync()?;
     context.progress.end();
-    Ok(fetched)
+    Ok(later)
 }
 
 fn count(fetched: &mut Fetched, imported: Imported, size: u64) {
@@ -321,20 +387,26 @@ pub(super) fn recheck(
     }
     let direct = Default::default();
     let proxies = instance.map_or(&direct, |instance| &instance.config.proxies);
-    let web = Web::new(&urls.gold, proxies)?;
+    let web = Web::new(&urls.gold, proxies, context, &|| false)?;
     context
         .progress
         .begin("asking the web for gold", blobs.len() as u64, 0);
     for (done, blob) in blobs.values().enumerate() {
         if context.stop.gives_way() {
-            rechecked.left = rechecked.all - done as u64;
+            rechecked.left += rechecked.all - done as u64;
             break;
         }
         // 16 random bits of a random UUID.
         let (chance, ..) = uuid::Uuid::new_v4().as_fields();
         if f64::from(chance & 0xffff) < urls.percent / 100.0 * 65_536.0 {
+            if web.is_away(&blob.url) {
+                rechecked.left += 1;
+                context.progress.advance(1, 0);
+                continue;
+            }
             rechecked.compared += 1;
-            let came = web.download(&blob.url, &blob.name, &mut |_| Ok(()), context)?;
+            let attempts = urls.gold.attempts;
+            let came = web.download(&blob.url, &blob.name, attempts, &mut |_| Ok(()))?;
             if let Err(lost) = came {
                 rechecked.lost.push(LostUrl::new(blob, lost.why()));
             }

@@ -6,11 +6,13 @@
 //! the end says that it was the right one. A connection that breaks is taken up where it broke.
 
 use super::GoldSettings;
-use super::address::{Address, Refused};
+use super::address::{Address, PublicOnly, Refused};
 use crate::blob::{Hasher, PfileName};
 use crate::fossology::config::{Proxies, Secret};
 use crate::http;
 use crate::operations::{Context, Error, Result};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE};
@@ -19,6 +21,12 @@ use ureq::{Agent, Body, Proxy};
 
 /// How many redirections are followed.
 const REDIRECTIONS: usize = 8;
+
+/// After so many files in a row that a host could not be asked for, it is not asked any more.
+const AWAY: u32 = 3;
+
+/// The same for all hosts together: the way out is broken.
+const ALL_AWAY: u32 = 9;
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -61,58 +69,93 @@ pub(super) struct Web<'a> {
     agent: Agent,
     settings: &'a GoldSettings,
     proxies: &'a Proxies,
+    context: Context<'a>,
+    stop: &'a (dyn Fn() -> bool + Sync),
+    /// How often in a row each host could not be asked, and all of them (under no name).
+    failures: RefCell<HashMap<String, u32>>,
 }
 
 /// How far a download has come.
 struct Progress {
     hasher: Hasher,
     at: u64,
-    etag: Option<String>,
+    /// What was said with the last bytes.
+    given: Option<Given>,
 }
 
 impl<'a> Web<'a> {
-    pub fn new(settings: &'a GoldSettings, proxies: &'a Proxies) -> Result<Self> {
-        let agent = http::agent(true, settings.authorities.as_deref(), 2)
+    /// `stop` is asked besides the context's.
+    pub fn new(
+        settings: &'a GoldSettings,
+        proxies: &'a Proxies,
+        context: Context<'a>,
+        stop: &'a (dyn Fn() -> bool + Sync),
+    ) -> Result<Self> {
+        let resolver = PublicOnly {
+            private_hosts: settings.private_hosts.clone(),
+        };
+        let agent = http::agent_with(true, settings.authorities.as_deref(), 2, resolver)
             .map_err(|error| Error::Usage(format!("reaching the web: {error}")))?;
         Ok(Self {
             agent,
             settings,
             proxies,
+            context,
+            stop,
+            failures: RefCell::default(),
         })
     }
 
-    /// Whether a URL still gives something of this size and with this mark, without taking it.
-    pub fn ask(
-        &self,
-        url: &str,
-        name: &PfileName,
-        etag: &str,
-        context: Context<'_>,
-    ) -> Result<std::result::Result<Given, Lost>> {
-        self.trying(context, || {
-            let answer = match self.request(url, "HEAD", None) {
-                Ok(answer) => answer,
-                Err(lost) => return Ok(Err(lost)),
+    /// Whether it is no use to ask for this: its host, or whoever was asked, was away too often in a row.
+    pub fn is_away(&self, url: &str) -> bool {
+        let failures = self.failures.borrow();
+        let of = |host: &str| failures.get(host).copied().unwrap_or_default();
+        of(&host_of(url)) >= AWAY || of("") >= ALL_AWAY
+    }
+
+    fn note<T>(&self, url: &str, answer: &std::result::Result<T, Lost>) {
+        let mut failures = self.failures.borrow_mut();
+        for host in [host_of(url), String::new()] {
+            let count = failures.entry(host).or_default();
+            *count = match answer {
+                Err(Lost::ForNow(_)) => *count + 1,
+                _ => 0,
             };
-            let given = Given::of(&answer);
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.context.stop.check()?;
+        if (self.stop)() {
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Whether a URL still gives something of this size and with this mark, without taking it. It is
+    /// asked once.
+    pub fn ask(&self, url: &str, name: &PfileName, etag: &str) -> std::result::Result<Given, Lost> {
+        let given = self.request(url, "HEAD", None).and_then(|answer| {
             if !answer.status().is_success() {
-                return Ok(Err(refused(answer.status())));
+                return Err(refused(answer.status()));
             }
             let length = answer.headers().get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
             if length != Some(name.size()) {
-                return Ok(Err(Lost::ForGood(
-                    "it tells another size now, or none".into(),
-                )));
+                let why = "it tells another size now, or none";
+                return Err(Lost::ForGood(why.into()));
             }
+            let given = Given::of(&answer);
             if given.etag.as_deref() != Some(etag) {
-                return Ok(Err(Lost::ForGood("it was changed".into())));
+                return Err(Lost::ForGood("it was changed".into()));
             }
-            Ok(Ok(given))
-        })
+            Ok(given)
+        });
+        self.note(url, &given);
+        given
     }
 
-    /// Downloads a file; `sink` gets its pieces, each once and in order.
+    /// Downloads a file, in so many attempts; `sink` gets its pieces, each once and in order.
     ///
     /// # Errors
     /// When it is asked to stop, or `sink` fails.
@@ -120,17 +163,16 @@ impl<'a> Web<'a> {
         &self,
         url: &str,
         name: &PfileName,
+        attempts: u32,
         sink: &mut Sink<'_>,
-        context: Context<'_>,
     ) -> Result<std::result::Result<Given, Lost>> {
         let mut progress = Progress {
             hasher: Hasher::new(),
             at: 0,
-            etag: None,
+            given: None,
         };
-        let given = self.trying(context, || {
-            self.go_on(url, name, &mut progress, sink, context)
-        })?;
+        let given = self.trying(attempts, || self.go_on(url, name, &mut progress, sink))?;
+        self.note(url, &given);
         let Ok(given) = given else { return Ok(given) };
         let found = progress.hasher.finish();
         Ok(if found == *name {
@@ -143,18 +185,18 @@ impl<'a> Web<'a> {
     /// Tries again what may be otherwise in a while, with growing pauses.
     fn trying(
         &self,
-        context: Context<'_>,
+        attempts: u32,
         mut once: impl FnMut() -> Result<std::result::Result<Given, Lost>>,
     ) -> Result<std::result::Result<Given, Lost>> {
         let mut pause = Duration::from_secs(self.settings.retry_seconds);
         for attempt in 1.. {
-            context.stop.check()?;
+            self.check()?;
             match once()? {
-                Err(Lost::ForNow(why)) if attempt < self.settings.attempts => {
+                Err(Lost::ForNow(why)) if attempt < attempts => {
                     log::info!("{why}; trying again in {} s", pause.as_secs());
                     let until = Instant::now() + pause;
                     while Instant::now() < until {
-                        context.stop.check()?;
+                        self.check()?;
                         std::thread::sleep(pause.min(Duration::from_millis(200)));
                     }
                     pause *= 2;
@@ -171,9 +213,18 @@ impl<'a> Web<'a> {
         name: &PfileName,
         progress: &mut Progress,
         sink: &mut Sink<'_>,
-        context: Context<'_>,
     ) -> Result<std::result::Result<Given, Lost>> {
-        let from = (progress.at > 0).then_some((progress.at, progress.etag.as_deref()));
+        // All of it came, and then the connection broke: there is no rest to ask for.
+        if progress.at == name.size()
+            && let Some(given) = &progress.given
+        {
+            return Ok(Ok(given.clone()));
+        }
+        let etag = progress
+            .given
+            .as_ref()
+            .and_then(|given| given.etag.as_deref());
+        let from = (progress.at > 0).then_some((progress.at, etag));
         let mut answer = match self.request(url, "GET", from) {
             Ok(answer) => answer,
             Err(lost) => return Ok(Err(lost)),
@@ -197,12 +248,12 @@ impl<'a> Web<'a> {
         if length.is_some_and(|length| length != rest) {
             return Ok(Err(Lost::ForGood("it has another size now".into())));
         }
-        progress.etag.clone_from(&given.etag);
+        progress.given = Some(given.clone());
         let deadline = Instant::now() + SILENCE + Duration::from_secs(name.size() / SLOWEST);
         let mut reader = answer.body_mut().as_reader();
         let mut piece = vec![0; PIECE];
         loop {
-            context.stop.check()?;
+            self.check()?;
             if Instant::now() > deadline {
                 return Ok(Err(Lost::ForNow("it comes too slowly".into())));
             }
@@ -222,7 +273,7 @@ impl<'a> Web<'a> {
             progress.hasher.update(data);
             sink(data)?;
             progress.at += data.len() as u64;
-            context.progress.advance(0, data.len() as u64);
+            self.context.progress.advance(0, data.len() as u64);
         }
     }
 
@@ -323,6 +374,10 @@ impl Given {
             etag: etag.and_then(|etag| etag.to_str().ok()).map(str::to_owned),
         }
     }
+}
+
+fn host_of(url: &str) -> String {
+    Address::parse(url).map_or_else(|_| String::from("?"), |address| address.host)
 }
 
 fn refused(status: StatusCode) -> Lost {

@@ -18,7 +18,7 @@ pub use share::Percent;
 
 use super::backup::external::expect_dump;
 use super::by_url::GoldSettings;
-use super::restore::{blobs, database, directories, plan, writer};
+use super::restore::{blobs, database, directories, room, writer};
 use super::{Context, Error, Instance, Result, Stop, check, history, restore};
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::own::{self, Asked, Outcome, Run};
@@ -197,13 +197,14 @@ fn attempt(
             .sample
             .map(|percent| Share::new(percent, &snapshot.id)),
     );
-    let selection = blobs::needed_by(
+    let mut selection = blobs::needed_by(
         &target.staging(),
         vault,
         snapshot,
         &mut |key, name, trees| chosen.choose(key, name, trees),
     )?;
-    plan::expect_space(&layout, &selection)?;
+    let by_url = std::mem::take(&mut selection.by_url).len() as u64;
+    room::expect_space(&layout, &selection)?;
     let not_in_snapshot = selection.not_in_snapshot;
     let (written, damaged) = writer::write(
         vault,
@@ -243,6 +244,7 @@ fn attempt(
         written,
         compared: chosen.compare(snapshot, checked.files.count),
         not_in_snapshot,
+        by_url,
         damaged,
         other_files: others.files,
         other_failures: others.failures,

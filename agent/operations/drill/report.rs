@@ -37,6 +37,8 @@ pub struct Report {
     /// Blobs that the database needs and the snapshot never had, such as those that a gold-only one
     /// leaves to be unpacked again.
     pub not_in_snapshot: u64,
+    /// Uploaded files that the snapshot leaves to the web: a drill does not ask for them.
+    pub by_url: u64,
     /// What could not be read from the vault.
     pub damaged: Vec<Damage>,
     /// Files of the other directories.

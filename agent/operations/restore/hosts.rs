@@ -8,20 +8,66 @@
 //! What is there is not opened. Killed anywhere, the same look finds what still lacks.
 
 use super::blobs::Selection;
-use super::{Options, Report, hit, plan, writer};
+use super::{Options, Report, hit, plan, room, writer};
 use crate::blob::{HostName, PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::Moment;
-use crate::fossology::own::{self, BlobState};
+use crate::fossology::own::{self, BlobState, Outcome};
 use crate::fossology::repository::{Layout, Reader};
 use crate::operations::recover::{Amount, cannot_look};
-use crate::operations::{Context, Error, Instance, Result};
+use crate::operations::{Context, Error, Instance, Result, history, verify};
 use crate::vault::{IndexMerge, Vault};
 use roaring::RoaringBitmap;
+use serde_json::json;
 use std::io;
 use std::time::Instant;
 
-/// Brings back what lacks on the hosts that the options name; a dry run only looks.
+/// Brings back what lacks on the hosts that the options name; a dry run only looks. It stands in the
+/// history as the recovery that it is: no database was restored.
 pub(super) fn run(
+    instance: &Instance,
+    vault: &Vault,
+    layout: &Layout,
+    options: &Options,
+    report: &mut Report,
+    context: Context<'_>,
+) -> Result<()> {
+    let client = match options.dry_run {
+        true => None,
+        false => verify::connect(vault, instance, "restore")
+            .inspect_err(|error| log::info!("the run is not in the history: {error}"))
+            .ok(),
+    };
+    let record = client.and_then(|mut client| {
+        let record = verify::start_record(instance, &mut client, "recover")?;
+        Some((record, client))
+    });
+    let done = bring_back(instance, vault, layout, options, report, context);
+    let Some((record, mut client)) = record else {
+        return done;
+    };
+    let noted = match &done {
+        Ok(()) => {
+            let outcome = if report.is_incomplete() || report.not_in_snapshot > 0 {
+                Outcome::Incomplete
+            } else {
+                Outcome::Done
+            };
+            let hosts: Vec<String> = options.repo_hosts.iter().map(HostName::to_string).collect();
+            let counts = json!({
+                "repo_hosts": hosts, "blobs": report.blobs, "damaged": report.damaged.len(),
+                "not_in_snapshot": report.not_in_snapshot,
+            });
+            record.finish(&mut client, outcome, None, &counts, None)
+        }
+        Err(error) => history::not_done(record, &mut client, None, error),
+    };
+    if let Err(error) = noted {
+        log::warn!("the run could not be written into the history: {error}");
+    }
+    done
+}
+
+fn bring_back(
     instance: &Instance,
     vault: &Vault,
     layout: &Layout,
@@ -47,7 +93,7 @@ pub(super) fn run(
     if options.dry_run {
         report.damaged.clone_from(&selection.damaged);
     } else {
-        plan::expect_space(layout, &selection)?;
+        room::expect_space(layout, &selection)?;
         let threads = options.threads;
         let (written, damaged) = writer::write(
             vault,

@@ -28,6 +28,7 @@ mod hosts;
 mod life;
 pub(super) mod plan;
 mod record;
+pub(super) mod room;
 mod uploads;
 pub(super) mod writer;
 
@@ -190,6 +191,7 @@ pub fn run(
     }
     lease.check()?;
 
+    let mut later = Vec::new();
     if !options.no_repository {
         let began = Instant::now();
         let _files = plan::hold_files(instance, &layout, options)?;
@@ -201,9 +203,9 @@ pub fn run(
         };
         report.not_in_snapshot = selection.not_in_snapshot;
         report.pruned = selection.pruned;
-        plan::expect_space(&layout, &selection)?;
+        room::expect_space(&layout, &selection)?;
         let lacking = selection.lacking.clone();
-        report.bring_back(vault, selection, &layout, instance, options, context)?;
+        later = report.bring_back(vault, selection, &layout, instance, options, context)?;
         if let Some(target) = &plan.database {
             let mut client = target.staging().connect("fo_backup restore")?;
             report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
@@ -238,12 +240,15 @@ pub fn run(
         report.database = Some(target.switch(staged)?);
         report.seconds.switch = began.elapsed().as_secs_f64();
     }
+    // People can work by now; a host that is away keeps nobody waiting.
+    report.once_more(&later, &layout, instance, options, context)?;
     report.seconds.total = began.elapsed().as_secs_f64();
     Ok(report)
 }
 
 impl Report {
-    /// Writes the selected blobs, downloads what the snapshot leaves to the web, and notes both.
+    /// Writes the selected blobs, downloads what the snapshot leaves to the web, and notes both. Gives
+    /// back what may be there in a while.
     fn bring_back(
         &mut self,
         vault: &Vault,
@@ -252,7 +257,7 @@ impl Report {
         instance: &Instance,
         options: &Options,
         context: Context<'_>,
-    ) -> Result<()> {
+    ) -> Result<Vec<ByUrl>> {
         let mut by_url = std::mem::take(&mut selection.by_url);
         let (written, damaged) = writer::write(
             vault,
@@ -266,9 +271,23 @@ impl Report {
         self.blobs = Some(written);
         self.damaged = damaged;
         let held = from_other_packs(vault, &mut by_url, layout, instance, options, context)?;
-        self.by_url = by_url::bring_back(&by_url, &options.gold, instance, layout, context)?;
+        let gold = &options.gold;
+        let (fetched, later) = by_url::bring_back(&by_url, gold, instance, layout, context)?;
+        self.by_url = fetched;
         self.by_url.from_vault = held;
-        Ok(())
+        Ok(later)
+    }
+
+    fn once_more(
+        &mut self,
+        later: &[ByUrl],
+        layout: &Layout,
+        instance: &Instance,
+        options: &Options,
+        context: Context<'_>,
+    ) -> Result<()> {
+        let fetched = &mut self.by_url;
+        by_url::once_more(later, &options.gold, instance, layout, context, fetched)
     }
 
     fn new(snapshot: &Snapshot, layout: &Layout, options: &Options) -> Self {

@@ -4,11 +4,10 @@
 //! What forbids a restore, looked for before anything is touched.
 
 use super::Options;
-use super::blobs::Selection;
 use super::database::Target;
 use crate::fossology::database::{Admin, Tools};
 use crate::fossology::own::{self, Files};
-use crate::fossology::repository::{Layout, Reader};
+use crate::fossology::repository::Layout;
 use crate::fossology::scheduler;
 use crate::operations::backup::external;
 use crate::operations::{Error, Instance, Result};
@@ -119,25 +118,6 @@ pub(in crate::operations) fn expect_room(
         });
     }
     Ok(())
-}
-
-/// Refuses when the repository's file system has not the room for what is selected. What is there
-/// already, as after an interruption, needs none.
-pub(in crate::operations) fn expect_space(layout: &Layout, selection: &Selection) -> Result<()> {
-    let free = free(layout.path())?;
-    // A file takes whole blocks, and at FOSSology's usual depth a folder of its own.
-    let most = selection.bytes + selection.blobs * 8192;
-    if free >= most.saturating_add(RESERVE) {
-        return Ok(());
-    }
-    let reader = Reader::new(layout.clone())?;
-    let mut needed = 0;
-    selection.for_each(|name, trees| {
-        if trees.iter().all(|tree| reader.open(tree, name).is_err()) {
-            needed += name.size().next_multiple_of(4096);
-        }
-    })?;
-    expect_room(layout.path(), "the blobs", needed)
 }
 
 /// How many bytes are free in a folder's file system.

@@ -9,7 +9,7 @@
 
 use super::blobs::Selection;
 use super::writer::Written;
-use super::{Options, Report, Seconds, blobs, plan};
+use super::{Options, Report, Seconds, blobs, plan, room};
 use crate::blob::{PfileName, Tree};
 use crate::fossology::catalogue;
 use crate::fossology::own::{self, BlobState};
@@ -62,10 +62,11 @@ pub fn run_uploads(
     report.not_in_snapshot = selection.not_in_snapshot;
     report.selected = Some(selection.blobs);
     if !options.dry_run {
-        plan::expect_space(&layout, &selection)?;
+        room::expect_space(&layout, &selection)?;
         let mut client = plan::hold_files(instance, &layout, options)?;
         let names = names_of(&selection, client.is_some())?;
-        report.bring_back(vault, selection, &layout, instance, options, context)?;
+        let later = report.bring_back(vault, selection, &layout, instance, options, context)?;
+        report.once_more(&later, &layout, instance, options, context)?;
         if let Some(client) = &mut client {
             no_longer_pruned(client, &names, &report)?;
         }
