@@ -40,7 +40,7 @@ fn a_vault_that_cannot_be_used_says_why() {
     change_head(&world, |head| head["recipients"] = vec!["age1xyz"].into());
     for (verb, why) in [
         ("verify", "is encrypted"),
-        ("backup", "no key for the lists"),
+        ("backup", "is encrypted for nobody that it names"),
     ] {
         world.call(&[verb]).expect(12).says(why);
     }

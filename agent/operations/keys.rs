@@ -242,6 +242,7 @@ fn expect_same(vault: &Vault, known: &VaultKey, with_lists: bool) -> Result<()> 
 
 fn named(recipients: &Recipients, lists: Option<&str>) -> String {
     match lists {
+        _ if *recipients == Recipients::default() => "nobody that it names".into(),
         Some(lists) => format!("{recipients} (its lists besides for {lists})"),
         None => recipients.to_string(),
     }
