@@ -10,7 +10,6 @@
 mod archive;
 mod dump;
 mod error;
-mod far;
 mod instance;
 mod machine;
 mod measure;
