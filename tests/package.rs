@@ -10,7 +10,7 @@ use fossology_backup::operations::install::{self, Options};
 use fossology_backup::operations::install::{Place, Waker, Waking};
 use fossology_backup::operations::schedule::Schedule;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -90,6 +90,35 @@ fn nothing_wakes_a_program_that_is_gone() {
             "{written:?}"
         );
         assert!(fs::symlink_metadata(&wants).is_err() && other.exists());
+    }
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_verb_that_everybody_reads_and_nobody_writes() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("share/man1");
+    let made = Command::new(env!("CARGO_BIN_EXE_fo_backup"))
+        .arg("manual")
+        .arg(&folder)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    for page in [
+        "fo_backup.1",
+        "fo_backup-restore.1",
+        "fo_backup-jobs-park.1",
+    ] {
+        let text = fs::read_to_string(folder.join(page)).unwrap();
+        assert!(text.contains(".SH OPTIONS"), "{page}");
+        let mode = fs::metadata(folder.join(page))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o644, "{page}");
+    }
+    for folder in [&*folder, folder.parent().unwrap()] {
+        let mode = fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
     }
 }
 

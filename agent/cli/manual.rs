@@ -7,6 +7,7 @@ use super::session::Session;
 use crate::exit::Exit;
 use crate::operations::{Error, Result};
 use clap::CommandFactory;
+use nix::sys::stat::{Mode, umask};
 use std::fs;
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub struct Args {
 
 pub fn run(_: &Session<'_>, args: Args) -> Result<Exit> {
     let folder = &args.folder;
+    // What writes these files asks for no modes, and nobody but their owner may change them.
+    umask(Mode::from_bits_truncate(0o022));
     fs::create_dir_all(folder).map_err(Error::io("making", folder))?;
     let pages = clap_mangen::generate_to(super::Cli::command(), folder);
     pages.map_err(Error::io("writing", folder))?;
