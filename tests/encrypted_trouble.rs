@@ -10,19 +10,10 @@ mod support;
 
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use support::files_of;
 use support::world::World;
 
 const WRONG_KEY: i32 = 12;
-
-fn files_of(folder: &Path) -> Vec<PathBuf> {
-    walkdir::WalkDir::new(folder)
-        .into_iter()
-        .map(Result::unwrap)
-        .filter(|entry| entry.file_type().is_file())
-        .map(|entry| entry.into_path())
-        .collect()
-}
 
 /// Whether anything of a vault lies open that has to be encrypted.
 fn lies_open(world: &World) -> bool {

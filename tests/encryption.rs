@@ -13,19 +13,10 @@ use fossology_backup::blob::{Tree, digest};
 use fossology_backup::demo::sample::NewUpload;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use support::files_of;
 use support::world::{Called, World};
 
 const WRONG_KEY: i32 = 12;
-
-fn files_of(folder: &Path) -> Vec<PathBuf> {
-    walkdir::WalkDir::new(folder)
-        .into_iter()
-        .map(Result::unwrap)
-        .filter(|entry| entry.file_type().is_file())
-        .map(|entry| entry.into_path())
-        .collect()
-}
 
 /// For whom a vault is encrypted first.
 fn recipient_of(world: &World) -> String {

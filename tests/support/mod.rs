@@ -21,6 +21,17 @@ pub mod world;
 
 use fossology_backup::blob::{PfileName, Tree, TreeSet};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// All files below a folder.
+pub fn files_of(folder: &Path) -> Vec<PathBuf> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| entry.into_path())
+        .collect()
+}
 
 /// The blobs that FOSSology's tables need and the trees that they have to be in, asked by SQL of
 /// the tests' own.

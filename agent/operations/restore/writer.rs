@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Writing blobs into the repository: one thread reads packs from front to back, several decode,
-//! compare each blob with its name, and write. What was written is synced once, at the end.
+//! compare each blob with its name, and write. Blobs get their names
+//! in batches, each after a sync.
 
 use super::blobs::{Damage, Selection, WantedPack};
 use crate::blob::{Hasher, PfileName, TreeSet, digest_batch};

@@ -5,11 +5,12 @@
 //! for good, or worth another try.
 
 use super::credentials::{self, Credentials};
+use super::request::{Answer, Request};
 use super::sign::{Signer, Unsigned, digest, encode, time};
 use super::xml::{Refusal, refusal, root};
 use crate::vault::location::Bucket;
 use crate::vault::remote::{
-    Attempts, Failure, Kind, Place, Places, Settings, Traffic, is_of_a_lease, longest,
+    Attempts, Failure, Place, Places, Settings, Traffic, is_of_a_lease, longest,
 };
 use crate::vault::{Error, Result};
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use std::io::{self, Read};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use ureq::Agent;
-use ureq::http::{HeaderMap, Request as HttpRequest, StatusCode};
+use ureq::http::Request as HttpRequest;
 
 /// Below so many bytes a second over all, a request is given up and tried again.
 const SLOWEST: u64 = 16 << 10;
@@ -54,74 +55,6 @@ pub struct Client {
     lease_places: Places,
     connections: usize,
     pub traffic: Traffic,
-}
-
-/// A request.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    pub kind: Kind,
-    pub method: &'static str,
-    /// The key with the vault's prefix; empty for the bucket itself.
-    pub key: &'a str,
-    pub query: Vec<(&'static str, String)>,
-    /// Names in small letters.
-    pub headers: Vec<(&'static str, String)>,
-    pub body: &'a [u8],
-    /// How many bytes of content may come back.
-    pub expects: u64,
-    /// What the content of a success is, in XML: its outermost element.
-    pub answer: Option<&'static str>,
-}
-
-impl<'a> Request<'a> {
-    pub fn new(kind: Kind, method: &'static str, key: &'a str) -> Self {
-        Self {
-            kind,
-            method,
-            key,
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: &[],
-            expects: match kind {
-                Kind::List | Kind::Get => 1 << 20,
-                Kind::Head | Kind::Put | Kind::Delete => 64 << 10,
-            },
-            answer: None,
-        }
-    }
-
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// With content, and its MD5: buckets with a lock demand that or another checksum.
-    pub fn body(mut self, body: &'a [u8]) -> Self {
-        use md5::Digest;
-        self.body = body;
-        self.header("content-md5", base64(&md5::Md5::digest(body)))
-    }
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-    /// What the server says of an error.
-    pub refusal: Refusal,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
 }
 
 impl Client {
@@ -471,41 +404,9 @@ fn is_about_certificates(error: &ureq::Error) -> bool {
     )
 }
 
-/// Text of bytes with 64 letters.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let number = (0..3).fold(0u32, |number, at| {
-            number << 8 | u32::from(three.get(at).copied().unwrap_or(0))
-        });
-        for at in 0..4 {
-            match at <= three.len() {
-                true => out.push(LETTERS[(number >> (18 - 6 * at) & 63) as usize].into()),
-                false => out.push('='),
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_as_everywhere() {
-        let texts = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ];
-        for (text, encoded) in texts {
-            assert_eq!(base64(text.as_bytes()), encoded);
-        }
-    }
 
     #[test]
     fn the_port_that_goes_without_saying_is_not_signed() {

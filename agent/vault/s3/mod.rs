@@ -10,6 +10,7 @@
 mod client;
 mod credentials;
 mod listing;
+mod request;
 mod sign;
 mod uploads;
 mod xml;
@@ -17,8 +18,9 @@ mod xml;
 use super::location::Bucket;
 use super::remote::{Failure, Kind, Server, Settings, Traffic};
 use super::{Error, Key, Object, Put, Result};
-use client::{Answer, Client, Request};
+use client::Client;
 use listing::Next;
+use request::{Answer, Request};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;

@@ -4,7 +4,7 @@
 //! Uploads in parts, several at once, and those that were never completed. Killed in the middle, the
 //! parts stay on the server, where nobody sees them, until a later run gives the upload up.
 
-use super::client::Request;
+use super::request::Request;
 use super::{S3, is_not_implemented, xml};
 use crate::vault::crypt::ENDING;
 use crate::vault::remote::Kind;
