@@ -9,9 +9,14 @@ use super::libarchive::{Archive, FileInput, Input, StreamInput, refusal, use_utf
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 /// How many bytes of each layer are looked at: names come between contents.
 const MOST: u64 = 64 << 20;
+
+/// How long a file is looked at: where contents are compressed together, names cost all that is
+/// before them, and few bytes may become very many.
+const LONG: Duration = Duration::from_secs(10);
 
 /// How many layers are opened: an rpm has three.
 const LAYERS: usize = 4;
@@ -66,7 +71,8 @@ pub fn peek(file: &File, names: usize) -> io::Result<Peek> {
             };
             let kind = Kind::Archive(format);
             let refused = refusal(kind, &head, Some(&read))?.is_some();
-            seen.enter(kind, &head, Box::new(FileInput::new(file)?), refused, 0);
+            let input = Bounded::new(FileInput::new(file)?, MOST, LONG);
+            seen.enter(kind, &head, Box::new(input), refused, 0);
         }
         Some(kind) => {
             let refused = refusal(kind, &head, None)?.is_some();
@@ -164,6 +170,42 @@ impl Seen {
     }
 }
 
+/// An input that gives no more when enough was read of it, or for long enough.
+struct Bounded<I> {
+    input: I,
+    left: u64,
+    until: Instant,
+}
+
+impl<I: Input> Bounded<I> {
+    fn new(input: I, most: u64, long: Duration) -> Self {
+        Self {
+            input,
+            left: most,
+            until: Instant::now() + long,
+        }
+    }
+}
+
+impl<I: Input> Input for Bounded<I> {
+    fn fill(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 || Instant::now() >= self.until {
+            return Err(io::Error::other("it takes too long to look at"));
+        }
+        let filled = self.input.fill()?;
+        self.left = self.left.saturating_sub(filled.len() as u64);
+        Ok(filled)
+    }
+
+    fn seek(&mut self, to: u64) -> bool {
+        self.input.seek(to)
+    }
+
+    fn place(&self) -> Option<(u64, u64)> {
+        self.input.place()
+    }
+}
+
 /// A file that is read by position.
 struct At<'a> {
     file: &'a File,
@@ -258,6 +300,25 @@ mod tests {
             assert!(found.more, "there is a third one");
             assert!(!look(&content, 3).more);
         }
+    }
+
+    #[test]
+    fn an_input_ends_when_enough_was_read_of_it_or_for_long_enough() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; 1 << 20]).unwrap();
+        let bounded = |most, long| Bounded::new(FileInput::new(&file).unwrap(), most, long);
+        let long = Duration::from_secs(600);
+        let mut input = bounded(300_000, long);
+        let mut read = 0;
+        while let Ok(filled) = input.fill() {
+            assert!(!filled.is_empty(), "it ended before");
+            read += filled.len();
+        }
+        assert!((300_000..1 << 20).contains(&read), "{read}");
+        // Going elsewhere gives no more.
+        assert!(input.seek(0) && input.fill().is_err());
+        assert!(bounded(300_000, Duration::ZERO).fill().is_err());
+        assert_eq!(bounded(300_000, long).place(), Some((0, 1 << 20)));
     }
 
     #[test]
