@@ -8,7 +8,7 @@ use super::output::{bytes, number, seconds};
 use super::session::Session;
 use crate::blob::HostName;
 use crate::operations::by_url::Fetched;
-use crate::operations::restore::{self, Report};
+use crate::operations::restore::{self, Report, Undo, Undone};
 use crate::operations::{Error, Result};
 use crate::vault::Mode;
 use std::path::PathBuf;
@@ -17,7 +17,19 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     /// A snapshot's id or the beginning of one, or `latest`
-    snapshot: String,
+    #[arg(required_unless_present = "undo")]
+    snapshot: Option<String>,
+
+    /// Bring nothing back: give the database that the last restore replaced, or this one, its name
+    /// again, and keep the restored one under another. Files are left alone
+    #[arg(
+        long,
+        value_name = "DATABASE",
+        num_args = 0..=1,
+        require_equals = true,
+        conflicts_with_all = ["snapshot", "no_database", "repository", "no_repository", "repo_host", "upload", "config_to"]
+    )]
+    undo: Option<Option<String>>,
 
     /// The database's name [default: that of Db.conf]
     #[arg(long, value_name = "NAME", conflicts_with = "no_database")]
@@ -80,10 +92,24 @@ struct ConfigurationOnly {
 }
 
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
+    if let Some(before) = args.undo {
+        expect_no_password(args.admin_url.as_deref())?;
+        let wanted = Undo {
+            database: args.database,
+            before,
+            dry_run: args.dry_run,
+            admin_url: args.admin_url,
+        };
+        let undone = restore::undo(&session.instance()?, &wanted)?;
+        let output = session.output;
+        output.result("restore", &undone, || undone_text(&undone));
+        return Ok(Exit::Done);
+    }
+    let wanted = args.snapshot.unwrap_or_else(|| "latest".to_owned());
     let settings = session.settings()?;
     let vault = session.open_vault(&settings)?;
     if let Some(folder) = args.config_to.as_ref().filter(|_| !args.dry_run) {
-        let files = restore::configuration(&vault, &args.snapshot, folder)?;
+        let files = restore::configuration(&vault, &wanted, folder)?;
         if args.no_database && args.no_repository {
             // On an empty machine there is no configuration yet: this is how it comes back first.
             let report = ConfigurationOnly {
@@ -116,7 +142,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };
-    let (id, context) = (&args.snapshot, session.context());
+    let (id, context) = (&wanted, session.context());
     let report = if args.upload.is_empty() {
         restore::run(&instance, &vault, id, &options, context)?
     } else {
@@ -146,6 +172,24 @@ pub(super) fn expect_no_password(url: Option<&str>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn undone_text(undone: &Undone) -> String {
+    let Undone { database, was, .. } = undone;
+    let (mut text, stays) = match undone.dry_run {
+        true => (
+            format!("database {database} would be the one again that is called {was}"),
+            "would be kept",
+        ),
+        false => (
+            format!("database {database} is the one again that was called {was}"),
+            "is kept",
+        ),
+    };
+    if let Some(kept) = &undone.kept {
+        text += &format!("; the one that had the name {stays} as {kept}");
+    }
+    text + "\n  files were left alone: 'fo_backup check' tells what this database lacks\n"
 }
 
 fn text(report: &Report) -> String {

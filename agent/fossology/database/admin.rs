@@ -151,6 +151,22 @@ impl Admin {
         Ok(row.is_some())
     }
 
+    /// The databases whose names begin with this, in the order of their names.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn names_with(&mut self, beginning: &str) -> Result<Vec<String>> {
+        let rows = self
+            .client
+            .query(
+                "SELECT datname::text FROM pg_database
+                  WHERE left(datname::text, length($1)) = $1 ORDER BY datname::text COLLATE \"C\"",
+                &[&beginning],
+            )
+            .map_err(Error::sql("looking for databases"))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Makes sure that the role may make databases, before anything is done for one.
     ///
     /// # Errors

@@ -62,6 +62,9 @@ impl Staged {
     }
 }
 
+/// What the name of a replaced database has after its own name, before a stamp.
+pub(super) const BEFORE: &str = "_before_";
+
 /// How the mark of a drill's database begins.
 const DRILL: &str = "fo_backup: drill of snapshot ";
 
@@ -82,30 +85,8 @@ impl Target {
         admin.lock(name)?;
         let mut old = None;
         if admin.exists(name)? {
-            let others = admin.connected_others(name)?;
-            if !others.is_empty() {
-                return Err(Error::DatabaseInUse {
-                    name: name.to_owned(),
-                    others: others
-                        .iter()
-                        .map(|other| format!("  {other}"))
-                        .collect::<Vec<_>>()
-                        .join("\n"),
-                });
-            }
-            let now = crate::vault::now()
-                .strftime("%Y%m%dT%H%M%SZ")
-                .to_string()
-                .to_lowercase();
-            let mut free = beside(name, &format!("_before_{now}"));
-            for number in 2.. {
-                if !admin.exists(&free)? {
-                    break;
-                }
-                // Another restore of the same second.
-                free = beside(name, &format!("_before_{now}_{number}"));
-            }
-            old = Some(free);
+            expect_unused(&mut admin, name)?;
+            old = Some(unused_name(&mut admin, name, BEFORE)?);
         }
         let id = snapshot.id.as_str();
         Ok(Self {
@@ -190,9 +171,42 @@ impl Target {
     }
 }
 
+/// Refuses while others are connected to a database.
+pub(super) fn expect_unused(admin: &mut Admin, name: &str) -> Result<()> {
+    let others = admin.connected_others(name)?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let others: Vec<String> = others.iter().map(|other| format!("  {other}")).collect();
+    Err(Error::DatabaseInUse {
+        name: name.to_owned(),
+        others: others.join("\n"),
+    })
+}
+
+/// A name for a database that loses its own: with a word and the time.
+pub(super) fn unused_name(admin: &mut Admin, name: &str, word: &str) -> Result<String> {
+    let now = stamp();
+    let mut unused = beside(name, &format!("{word}{now}"));
+    for number in 2.. {
+        if !admin.exists(&unused)? {
+            break;
+        }
+        // Another one of the same second.
+        unused = beside(name, &format!("{word}{now}_{number}"));
+    }
+    Ok(unused)
+}
+
+/// The present second, as it stands in names.
+pub(super) fn stamp() -> String {
+    let now = crate::vault::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    now.to_lowercase()
+}
+
 /// The name of a database that belongs to another: PostgreSQL cuts names at 63 bytes, so the
 /// other's name is cut before that happens.
-fn beside(name: &str, suffix: &str) -> String {
+pub(super) fn beside(name: &str, suffix: &str) -> String {
     const MOST: usize = 63;
     let mut end = name.len().min(MOST - suffix.len());
     while !name.is_char_boundary(end) {

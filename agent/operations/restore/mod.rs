@@ -29,6 +29,7 @@ mod life;
 pub(super) mod plan;
 mod record;
 pub(super) mod room;
+mod undo;
 mod uploads;
 pub(super) mod writer;
 
@@ -47,6 +48,7 @@ pub use blobs::Damage;
 pub use database::RestoredDatabase;
 pub use hit::Hit;
 pub(super) use plan::free;
+pub use undo::{Undo, Undone, undo};
 pub use uploads::{RestoredUpload, run_uploads};
 pub use writer::Written;
 
