@@ -51,8 +51,10 @@ impl Bench<'_> {
                 rows: Vec::new(),
             })
             .collect();
-        let mut backed_up = false;
-        let needs_none = questions.iter().all(|question| question.is_of_an_archive());
+        let (mut backed_up, mut far) = (false, false);
+        let needs_none = questions
+            .iter()
+            .all(|question| question.is_of_an_archive() || question.is_far());
         for round in 0..rounds {
             for question in Question::ALL {
                 let section = sections.iter_mut().find(|it| it.question == question);
@@ -60,6 +62,13 @@ impl Bench<'_> {
                     // The others need its outcome even when it is not asked for.
                     Question::Full if section.is_none() && (backed_up || needs_none) => continue,
                     Question::Full => backed_up = true,
+                    Question::FarFull
+                        if section.is_none()
+                            && (far || !questions.iter().any(|question| question.is_far())) =>
+                    {
+                        continue;
+                    }
+                    Question::FarFull => far = true,
                     Question::Touched if section.is_some() => self.touch_all()?,
                     Question::New if section.is_some() => self.instance.add()?,
                     _ if section.is_none() => continue,
@@ -90,7 +99,9 @@ impl Bench<'_> {
     pub fn ask_alone(&self, results: &mut Results) -> Result<()> {
         let mut rows = Vec::new();
         for question in Question::ALL {
-            if matches!(question, Question::Touched | Question::New) || question.is_of_an_archive()
+            if matches!(question, Question::Touched | Question::New)
+                || question.is_of_an_archive()
+                || question.is_far()
             {
                 continue;
             }
