@@ -23,6 +23,8 @@ const SECRET: &str = "benchmark";
 pub struct Server {
     program: Child,
     root: PathBuf,
+    /// A line for each request.
+    log: PathBuf,
     endpoint: String,
 }
 
@@ -53,10 +55,14 @@ impl Server {
         let root = home.join("s3");
         let bucket = root.join(BUCKET);
         fs::create_dir_all(&bucket).map_err(Error::io("making", &bucket))?;
+        let log = home.join("s3-requests");
+        let mut log_option = OsString::from("--log=");
+        log_option.push(&log);
         let program = target.join("release/s3-server");
         let mut child = Command::new(&program)
             .arg(&root)
             .args(["0", KEY, SECRET])
+            .arg(log_option)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -69,6 +75,7 @@ impl Server {
         Ok(Self {
             program: child,
             root,
+            log,
             endpoint: format!("http://127.0.0.1:{}", port.trim()),
         })
     }
@@ -150,7 +157,7 @@ impl Places {
             .into_iter()
             .map(|(name, prefix, run, init)| {
                 let folder = server.folder(prefix);
-                let contender = Contender::new(name, server.tell(run));
+                let contender = Contender::new(name, server.tell(run)).asks(&server.log);
                 match what {
                     Far::First => contender
                         .makes(&folder)

@@ -129,6 +129,8 @@ pub struct Contender {
     /// What it makes or keeps, whose growth is told; and whether that is removed at once.
     pub makes: Option<PathBuf>,
     pub passing: bool,
+    /// Where the server that it asks adds a line for each request.
+    pub requests: Option<PathBuf>,
 }
 
 impl Contender {
@@ -140,6 +142,7 @@ impl Contender {
             run,
             makes: None,
             passing: false,
+            requests: None,
         }
     }
 
@@ -156,6 +159,11 @@ impl Contender {
 
     pub(super) fn after(mut self, run: Run) -> Self {
         self.prepare.push(run);
+        self
+    }
+
+    pub(super) fn asks(mut self, log: &Path) -> Self {
+        self.requests = Some(log.to_owned());
         self
     }
 

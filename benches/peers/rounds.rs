@@ -6,7 +6,7 @@
 
 use super::error::{Error, Result};
 use super::instance::Instance;
-use super::measure::{Run, Sample, drop_caches, size_of};
+use super::measure::{Run, Sample, drop_caches, lines_of, size_of};
 use super::peers::{Contender, DUMP, OURS, Places, Question};
 use super::results::{Alone, Cache, Results, Row, Section, VaultParts};
 use std::cell::Cell;
@@ -144,7 +144,10 @@ impl Bench<'_> {
         // Nor should anybody have to write what others left.
         nix::unistd::sync();
         let log = self.places.log(&format!("{question:?} {}", contender.name));
+        let asked = || contender.requests.as_deref().map_or(0, lines_of);
+        let asked_before = asked();
         let mut sample = contender.run.measure(&log)?;
+        sample.requests = asked() - asked_before;
         sample.size = size(contender.makes.as_ref()).saturating_sub(before);
         let failed = match sample.code {
             0 => String::new(),
