@@ -132,9 +132,10 @@ impl S3 for Server {
         let output = &mut answer.output;
         let mut page = output.contents.take().unwrap_or_default();
         page.retain(|object| object.key.as_deref() > Some(&*after));
+        // Who is not told goes on asking.
+        output.is_truncated = Some(page.len() > size);
         if page.len() > size {
             page.truncate(size);
-            output.is_truncated = Some(true);
             let last = page.last().and_then(|object| object.key.clone());
             output.next_continuation_token = last.filter(|_| !self.tokenless);
         }
