@@ -230,7 +230,9 @@ impl Before {
     fn of(question: Question, cache: Cache) -> Self {
         match cache {
             Cache::Cold => Self::Drop,
-            Cache::Warm if question == Question::Restore => Self::Leave,
+            Cache::Warm if matches!(question, Question::Restore | Question::FarRestore) => {
+                Self::Leave
+            }
             Cache::Warm => Self::ReadAll,
         }
     }
