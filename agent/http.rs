@@ -6,6 +6,9 @@
 //! `SSL_CERT_FILE`, or a file of the caller's, takes their place. Proxies come from the usual
 //! environment. Answers with an error's status are answers, and redirections are not followed.
 
+mod forward;
+
+use forward::Forwarding;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, Resolver};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 /// Where systems keep the certificates that they trust.
 const BUNDLES: &[&str] = &[
@@ -29,17 +32,29 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// # Errors
 /// With the file, when certificates are needed and cannot be read.
 pub fn agent(tls: bool, authorities: Option<&Path>, connections: usize) -> io::Result<Agent> {
-    agent_with(tls, authorities, connections, DefaultResolver::default())
+    let (connector, resolver) = (DefaultConnector::default(), DefaultResolver::default());
+    agent_of(tls, authorities, connections, connector, resolver)
 }
 
-/// As [`agent`], with names looked up by somebody else than the system alone.
+/// A client that sends no bodies, for http and https, with names looked up by somebody else than the
+/// system alone. A proxy hands its requests for http on, and opens tunnels for https.
 ///
 /// # Errors
 /// As [`agent`].
-pub fn agent_with(
+pub fn reader(
+    authorities: Option<&Path>,
+    connections: usize,
+    resolver: impl Resolver,
+) -> io::Result<Agent> {
+    let connector = Forwarding::default();
+    agent_of(true, authorities, connections, connector, resolver)
+}
+
+fn agent_of(
     tls: bool,
     authorities: Option<&Path>,
     connections: usize,
+    connector: impl Connector,
     resolver: impl Resolver,
 ) -> io::Result<Agent> {
     let mut config = Agent::config_builder()
@@ -58,7 +73,6 @@ pub fn agent_with(
             .unversioned_rustls_crypto_provider(crypto);
         config = config.tls_config(tls.build());
     }
-    let connector = DefaultConnector::default();
     Ok(Agent::with_parts(config.build(), connector, resolver))
 }
 

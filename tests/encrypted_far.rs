@@ -148,3 +148,40 @@ fn packs_that_are_mostly_dead_are_rewritten_only_for_those_whom_the_database_nam
     world.call_with_key("key", &read).expect(0);
     assert_restores(&world);
 }
+
+#[test]
+fn nobody_asks_a_server_for_what_the_next_answer_tells() {
+    let world = World::new();
+    let server = S3Server::start(world.path("s3"), &[]);
+    settings(&world, &s3_settings(server.port));
+    let location = format!("s3://{BUCKET}/vault");
+    let recipient = world.key("key");
+    let init = ["init", "--recipient", &recipient];
+    world.call_at(&location, &init).expect(0);
+    let mut seen = 0;
+    let mut sizes_of = |part: &str| -> Vec<String> {
+        let all = server.requests();
+        let new = all[seen..].to_vec();
+        seen = all.len();
+        let is_it = |line: &String| line.starts_with("HeadObject") && line.contains(part);
+        assert!(
+            new.iter().any(|line| line.contains(part)),
+            "{part}: {new:?}"
+        );
+        new.into_iter().filter(is_it).collect()
+    };
+    // A chunk that is there already is refused when it is put.
+    world.call_at(&location, &["backup"]).expect(0);
+    assert_eq!(sizes_of("/database/"), Vec::<String>::new());
+    // A pack's size comes with its head.
+    call_with_key(&world, &location, &["verify", "--read-data"]).expect(0);
+    assert_eq!(sizes_of(".tar.zst.age"), Vec::<String>::new());
+    lose_everything(&world);
+    call_with_key(&world, &location, &["restore", "latest"]).expect(0);
+    // Whether a pack is there, and not for each read.
+    let mut asked = sizes_of(".tar.zst.age");
+    let all = asked.len();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), all, "{asked:?}");
+}

@@ -150,3 +150,39 @@ fn a_restore_of_an_older_day_knows_the_recipients_of_today() {
     world.call_with_key("key", &restore).expect(0);
     world.backup("full");
 }
+
+#[test]
+fn a_copy_leaves_rubbish_among_the_recipients_behind() {
+    let world = World::encrypted();
+    world.backup("full");
+    let recipients = world.vault().join("recipients");
+    fs::copy(recipients.join("1.json"), recipients.join("01.json")).unwrap();
+    fs::write(recipients.join("notes.txt"), "mine").unwrap();
+    let far = world.path("far");
+    let copy = ["copy", "--to", far.to_str().unwrap()];
+    world.call_with_key("key", &copy).expect(0);
+    let names = || -> Vec<String> {
+        let name = |file: std::path::PathBuf| file.file_name().unwrap().to_str().unwrap().into();
+        let mut names: Vec<String> = files_of(&far.join("recipients"))
+            .into_iter()
+            .map(name)
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["1.json"]);
+    // Nor does one that cannot be read get a place that a good one may need.
+    fs::write(recipients.join("2.json"), "{").unwrap();
+    let second = world.call_with_key("key", &copy);
+    assert_eq!(names(), ["1.json"], "{}", second.stderr);
+    fs::remove_file(recipients.join("2.json")).unwrap();
+    let later = world.key("later");
+    world.call(&["keys", "add", &later]).expect(0);
+    world.call_with_key("key", &copy).expect(0);
+    assert_eq!(names(), ["1.json", "2.json"]);
+    let read = ["verify", "--read-data"];
+    let mut verify = world.command_at(&far, &read);
+    verify.arg("--identity").arg(world.path("key"));
+    let verified = support::world::Called::new(&verify.output().unwrap());
+    verified.expect(0);
+}

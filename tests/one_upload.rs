@@ -358,3 +358,85 @@ fn names_that_lead_elsewhere_stay_in_the_archive() {
         .collect();
     assert_eq!(names, [".._.._etc_passwd"]);
 }
+
+/// What `export --list` says: paths of files with where they are, and the rest.
+fn list_of(called: &support::world::Called) -> (BTreeMap<String, String>, serde_json::Value) {
+    let report = called.json();
+    let entries = report["entries"].as_array().unwrap().clone();
+    let files = entries.iter().filter(|entry| !entry["at"].is_null());
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let files = files.map(|entry| (text(&entry["path"]), text(&entry["at"])));
+    (files.collect(), report)
+}
+
+#[test]
+fn a_listing_tells_what_an_export_would_contain_and_writes_nothing() {
+    let world = World::with_vault();
+    world.backup("full");
+    let upload = world.sample().upload_named("alpha-lib-1.0.tar.gz").unwrap();
+    let number = upload.to_string();
+    let ask = ["--json", "export", "--list", "--upload", &number];
+    let paths: BTreeSet<String> = shown(&world, upload)
+        .into_keys()
+        .map(|path| String::from_utf8_lossy(&path).into_owned())
+        .collect();
+    let here = world.path("here");
+    fs::create_dir(&here).unwrap();
+    let expect = |called: support::world::Called, code: i32, at: &str| {
+        let called = called.expect(code);
+        let (files, report) = list_of(&called);
+        assert_eq!(files.keys().cloned().collect::<BTreeSet<_>>(), paths);
+        let others = files.values().filter(|where_is| *where_is != at);
+        // One of them is another upload's own file, too.
+        assert!(others.count() <= 1, "{at}: {files:?}");
+        report
+    };
+    let in_folder = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        support::world::Called::new(&command.current_dir(&here).output().unwrap())
+    };
+    let report = expect(in_folder(&ask), 0, "repository");
+    assert_eq!(
+        fs::read_dir(&here).unwrap().count(),
+        0,
+        "nothing is written"
+    );
+    let (_, made) = export(&world, "x.tar", &["--upload", &number]);
+    let made = made.expect(0).json();
+    for count in ["files", "folders", "bytes", "without_content"] {
+        assert_eq!(report[count], made[count], "{count}");
+    }
+    let gold = in_folder(&[&ask[..], &["--gold"]].concat()).expect(0);
+    assert!(list_of(&gold).0.contains_key("gold/alpha-lib-1.0.tar.gz"));
+
+    // For people: a line each.
+    let text = in_folder(&["export", "--list", "--upload", &number]).expect(0);
+    text.says(&format!("upload {number} (alpha-lib-1.0.tar.gz)"));
+    for path in &paths {
+        // A tab, and worse, is not for a terminal.
+        let path = match path.contains(char::is_control) {
+            true => path.escape_debug().to_string(),
+            false => path.clone(),
+        };
+        let is_it = |line: &str| line.contains("repository") && line.ends_with(&path);
+        assert!(text.stdout.lines().any(is_it), "{path}");
+    }
+    in_folder(&[&ask[..], &["--output", "x.tar"]].concat()).expect(2);
+
+    let remove = |tree: &str| {
+        for host in fs::read_dir(world.sample().repository()).unwrap() {
+            let _ = fs::remove_dir_all(host.unwrap().path().join(tree));
+        }
+    };
+    let nowhere = world.path("no vault");
+    remove("files");
+    let report = expect(world.call_at(&nowhere, &ask), 0, "gold");
+    assert!(report["unpacked"].as_u64().unwrap() >= paths.len() as u64 - 1);
+    expect(in_folder(&ask), 0, "vault");
+    remove("gold");
+    let report = expect(world.call_at(&nowhere, &ask), 3, "nowhere");
+    assert_eq!(report["missing"], paths.len());
+    lose_everything(&world);
+    let snapshot = [&ask[..], &["--snapshot", "latest"]].concat();
+    expect(in_folder(&snapshot), 0, "vault");
+}

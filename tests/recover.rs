@@ -11,6 +11,7 @@ mod support;
 use fossology_backup::blob::{PfileName, Tree, TreeSet, digest};
 use fossology_backup::demo::sample::{Options, StoredBlob};
 use fossology_backup::demo::{TableDigest, dump_rows, snapshot_tree};
+use fossology_backup::operations::by_url::GoldSettings;
 use fossology_backup::operations::recover::{self, Scope, Sources, Wanted};
 use fossology_backup::operations::{Context, Instance, Quiet, Stop};
 use serde_json::{Value, json};
@@ -400,6 +401,7 @@ fn a_rehearsal_can_take_everything_but_gold_for_gone() {
         dry_run: false,
         from: Sources::Gold,
         retry: false,
+        gold: GoldSettings::default(),
         ununpack: None,
         threads: 2,
         lookers: 2,

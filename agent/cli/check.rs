@@ -170,6 +170,7 @@ fn recovery(recovery: Recovery) -> &'static str {
         Recovery::OtherTree => "from the other tree",
         Recovery::RecoverableFromGold => "from gold (gold is there)",
         Recovery::RecoverableFromVault => "from the vault",
+        Recovery::RecoverableFromWeb => "from the web, where a snapshot left it",
         Recovery::Lost => "lost",
     }
 }

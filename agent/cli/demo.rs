@@ -11,8 +11,12 @@ use super::session::Session;
 use crate::demo::sample::Options;
 use crate::demo::{Cluster, Role, Sample, TableDigest, dump_rows, snapshot_tree};
 use crate::operations::{Error, Result};
+use crate::vault::ListKey;
+use age::secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -24,6 +28,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 
+    /// Encrypt the vault, with a pair of keys that is made for it
+    #[arg(long)]
+    encrypted: bool,
+
     /// How many more source files the sample instance gets
     #[arg(long, value_name = "N", default_value_t = 500)]
     files: usize,
@@ -33,6 +41,7 @@ pub struct Args {
 struct Report {
     steps: Vec<Step>,
     equal: bool,
+    encrypted: bool,
 }
 
 #[derive(serde::Serialize)]
@@ -48,7 +57,15 @@ struct Show<'a> {
     cluster: Cluster,
     vault: PathBuf,
     scratch: PathBuf,
+    /// The private key, when the vault is encrypted.
+    key: Option<Key>,
     steps: Vec<Step>,
+}
+
+/// A pair of keys, the private one in a file.
+struct Key {
+    file: PathBuf,
+    public: String,
 }
 
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
@@ -63,7 +80,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         }
         None => temporary.path(),
     };
-    let mut show = Show::set_up(session, folder, args.files)?;
+    let mut show = Show::set_up(session, folder, &args)?;
     let played = show.play();
     if args.keep.is_some() {
         show.stay();
@@ -72,6 +89,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let report = Report {
         steps: show.steps,
         equal,
+        encrypted: args.encrypted,
     };
     session.output.result("demo", &report, || {
         let total: f64 = report.steps.iter().map(|step| step.seconds).sum();
@@ -90,7 +108,7 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
 }
 
 impl<'a> Show<'a> {
-    fn set_up(session: &'a Session<'a>, folder: &Path, files: usize) -> Result<Self> {
+    fn set_up(session: &'a Session<'a>, folder: &Path, args: &Args) -> Result<Self> {
         let notes = session.output.progress();
         notes.note("demo: starting an own PostgreSQL and making a sample FOSSology instance");
         let cluster = Cluster::start(folder)?;
@@ -103,7 +121,7 @@ impl<'a> Show<'a> {
             &place,
             &cluster,
             Options {
-                extra_files: files,
+                extra_files: args.files,
                 ..Options::default()
             },
         )?;
@@ -113,25 +131,42 @@ impl<'a> Show<'a> {
             number(sample.needed_blobs().len() as u64),
             cluster.port()
         ));
+        let key = match args.encrypted {
+            true => Some(Key::make(session, folder)?),
+            false => None,
+        };
         Ok(Self {
             session,
             sample,
             cluster,
             vault: folder.join("vault"),
             scratch,
+            key,
             steps: Vec::new(),
         })
     }
 
     /// The story. Gives back whether everything came back.
     fn play(&mut self) -> Result<bool> {
-        self.call("init", &["init"])?;
+        let key = self.key.as_ref();
+        let public = key.map(|key| key.public.clone());
+        let file = key.map(|key| key.file.to_string_lossy().into_owned());
+        let for_key: Vec<&str> = public.iter().flat_map(|key| ["--recipient", key]).collect();
+        let with_key: Vec<&str> = file.iter().flat_map(|key| ["--identity", key]).collect();
+        self.call("init", &[&["init"], &for_key[..]].concat())?;
         let before = self.state()?;
         self.call("the first backup takes everything", &["backup"])?;
         self.call("the second one finds nothing new", &["backup"])?;
-        self.call("the vault is whole", &["verify", "--read-data"])?;
+        let verify = [&["verify", "--read-data"], &with_key[..]].concat();
+        self.call("the vault is whole", &verify)?;
         self.lose()?;
-        self.call("and bring it back", &["restore", "latest"])?;
+        let restore = ["restore", "latest"];
+        if self.key.is_some() {
+            let why = "whoever has the vault alone has nothing";
+            self.refused(why, &restore, Exit::WrongKey)?;
+        }
+        let restore = [&restore, &with_key[..]].concat();
+        self.call("and bring it back", &restore)?;
         self.call(
             "database against repository, every file hashed",
             &["check", "--deep"],
@@ -145,6 +180,17 @@ impl<'a> Show<'a> {
 
     /// Runs a verb as a person would, its output straight to the person.
     fn call(&mut self, why: &str, arguments: &[&str]) -> Result<()> {
+        // 3: something was found, which is said; the sample instance has orphans and an upload
+        // that is being unpacked.
+        self.run(why, arguments, &[Exit::Done, Exit::Incomplete])
+    }
+
+    /// The same for what has to be refused.
+    fn refused(&mut self, why: &str, arguments: &[&str], exit: Exit) -> Result<()> {
+        self.run(why, arguments, &[exit])
+    }
+
+    fn run(&mut self, why: &str, arguments: &[&str], expected: &[Exit]) -> Result<()> {
         let program =
             std::env::current_exe().map_err(Error::io("looking for", Path::new("fo_backup")))?;
         let shown = format!("fo_backup {}", arguments.join(" "));
@@ -160,7 +206,8 @@ impl<'a> Show<'a> {
             .arg("--vault")
             .arg(&self.vault)
             .args(arguments)
-            .env("FO_BACKUP_SCRATCH", &self.scratch);
+            .env("FO_BACKUP_SCRATCH", &self.scratch)
+            .env_remove("FO_BACKUP_IDENTITY");
         if self.session.output.is_json() {
             // Only the demonstration's own object goes to standard output.
             command.stdout(std::process::Stdio::null());
@@ -170,15 +217,14 @@ impl<'a> Show<'a> {
             command: shown.clone(),
             seconds: began.elapsed().as_secs_f64(),
         });
-        // 3: something was found, which is said; the sample instance has orphans and an upload
-        // that is being unpacked.
-        match status.code() {
-            Some(0 | 3) => Ok(()),
-            _ => Err(Error::Demo {
-                command: shown,
-                status: status.to_string(),
-            }),
+        let ended = |exit: &Exit| status.code() == Some(exit.code().into());
+        if expected.iter().any(ended) {
+            return Ok(());
         }
+        Err(Error::Demo {
+            command: shown,
+            status: status.to_string(),
+        })
     }
 
     /// The disaster.
@@ -226,11 +272,35 @@ impl<'a> Show<'a> {
     /// Leaves everything as it is until somebody has looked around.
     fn stay(&self) {
         self.session.output.progress().note(&format!(
-            "\ndemo: try it yourself, in another terminal:\n  fo_backup -c {} --vault {} snapshots\nPress Enter to end the sample's PostgreSQL.",
+            "\ndemo: try it yourself, in another terminal:\n  fo_backup -c {} --vault {} snapshots{}\nPress Enter to end the sample's PostgreSQL.",
             self.sample.sysconfdir().display(),
-            self.vault.display()
+            self.vault.display(),
+            self.key.as_ref().map_or(String::new(), |key| format!("\nIts private key is in {}.", key.file.display()))
         ));
         let _ = std::io::stdin().read_line(&mut String::new());
+    }
+}
+
+impl Key {
+    /// Makes a pair as `age-keygen -o FILE` does, which need not be installed.
+    fn make(session: &Session<'_>, folder: &Path) -> Result<Self> {
+        let (file, pair) = (folder.join("key"), ListKey::generate());
+        let public = pair.public();
+        let text = zeroize::Zeroizing::new(format!(
+            "# public key: {public}\n{}\n",
+            pair.secret().expose_secret()
+        ));
+        let mut options = fs::OpenOptions::new();
+        let options = options.write(true).create_new(true).mode(0o600);
+        options
+            .open(&file)
+            .and_then(|mut to| to.write_all(text.as_bytes()))
+            .map_err(Error::io("writing", &file))?;
+        session.output.progress().note(&format!(
+            "\n$ age-keygen -o {}    # in truth kept elsewhere: this host needs only the public key\nPublic key: {public}",
+            file.display()
+        ));
+        Ok(Self { file, public })
     }
 }
 

@@ -6,10 +6,11 @@
 use super::exit::Exit;
 use super::output::{bytes, number};
 use super::session::Session;
-use crate::operations::export::{self, Output, Report};
+use crate::operations::export::{self, At, Listed, Listing, Options, Output, Report};
 use crate::operations::settings::Settings;
-use crate::operations::{Error, Result};
+use crate::operations::{Error, Instance, Result};
 use crate::vault::Vault;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Write an upload's files, with their names and folders, as an ordinary archive
@@ -35,6 +36,10 @@ pub struct Args {
     /// Add the file that was uploaded, below gold/
     #[arg(long)]
     gold: bool,
+
+    /// List what would be in it, and where each content is; nothing is written, and no content is read
+    #[arg(long, conflicts_with = "output")]
+    list: bool,
 }
 
 /// How many lines of each kind are shown.
@@ -50,7 +55,7 @@ fn readable(session: &Session<'_>, settings: &Settings) -> Result<Vault> {
 pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     let default = || format!("upload-{}.tar.zst", args.upload).into();
     let output = Output::parse(&args.output.clone().unwrap_or_else(default))?;
-    if output == Output::Stdout && session.output.is_json() {
+    if !args.list && output == Output::Stdout && session.output.is_json() {
         return Err(Error::Usage(
             "--json and the archive cannot both go to standard output; name a file with --output"
                 .into(),
@@ -75,10 +80,21 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
         upload: args.upload,
         gold: args.gold,
         output,
+        web: settings.gold.clone(),
         threads: settings.threads(),
         scratch: settings.scratch(),
         postgres_bin: settings.postgres_bin.clone(),
     };
+    if args.list {
+        let snapshot = args.snapshot.as_deref();
+        return list(
+            session,
+            instance.as_ref(),
+            vault.as_ref(),
+            snapshot,
+            &options,
+        );
+    }
     let report = export::run(
         instance.as_ref(),
         vault.as_ref(),
@@ -98,6 +114,108 @@ pub fn run(session: &Session<'_>, args: Args) -> Result<Exit> {
     })
 }
 
+/// What `--list --json` prints.
+#[derive(serde::Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    listing: Listing,
+    entries: Vec<Listed>,
+}
+
+/// Lines go to standard output as they come, and the sum of them to the other one.
+fn list(
+    session: &Session<'_>,
+    instance: Option<&Instance>,
+    vault: Option<&Vault>,
+    snapshot: Option<&str>,
+    options: &Options,
+) -> Result<Exit> {
+    let is_json = session.output.is_json();
+    let mut entries = Vec::new();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut each = |listed: Listed| {
+        if is_json {
+            entries.push(listed);
+        } else {
+            // Who reads only the beginning is done.
+            let _ = writeln!(out, "{}", line(&listed));
+        }
+    };
+    let context = session.context();
+    let listing = export::list(instance, vault, snapshot, options, context, &mut each)?;
+    let _ = out.flush();
+    drop(out);
+    let exit = if listing.is_incomplete() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    };
+    if is_json {
+        let whole = Whole { listing, entries };
+        session.output.result("export", &whole, String::new);
+    } else if !session.output.is_quiet() {
+        eprint!("{}", sum(&listing));
+    }
+    Ok(exit)
+}
+
+/// Size, where it is, and path, in which nothing can harm a terminal.
+fn line(listed: &Listed) -> String {
+    let (size, at) = match listed.at {
+        None => (String::new(), ""),
+        Some(at) => (listed.bytes.to_string(), at_word(at)),
+    };
+    let path = match listed.path.contains(char::is_control) {
+        true => listed.path.escape_debug().to_string(),
+        false => listed.path.clone(),
+    };
+    format!("{size:>13} {at:<10} {path}")
+}
+
+fn at_word(at: At) -> &'static str {
+    match at {
+        At::Repository => "repository",
+        At::Vault => "vault",
+        At::Web => "web",
+        At::Gold => "unpacked",
+        At::Nowhere => "NOWHERE",
+    }
+}
+
+fn sum(listing: &Listing) -> String {
+    let mut text = format!(
+        "upload {} ({}): {} files in {} folders, {}\n",
+        listing.upload,
+        listing.filename,
+        number(listing.files),
+        number(listing.folders),
+        bytes(listing.bytes)
+    );
+    let mut add = |count: u64, what: &str| {
+        if count > 0 {
+            text += &format!("  {} {what}\n", number(count));
+        }
+    };
+    add(
+        listing.unpacked,
+        "of them would be unpacked from the upload's own file, if it has them",
+    );
+    add(
+        listing.without_content,
+        "links or devices are left out: FOSSology keeps no content for them",
+    );
+    add(
+        listing.renamed,
+        "names cannot be written as they are, and are shown as they would be",
+    );
+    add(
+        listing.unreachable,
+        "nodes of the upload's tree hang on nothing: INCOMPLETE",
+    );
+    add(listing.missing, "files are nowhere: INCOMPLETE");
+    text
+}
+
 fn text(report: &Report) -> String {
     let place = report
         .output
@@ -114,9 +232,10 @@ fn text(report: &Report) -> String {
         bytes(report.bytes)
     );
     text += &format!(
-        "  from the repository {}, from the vault {}, unpacked {}\n",
+        "  from the repository {}, from the vault {}, from the web {}, unpacked {}\n",
         number(report.from.repository),
         number(report.from.vault),
+        number(report.from.web),
         number(report.from.gold)
     );
     if report.without_content > 0 {

@@ -133,6 +133,7 @@ fn text(report: &Report, spent: f64) -> String {
             (Came::Unpacked, Some(container)) => format!("unpacked from {container}"),
             (Came::Unpacked, None) => "unpacked from gold".to_owned(),
             (Came::Vault, _) => "from the vault".to_owned(),
+            (Came::Web, _) => "from the web".to_owned(),
             (Came::No, _) => "did not come".to_owned(),
         };
         text += &format!("  {}: {came}\n", blob.name);
@@ -149,6 +150,7 @@ fn text(report: &Report, spent: f64) -> String {
         ("from the other tree", report.linked),
         ("unpacked from gold", report.unpacked),
         ("from the vault", report.from_vault),
+        ("from the web", report.from_web),
     ] {
         if came.blobs > 0 {
             text += &format!("  {would} {way}: {}\n", amount(came));
@@ -160,6 +162,10 @@ fn text(report: &Report, spent: f64) -> String {
     if report.lost.blobs > 0 {
         text += &format!("  NOT {would}: {}\n", amount(report.lost));
     }
+    for lost in report.lost_urls.iter().take(SHOWN) {
+        text += &format!("  {} does not give {}: {}\n", lost.url, lost.name, lost.why);
+    }
+    text += &more(report.lost_urls.len());
     if report.recorded > 0 {
         text += &format!(
             "  newly known not to come from unpacking, so that backups of gold carry them: {}\n",

@@ -288,6 +288,13 @@ fn text(report: &Report) -> String {
             number(lacking.blobs),
             bytes(lacking.bytes)
         );
+        if let Some(left) = report.on_the_web.filter(|left| left.blobs > 0) {
+            text += &format!(
+                "  lacking, in no pack, and left to the web: {} blobs, {}\n",
+                number(left.blobs),
+                bytes(left.bytes)
+            );
+        }
         if report.not_in_snapshot > 0 {
             text += &format!(
                 "INCOMPLETE: {} blobs lack that no snapshot has; 'fo_backup recover --missing' unpacks what gold gives\n",

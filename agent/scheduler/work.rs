@@ -253,12 +253,13 @@ fn recover(
     let options = parameters.options(instance, settings)?;
     let report = recover::run(instance, vault.as_ref(), &options, context)?;
     let mut summary = format!(
-        "{} blobs looked for, {} missing: {} linked from the other tree, {} unpacked from gold, {} from the vault, {} not back\n",
+        "{} blobs looked for, {} missing: {} linked from the other tree, {} unpacked from gold, {} from the vault, {} from the web, {} not back\n",
         HumanCount(report.needed.blobs),
         HumanCount(report.missing.blobs),
         HumanCount(report.linked.blobs),
         HumanCount(report.unpacked.blobs),
         HumanCount(report.from_vault.blobs),
+        HumanCount(report.from_web.blobs),
         HumanCount(report.lost.blobs),
     );
     if report.is_incomplete() {
@@ -284,7 +285,7 @@ fn recover(
         outcome: outcome(report.is_unfinished()),
         counts: serde_json::json!({
             "not_reproducible": report.not_reproducible, "needed": report.needed, "missing": report.missing, "linked": report.linked,
-            "unpacked": report.unpacked, "from_vault": report.from_vault, "lost": report.lost,
+            "unpacked": report.unpacked, "from_vault": report.from_vault, "from_web": report.from_web, "lost": report.lost,
         }),
         summary,
     })

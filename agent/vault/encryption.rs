@@ -252,15 +252,20 @@ impl Vault {
     }
 }
 
-/// Puts the changes of recipients that lack there.
+/// Puts the changes of recipients that lack there. What is none, or is damaged, stays behind: where nothing
+/// can be removed it would be in the way of the good one for ever.
 fn follow(to: &dyn Storage, from: &dyn Storage) -> Result<()> {
-    for object in from.list("recipients/")? {
-        let text = from.whole(&object.key, MOST)?;
+    let known = crypt::Generations::read(from)?;
+    for (key, why) in &known.bad {
+        log::warn!("{key} is not copied: {why}");
+    }
+    for key in known.good.iter().map(crypt::Generation::key) {
+        let text = from.whole(&key, MOST)?;
         // Looked at first: some servers write over what they are asked not to.
-        let there = match to.whole(&object.key, MOST) {
-            Err(Error::Missing { .. }) => match to.put(&object.key, &text)? {
+        let there = match to.whole(&key, MOST) {
+            Err(Error::Missing { .. }) => match to.put(&key, &text)? {
                 Put::Made => continue,
-                Put::Existed => to.whole(&object.key, MOST)?,
+                Put::Existed => to.whole(&key, MOST)?,
             },
             there => there?,
         };

@@ -70,6 +70,23 @@ impl Local {
             .map_err(Error::io("making a file in", tmp.display()))
     }
 
+    /// Writes an object in place of one that is there, without waiting for the disk: after a power cut it may
+    /// be lost or anything else. For what can be made again and is compared with its digest before it counts.
+    pub fn put_loosely(&self, key: &Key, data: &[u8]) -> Result<()> {
+        let mut file = self.temporary()?;
+        file.write_all(data).map_err(Error::io("writing", key))?;
+        let path = self.path(key);
+        let folder = path.parent().unwrap_or(&self.root);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(Error::io("making", folder.display()))?;
+        file.persist(&path)
+            .map_err(|error| Error::io("naming", key)(error.error))?;
+        Ok(())
+    }
+
     /// Gives a synced temporary file its name.
     fn publish(&self, file: NamedTempFile, key: &Key) -> Result<Put> {
         let path = self.path(key);
@@ -383,6 +400,22 @@ mod tests {
         assert_eq!(publish(b"whole"), Put::Made);
         assert_eq!(local.read(&key, 0, 5).unwrap(), b"whole");
         assert_eq!(publish(b"whole"), Put::Existed);
+    }
+
+    #[test]
+    fn what_is_put_loosely_is_whole_private_and_takes_the_place_of_another() {
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, local) = local();
+        let key = Key::from_text("packs/00/x.idx");
+        for text in [&b"first"[..], b"another"] {
+            local.put_loosely(&key, text).unwrap();
+            assert_eq!(local.whole(&key, 100).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(dir.path().join(TMP)).unwrap().count(), 0);
+        for (path, mode) in [("packs/00", 0o700), ("packs/00/x.idx", 0o600)] {
+            let found = fs::metadata(dir.path().join(path)).unwrap().permissions();
+            assert_eq!(found.mode() & 0o777, mode, "{path}");
+        }
     }
 
     #[test]

@@ -154,8 +154,14 @@ pub trait Spool: io::Write + Send {
         Ok(None)
     }
 
+    /// Whether [`Spool::end`] gives a digest and a size of its own, so that whoever writes need not
+    /// compute that of what is written.
+    fn has_own_digest(&self) -> bool {
+        false
+    }
+
     /// Ends the content. Gives back the digest and the size of what is stored when that is not what
-    /// was written.
+    /// was written: whenever [`Spool::has_own_digest`], and never else.
     fn end(&mut self) -> io::Result<Option<([u8; 32], u64)>> {
         Ok(None)
     }

@@ -10,6 +10,7 @@
 mod archive;
 mod dump;
 mod error;
+mod far;
 mod instance;
 mod machine;
 mod measure;

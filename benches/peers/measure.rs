@@ -39,6 +39,9 @@ pub struct Sample {
     pub written: u64,
     /// Bytes by which what it made or keeps has grown.
     pub size: u64,
+    /// How often it asked a server.
+    #[serde(default)]
+    pub requests: u64,
     /// How it ended: an exit code, or 128 and the number of a signal.
     pub code: i32,
 }
@@ -180,4 +183,10 @@ pub fn size_of(path: &Path) -> u64 {
         .filter(|meta| meta.nlink() == 1 || linked.insert(meta.ino()))
         .map(|meta| meta.len())
         .sum()
+}
+
+/// How many lines a file has; none when it is not there.
+pub fn lines_of(path: &Path) -> u64 {
+    let text = std::fs::read(path).unwrap_or_default();
+    text.iter().filter(|byte| **byte == b'\n').count() as u64
 }

@@ -5,10 +5,12 @@
 //! modes, owners, times and hard links, and use their own defaults else.
 
 use super::error::{Error, Result};
+use super::far::{Far, Server};
 use super::instance::{Instance, Wanted};
 use super::machine::{cores, has};
 use super::measure::Run;
 use fossology_backup::demo::{Cluster, Role};
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,12 @@ pub enum Question {
     New,
     /// Everything back, to an empty place
     Restore,
+    /// The first backup into a bucket of an S3 server
+    FarFull,
+    /// One into the bucket when nothing is new
+    FarUnchanged,
+    /// Everything back from the bucket, to an empty place
+    FarRestore,
     /// Is every file there?
     Check,
     /// Is every file's content right?
@@ -73,12 +81,15 @@ pub enum Question {
 
 impl Question {
     /// All, in the order of a round: each finds what the ones before it left.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Full,
         Self::Unchanged,
         Self::Touched,
         Self::New,
         Self::Restore,
+        Self::FarFull,
+        Self::FarUnchanged,
+        Self::FarRestore,
         Self::Check,
         Self::Deep,
         Self::Recover,
@@ -95,7 +106,14 @@ impl Question {
     /// Whether it is asked with cold caches too. After the others every file was touched just now,
     /// and a plan looks at none.
     pub fn is_asked_cold(self) -> bool {
-        !matches!(self, Self::Touched | Self::New | Self::Plan) && !self.is_of_an_archive()
+        !matches!(self, Self::Touched | Self::New | Self::Plan)
+            && !self.is_of_an_archive()
+            && !self.is_far()
+    }
+
+    /// Whether it is asked of a vault in a bucket.
+    pub fn is_far(self) -> bool {
+        matches!(self, Self::FarFull | Self::FarUnchanged | Self::FarRestore)
     }
 }
 
@@ -111,6 +129,8 @@ pub struct Contender {
     /// What it makes or keeps, whose growth is told; and whether that is removed at once.
     pub makes: Option<PathBuf>,
     pub passing: bool,
+    /// Where the server that it asks adds a line for each request.
+    pub requests: Option<PathBuf>,
 }
 
 impl Contender {
@@ -122,6 +142,7 @@ impl Contender {
             run,
             makes: None,
             passing: false,
+            requests: None,
         }
     }
 
@@ -141,6 +162,11 @@ impl Contender {
         self
     }
 
+    pub(super) fn asks(mut self, log: &Path) -> Self {
+        self.requests = Some(log.to_owned());
+        self
+    }
+
     pub(super) fn passing(mut self) -> Self {
         self.passing = true;
         self
@@ -157,6 +183,8 @@ pub struct Places {
     dump: Run,
     drop_restored: Run,
     archive: Option<Archive>,
+    /// Started when it is needed.
+    server: OnceCell<Option<Server>>,
 }
 
 /// The single archive of an instance that has no more.
@@ -183,6 +211,7 @@ impl Places {
             dump: dump(&instance.cluster, instance.sample.database(), home),
             drop_restored: drop_restored(&instance.cluster),
             archive: None,
+            server: OnceCell::new(),
         })
     }
 
@@ -207,6 +236,24 @@ impl Places {
 
     pub(super) fn home(&self) -> &Path {
         &self.home
+    }
+
+    pub(super) fn repository(&self) -> &Path {
+        &self.repository
+    }
+
+    pub(super) fn dump(&self) -> Run {
+        self.dump.clone()
+    }
+
+    pub(super) fn server(&self) -> Option<&Server> {
+        let started = self.server.get_or_init(|| {
+            let started = Server::start(&self.home);
+            started
+                .inspect_err(|error| eprintln!("bench: {error}"))
+                .ok()
+        });
+        started.as_ref()
     }
 
     pub fn vault(&self) -> PathBuf {
@@ -235,6 +282,9 @@ impl Places {
             Question::Full => self.full(),
             Question::Unchanged | Question::Touched | Question::New => self.again(),
             Question::Restore => self.restore(),
+            Question::FarFull => self.far(Far::First),
+            Question::FarUnchanged => self.far(Far::Unchanged),
+            Question::FarRestore => self.far(Far::Restore),
             Question::Check => self.check(),
             Question::Deep => self.deep(),
             Question::Recover => self.recover(),
@@ -363,19 +413,27 @@ impl Places {
     }
 
     pub(super) fn ours<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+        self.ours_at(self.vault(), arguments)
+    }
+
+    pub(super) fn ours_at<A: Into<OsString>>(
+        &self,
+        vault: impl Into<OsString>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Run {
         let fixed: [OsString; 5] = [
             "-q".into(),
             "-c".into(),
             self.sysconfdir.clone().into(),
             "--vault".into(),
-            self.vault().into(),
+            vault.into(),
         ];
         let arguments = arguments.into_iter().map(Into::into);
         Run::new(&self.program, fixed.into_iter().chain(arguments))
             .env("FO_BACKUP_SCRATCH", self.home.join("scratch"))
     }
 
-    fn restic<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+    pub(super) fn restic<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let arguments = arguments.into_iter().map(Into::into);
         Run::new(
             "restic",
@@ -386,7 +444,7 @@ impl Places {
         .env("RESTIC_PASSWORD", "benchmark")
     }
 
-    fn rustic<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+    pub(super) fn rustic<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         Run::new("rustic", arguments)
             .env("RUSTIC_REPOSITORY", self.home.join("rustic"))
             .env("RUSTIC_CACHE_DIR", self.home.join("rustic-cache"))

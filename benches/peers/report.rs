@@ -30,6 +30,8 @@ with another one.
 - *CPU* is that of all processes that the command started; the PostgreSQL server's own is not in it.
 - *peak* is the largest memory of one of its processes, *wrote* what it gave to the page cache, folders included.
 - *size* is what it keeps, or by how much that has grown.
+- *requests* is how often it asked the server: the one of the tests, on the same machine, so what costs a server little costs little here too,
+  and no request travels.
 ";
 
 /// The whole page.
@@ -92,6 +94,9 @@ fn table(page: &mut String, section: &Section, versions: &str) {
         Question::Touched => "Backup with nothing new, after every file was touched",
         Question::New => "Backup with 0.1 % new",
         Question::Restore => "Restore",
+        Question::FarFull => "First backup into a bucket",
+        Question::FarUnchanged => "Backup into a bucket with nothing new",
+        Question::FarRestore => "Restore from a bucket",
         Question::Check => "Check: every file and its size",
         Question::Deep => "Deep check: every file's content",
         Question::Recover => "Recovery of an archive's files from gold",
@@ -127,8 +132,19 @@ fn table(page: &mut String, section: &Section, versions: &str) {
         "peak",
         "wrote",
         "size",
+        "requests",
     ];
-    let shown = |column: &&str| with_dump || *column != "dump aside";
+    let asked = |row: &Row| row.spread(|sample| sample.requests as f64);
+    let with_requests = section
+        .rows
+        .iter()
+        .filter_map(asked)
+        .any(|it| it.most > 0.0);
+    let shown = |column: &&str| match *column {
+        "dump aside" => with_dump,
+        "requests" => with_requests,
+        _ => true,
+    };
     let columns: Vec<&str> = columns.into_iter().filter(shown).collect();
     let _ = writeln!(page, "\n| command | {} |", columns.join(" | "));
     let _ = writeln!(page, "| --- |{}", " ---: |".repeat(columns.len()));
@@ -146,6 +162,9 @@ fn table(page: &mut String, section: &Section, versions: &str) {
             cells.push(ratio(aside));
         }
         cells.extend([cpu(row), peak(row), written(row), size(row)]);
+        if with_requests {
+            cells.push(asked(row).map_or(String::new(), |it| format!("{:.0}", it.median)));
+        }
         let _ = writeln!(page, "| {} | {} |", row.name, cells.join(" | "));
     }
 }

@@ -6,7 +6,7 @@
 
 use super::error::{Error, Result};
 use super::instance::Instance;
-use super::measure::{Run, Sample, drop_caches, size_of};
+use super::measure::{Run, Sample, drop_caches, lines_of, size_of};
 use super::peers::{Contender, DUMP, OURS, Places, Question};
 use super::results::{Alone, Cache, Results, Row, Section, VaultParts};
 use std::cell::Cell;
@@ -51,8 +51,10 @@ impl Bench<'_> {
                 rows: Vec::new(),
             })
             .collect();
-        let mut backed_up = false;
-        let needs_none = questions.iter().all(|question| question.is_of_an_archive());
+        let (mut backed_up, mut far) = (false, false);
+        let needs_none = questions
+            .iter()
+            .all(|question| question.is_of_an_archive() || question.is_far());
         for round in 0..rounds {
             for question in Question::ALL {
                 let section = sections.iter_mut().find(|it| it.question == question);
@@ -60,6 +62,13 @@ impl Bench<'_> {
                     // The others need its outcome even when it is not asked for.
                     Question::Full if section.is_none() && (backed_up || needs_none) => continue,
                     Question::Full => backed_up = true,
+                    Question::FarFull
+                        if section.is_none()
+                            && (far || !questions.iter().any(|question| question.is_far())) =>
+                    {
+                        continue;
+                    }
+                    Question::FarFull => far = true,
                     Question::Touched if section.is_some() => self.touch_all()?,
                     Question::New if section.is_some() => self.instance.add()?,
                     _ if section.is_none() => continue,
@@ -90,7 +99,9 @@ impl Bench<'_> {
     pub fn ask_alone(&self, results: &mut Results) -> Result<()> {
         let mut rows = Vec::new();
         for question in Question::ALL {
-            if matches!(question, Question::Touched | Question::New) || question.is_of_an_archive()
+            if matches!(question, Question::Touched | Question::New)
+                || question.is_of_an_archive()
+                || question.is_far()
             {
                 continue;
             }
@@ -133,7 +144,10 @@ impl Bench<'_> {
         // Nor should anybody have to write what others left.
         nix::unistd::sync();
         let log = self.places.log(&format!("{question:?} {}", contender.name));
+        let asked = || contender.requests.as_deref().map_or(0, lines_of);
+        let asked_before = asked();
         let mut sample = contender.run.measure(&log)?;
+        sample.requests = asked() - asked_before;
         sample.size = size(contender.makes.as_ref()).saturating_sub(before);
         let failed = match sample.code {
             0 => String::new(),
@@ -216,7 +230,9 @@ impl Before {
     fn of(question: Question, cache: Cache) -> Self {
         match cache {
             Cache::Cold => Self::Drop,
-            Cache::Warm if question == Question::Restore => Self::Leave,
+            Cache::Warm if matches!(question, Question::Restore | Question::FarRestore) => {
+                Self::Leave
+            }
             Cache::Warm => Self::ReadAll,
         }
     }

@@ -6,15 +6,18 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod checked;
+pub mod downloaded;
 pub mod figures;
 pub mod fixture;
 pub mod hosts;
+pub mod proxy;
 pub mod pruned;
 pub mod queue;
 pub mod recovered;
 pub mod restored;
 pub mod scheduler;
 pub mod servers;
+pub mod tls;
 pub mod trouble;
 pub mod web;
 pub mod world;

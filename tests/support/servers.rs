@@ -71,6 +71,7 @@ impl S3Server {
         let mut child = Command::new(s3_server())
             .arg(&self.root)
             .args([&self.port.to_string(), KEY, SECRET])
+            .arg(format!("--log={}", self.log().display()))
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -86,6 +87,16 @@ impl S3Server {
 
     pub fn kill(&mut self) {
         self.program = None;
+    }
+
+    /// What it was asked so far, a line each: the request's name, the bucket, the key.
+    pub fn requests(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.log()).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.root.join("requests")
     }
 
     /// Where the objects of the bucket are.

@@ -1,12 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A web server for tests: it really speaks HTTP on a port of 127.0.0.1, gives what it is told to,
-//! cuts connections, and remembers what it was asked for.
+//! A web server for tests: it really speaks HTTP on a port of 127.0.0.1, over TLS when it has a
+//! certificate, gives what it is told to, cuts connections, and remembers what it was asked for.
 
+use super::tls::Certificate;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// What a path gives.
@@ -41,6 +42,7 @@ impl Page {
 #[derive(Clone)]
 pub struct Web {
     port: u16,
+    certificate: Option<Certificate>,
     pages: Arc<Mutex<BTreeMap<String, Page>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -48,9 +50,19 @@ pub struct Web {
 impl Web {
     /// A server without any page; it ends with the test's process.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// One that speaks TLS.
+    pub fn start_tls(certificate: Certificate) -> Self {
+        Self::start_with(Some(certificate))
+    }
+
+    fn start_with(certificate: Option<Certificate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let web = Self {
             port: listener.local_addr().unwrap().port(),
+            certificate,
             pages: Arc::default(),
             asked: Arc::default(),
         };
@@ -58,14 +70,39 @@ impl Web {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = server.clone();
-                std::thread::spawn(move || server.answer(&stream));
+                std::thread::spawn(move || match &server.certificate {
+                    None => server.answer(stream),
+                    Some(certificate) => {
+                        let mut stream = certificate.accept(stream);
+                        let done = server.answer(&mut stream);
+                        // So that a cut in the middle looks like an end to nobody.
+                        stream.conn.send_close_notify();
+                        stream.flush().ok().and(done)
+                    }
+                });
             }
         });
         web
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}127.0.0.1:{}{path}", self.scheme(), self.port)
+    }
+
+    /// As [`Web::url`], with a name that only proxies of the tests look up.
+    pub fn named_url(&self, host: &str, path: &str) -> String {
+        format!("{}{host}:{}{path}", self.scheme(), self.port)
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.certificate {
+            None => "http://",
+            Some(_) => "https://",
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn put(&self, path: &str, page: Page) {
@@ -81,7 +118,7 @@ impl Web {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    fn answer(&self, stream: &TcpStream) -> Option<()> {
+    fn answer(&self, stream: impl Read + Write) -> Option<()> {
         let mut reader = BufReader::new(stream);
         let mut first = String::new();
         reader.read_line(&mut first).ok()?;
@@ -113,7 +150,7 @@ impl Web {
                 now
             })
         };
-        let mut out = stream;
+        let out = reader.get_mut();
         let Some(page) = page else {
             let none = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             return out.write_all(none.as_bytes()).ok();

@@ -88,8 +88,7 @@ class FindingDao
     $detail = (string)$row['detail'];
     $recovery = null;
     // The check appends how it could come back.
-    if (preg_match('/ \((other_tree|recoverable_from_gold|recoverable_from_vault|lost)\)$/D', $detail,
-      $found)) {
+    if (preg_match('/ \((other_tree|recoverable_from_(?:gold|vault|web)|lost)\)$/D', $detail, $found)) {
       $recovery = $found[1];
       $detail = substr($detail, 0, -strlen($found[0]));
     }

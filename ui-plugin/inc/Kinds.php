@@ -52,6 +52,7 @@ class Kinds
       'other_tree' => _("whole in the other tree"),
       'recoverable_from_gold' => _("to be unpacked from gold"),
       'recoverable_from_vault' => _("in the vault"),
+      'recoverable_from_web' => _("on the web, where a backup left it"),
       'lost' => _("lost"));
     return isset($words[$recovery]) ? $words[$recovery] : '';
   }

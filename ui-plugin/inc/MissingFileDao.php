@@ -138,7 +138,8 @@ class MissingFileDao
     $row = $this->dbManager->getSingleRow(
       "SELECT sum(bytes) AS bytes, sum(seconds) AS seconds
          FROM (SELECT coalesce((counts->'unpacked'->>'bytes')::float8, 0)
-                      + coalesce((counts->'from_vault'->>'bytes')::float8, 0) AS bytes,
+                      + coalesce((counts->'from_vault'->>'bytes')::float8, 0)
+                      + coalesce((counts->'from_web'->>'bytes')::float8, 0) AS bytes,
                       extract(epoch FROM ended - started) AS seconds
                  FROM backup_run
                 WHERE verb = 'recover' AND state IN ('done', 'incomplete')

@@ -11,6 +11,7 @@
 //! that. Nothing is written here but blobs that come back, each of which gets its name when it is whole.
 
 mod address;
+mod fetch;
 mod web;
 
 use super::backup::held;
@@ -19,14 +20,15 @@ use super::{Context, Instance, Result};
 use crate::blob::PfileName;
 use crate::fossology::catalogue::{Moment, Origin, origins};
 use crate::fossology::own::history::lost_urls;
-use crate::fossology::repository::{Begun, Imported, Importer, Layout};
 use crate::vault::{ByUrl, Snapshot, Vault, now};
 use jiff::{SignedDuration, Timestamp};
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use web::{Web, is_strong};
+
+pub use fetch::{Fetched, LostUrl};
+pub(super) use fetch::{Fetcher, bring_back, download, once_more};
 
 /// Which gold is left to the web: `[gold]` in fo_backup.toml.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -66,34 +68,11 @@ impl GoldSettings {
     pub fn by_url(&self) -> Option<Self> {
         self.by_url.then(|| self.clone())
     }
-}
 
-/// What came of bringing gold back from the web.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Fetched {
-    /// Blobs that were missing, or replaced.
-    pub written: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Blobs that were there and good.
-    pub kept: u64,
-    /// Blobs that packs of other snapshots have, so that nobody had to be asked.
-    pub from_vault: u64,
-    /// What the web does not give any more.
-    pub lost: Vec<LostUrl>,
-}
-
-/// A file that the web does not give any more.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct LostUrl {
-    /// The snapshot's uploads that came from there.
-    pub uploads: Vec<i32>,
-    /// The blob.
-    pub name: PfileName,
-    /// Where it was.
-    pub url: String,
-    /// What was seen.
-    pub why: String,
+    /// How often is tried what may be otherwise in a while.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
 }
 
 /// What came of asking for the files that snapshots leave to the web.
@@ -252,119 +231,6 @@ fn look(
         .map_err(web::Lost::why))
 }
 
-/// Brings blobs back from the web into a repository; a good one that is there is left alone. What could
-/// not be asked for now counts as lost, and comes back for [`once_more`].
-pub(super) fn bring_back(
-    blobs: &[ByUrl],
-    settings: &GoldSettings,
-    instance: &Instance,
-    layout: &Layout,
-    context: Context<'_>,
-) -> Result<(Fetched, Vec<ByUrl>)> {
-    let mut fetched = Fetched::default();
-    let later = fetch(
-        blobs,
-        settings.attempts,
-        settings,
-        instance,
-        layout,
-        context,
-        &mut fetched,
-    )?;
-    Ok((fetched, later))
-}
-
-/// Tries each of these a last time, when all else is done.
-pub(super) fn once_more(
-    blobs: &[ByUrl],
-    settings: &GoldSettings,
-    instance: &Instance,
-    layout: &Layout,
-    context: Context<'_>,
-    fetched: &mut Fetched,
-) -> Result<()> {
-    let late = |lost: &LostUrl| {
-        let is_it = |blob: &ByUrl| blob.name == lost.name && blob.url == lost.url;
-        blobs.iter().any(is_it)
-    };
-    let mut again = fetched.clone();
-    again.lost.retain(|lost| !late(lost));
-    fetch(blobs, 1, settings, instance, layout, context, &mut again)?;
-    *fetched = again;
-    Ok(())
-}
-
-fn fetch(
-    blobs: &[ByUrl],
-    attempts: u32,
-    settings: &GoldSettings,
-    instance: &Instance,
-    layout: &Layout,
-    context: Context<'_>,
-    fetched: &mut Fetched,
-) -> Result<Vec<ByUrl>> {
-    let mut later = Vec::new();
-    if blobs.is_empty() {
-        return Ok(later);
-    }
-    let importer = Importer::new(layout.clone(), instance.owner()?)?;
-    let web = Web::new(settings, &instance.config.proxies, context, &|| false)?;
-    let bytes = blobs.iter().map(|blob| blob.name.size()).sum();
-    context
-        .progress
-        .begin("gold from the web", blobs.len() as u64, bytes);
-    for blob in blobs {
-        context.stop.check()?;
-        let mut file = match importer.begin(blob.trees(), &blob.name)? {
-            Begun::Done(imported) => {
-                count(fetched, imported, blob.name.size());
-                continue;
-            }
-            Begun::Write(file) => file,
-        };
-        let mut write =
-            |piece: &[u8]| Ok(file.write_all(piece).map_err(|error| file.error(error))?);
-        let came = if web.is_away(&blob.url) {
-            Err(web::Lost::ForNow("its host does not answer".into()))
-        } else {
-            web.download(&blob.url, &blob.name, attempts, &mut write)?
-        };
-        match came {
-            Ok(_) => count(fetched, file.commit()?, blob.name.size()),
-            Err(lost) => {
-                if let web::Lost::ForNow(_) = lost {
-                    later.push(blob.clone());
-                }
-                fetched.lost.push(LostUrl::new(blob, lost.why()));
-            }
-        }
-        context.progress.advance(1, 0);
-    }
-    importer.sync()?;
-    context.progress.end();
-    Ok(later)
-}
-
-fn count(fetched: &mut Fetched, imported: Imported, size: u64) {
-    if imported == Imported::Kept {
-        fetched.kept += 1;
-    } else {
-        fetched.written += 1;
-        fetched.bytes += size;
-    }
-}
-
-impl LostUrl {
-    fn new(blob: &ByUrl, why: String) -> Self {
-        Self {
-            uploads: blob.uploads.clone(),
-            name: blob.name,
-            url: blob.url.clone(),
-            why,
-        }
-    }
-}
-
 /// Downloads what snapshots leave to the web, or some percent of it chosen by chance, and compares it.
 ///
 /// # Errors
@@ -415,6 +281,19 @@ pub(super) fn recheck(
     }
     context.progress.end();
     Ok(rechecked)
+}
+
+/// What snapshots leave to the web, by name; a file may have several URLs, and the newest snapshot's word on each
+/// counts. Snapshots that cannot be read are passed over.
+///
+/// # Errors
+/// When the vault cannot be listed.
+pub(super) fn all_left_to_the_web(vault: &Vault) -> Result<BTreeMap<PfileName, Vec<ByUrl>>> {
+    let mut all: BTreeMap<PfileName, Vec<ByUrl>> = BTreeMap::new();
+    for ((name, _), blob) in left_to_the_web(vault, None)? {
+        all.entry(name).or_default().push(blob);
+    }
+    Ok(all)
 }
 
 /// What one snapshot leaves to the web, or all that can be read; of these one is in memory at a time,

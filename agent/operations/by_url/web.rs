@@ -12,7 +12,7 @@ use crate::fossology::config::{Proxies, Secret};
 use crate::http;
 use crate::operations::{Context, Error, Result};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE};
@@ -73,6 +73,8 @@ pub(super) struct Web<'a> {
     stop: &'a (dyn Fn() -> bool + Sync),
     /// How often in a row each host could not be asked, and all of them (under no name).
     failures: RefCell<HashMap<String, u32>>,
+    /// Hosts of which was told that nobody trusts them.
+    untrusted: RefCell<HashSet<String>>,
 }
 
 /// How far a download has come.
@@ -94,7 +96,7 @@ impl<'a> Web<'a> {
         let resolver = PublicOnly {
             private_hosts: settings.private_hosts.clone(),
         };
-        let agent = http::agent_with(true, settings.authorities.as_deref(), 2, resolver)
+        let agent = http::reader(settings.authorities.as_deref(), 2, resolver)
             .map_err(|error| Error::Usage(format!("reaching the web: {error}")))?;
         Ok(Self {
             agent,
@@ -103,6 +105,7 @@ impl<'a> Web<'a> {
             context,
             stop,
             failures: RefCell::default(),
+            untrusted: RefCell::default(),
         })
     }
 
@@ -340,12 +343,24 @@ impl<'a> Web<'a> {
             .timeout_per_read(Some(SILENCE))
             .build();
         self.agent.run(request).map_err(|error| match error {
+            error if is_untrusted(&error) => self.untrusted(&address.host, &error),
             ureq::Error::BadUri(_)
             | ureq::Error::Tls(_)
             | ureq::Error::Rustls(_)
             | ureq::Error::InvalidProxyUrl => Lost::ForGood(error.to_string()),
             error => Lost::ForNow(error.to_string()),
         })
+    }
+
+    /// Of what a host gives whose certificate is not trusted; tells of each host once.
+    fn untrusted(&self, host: &str, error: &ureq::Error) -> Lost {
+        let why = format!("the certificate of {host} is not trusted here ({error})");
+        if self.untrusted.borrow_mut().insert(host.to_owned()) {
+            log::warn!(
+                "{why}, so nothing is taken from there; authorities in [gold] of fo_backup.toml, or SSL_CERT_FILE, names a file of certificates that are"
+            );
+        }
+        Lost::ForGood(why)
     }
 
     fn proxy_for(&self, address: &Address) -> std::result::Result<Option<Proxy>, Lost> {
@@ -374,6 +389,16 @@ impl Given {
             etag: etag.and_then(|etag| etag.to_str().ok()).map(str::to_owned),
         }
     }
+}
+
+/// Whether it is about the server's certificate. Which of these it is depends on who was reading.
+fn is_untrusted(error: &ureq::Error) -> bool {
+    let error = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(error, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn host_of(url: &str) -> String {

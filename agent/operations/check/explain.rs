@@ -27,6 +27,15 @@ const BATCH: usize = 4096;
 /// How many files of an upload are looked for when its gold is gone.
 const SAMPLE: i64 = 64;
 
+/// What the vault knows that helps.
+#[derive(Default)]
+pub struct InVault {
+    /// The indexes of its packs.
+    pub indexes: Vec<IndexFile>,
+    /// Gold that its snapshots leave to the web.
+    pub on_the_web: HashSet<PfileName>,
+}
+
 /// A loss or damage that is not explained yet.
 struct Pending {
     kind: Kind,
@@ -43,7 +52,7 @@ struct Pending {
 pub struct Explainer<'a> {
     roots: &'a Roots,
     client: &'a mut Client,
-    indexes: &'a [IndexFile],
+    vault: &'a InVault,
     /// What was found so far.
     pub findings: Findings,
     /// Blobs of which nobody can tell whether they are there.
@@ -66,12 +75,12 @@ impl<'a> Explainer<'a> {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub fn new(roots: &'a Roots, client: &'a mut Client, indexes: &'a [IndexFile]) -> Result<Self> {
+    pub fn new(roots: &'a Roots, client: &'a mut Client, vault: &'a InVault) -> Result<Self> {
         let uploads = Uploads::new(client)?;
         Ok(Self {
             roots,
             client,
-            indexes,
+            vault,
             findings: Findings::default(),
             hidden: 0,
             deleted: 0,
@@ -241,7 +250,7 @@ impl<'a> Explainer<'a> {
         if pending.is_empty() {
             return Ok(());
         }
-        let mut vault = IndexMerge::new(self.indexes)?;
+        let mut vault = IndexMerge::new(&self.vault.indexes)?;
         let mut batch = Vec::with_capacity(BATCH);
         for item in pending {
             batch.push(item);
@@ -319,6 +328,8 @@ impl<'a> Explainer<'a> {
                 Recovery::RecoverableFromGold
             } else if in_vault {
                 Recovery::RecoverableFromVault
+            } else if self.vault.on_the_web.contains(&name) {
+                Recovery::RecoverableFromWeb
             } else {
                 Recovery::Lost
             }

@@ -30,13 +30,13 @@ mod walk;
 pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Severity, Tally};
 
 use super::settings::Settings;
-use super::{Context, Error, Instance, Result, keys};
+use super::{Context, Error, Instance, Result, by_url, keys};
 use crate::fossology::catalogue::{self, Moment};
 use crate::fossology::own;
 use crate::vault::{IndexFile, Location, Vault};
 use carried::Carried;
 use content::Opener;
-use explain::Explainer;
+use explain::{Explainer, InVault};
 use merger::{Merger, Source, Totals};
 use parts::Part;
 use roaring::RoaringBitmap;
@@ -119,7 +119,7 @@ fn examine(
     let mut client = instance.connect("check")?;
     expect_uploads(&mut client, &options.uploads)?;
 
-    let indexes = vault.map(indexes).transpose()?.unwrap_or_default();
+    let in_vault = vault.map(in_vault).transpose()?.unwrap_or_default();
     let early = std::mem::take(&mut roots.findings);
     let group = nix::unistd::Group::from_name(&instance.config.group())
         .ok()
@@ -137,7 +137,7 @@ fn examine(
         None => Carried::of(&instance.asked, walker.shards()),
         Some(_) => Carried::default(),
     };
-    let mut explainer = Explainer::new(&roots, &mut client, &indexes)?;
+    let mut explainer = Explainer::new(&roots, &mut client, &in_vault)?;
     explainer.bad_gold.extend(&carried.bad_gold);
     explainer.unseen = carried.unseen;
 
@@ -247,13 +247,17 @@ fn expect_uploads(client: &mut postgres::Client, wanted: &[i32]) -> Result<()> {
     }
 }
 
-/// The indexes of the vault's packs. One that cannot be used is passed over: what only it has
-/// counts as lost, and `verify` tells of it.
-fn indexes(vault: &Vault) -> Result<Vec<IndexFile>> {
-    let mut indexes = Vec::new();
+/// The indexes of the vault's packs, and what its snapshots leave to the web. An index that cannot be used is
+/// passed over: what only it has counts as lost, and `verify` tells of it.
+fn in_vault(vault: &Vault) -> Result<InVault> {
+    let left = by_url::all_left_to_the_web(vault)?;
+    let mut found = InVault {
+        on_the_web: left.into_keys().collect(),
+        ..InVault::default()
+    };
     for pack in vault.packs()? {
         match IndexFile::open(vault.storage().clone(), pack.id) {
-            Ok(index) if index.pack_size() == pack.size => indexes.push(index),
+            Ok(index) if index.pack_size() == pack.size => found.indexes.push(index),
             Ok(_) => log::warn!(
                 "pack {} is cut; 'fo_backup verify' names what it hits",
                 pack.id
@@ -261,7 +265,7 @@ fn indexes(vault: &Vault) -> Result<Vec<IndexFile>> {
             Err(error) => log::warn!("pack {} is not asked: {error}", pack.id),
         }
     }
-    Ok(indexes)
+    Ok(found)
 }
 
 /// Opens a vault that can give blobs back to this instance.

@@ -14,7 +14,7 @@ use super::explain::Explainer;
 use super::merge::{Verdict, Want};
 use super::report::Report;
 use super::roots::Roots;
-use super::{Options, examine, indexes, record};
+use super::{Options, examine, in_vault, record};
 use crate::blob::{HostName, PfileName};
 use crate::fossology::catalogue;
 use crate::fossology::repository::Layout;
@@ -162,8 +162,8 @@ fn explain(
     }
     wants.sort_unstable_by_key(|want| want.name);
     let roots = Roots::of_hosts(&instance.config.layout, &[])?;
-    let indexes = vault.map(indexes).transpose()?.unwrap_or_default();
-    let mut explainer = Explainer::new(&roots, &mut client, &indexes)?;
+    let in_vault = vault.map(in_vault).transpose()?.unwrap_or_default();
+    let mut explainer = Explainer::new(&roots, &mut client, &in_vault)?;
     for want in &wants {
         let trees = lost.trees(want.pfile);
         let seen = want.trees.iter().any(|tree| !trees.contains(tree));

@@ -117,6 +117,8 @@ pub enum Recovery {
     RecoverableFromGold,
     /// The vault has it.
     RecoverableFromVault,
+    /// A snapshot left it to the web; whether that still gives it, a recovery or `verify --urls` tells.
+    RecoverableFromWeb,
     /// Nobody has it.
     Lost,
 }
@@ -128,6 +130,7 @@ impl Recovery {
             Self::OtherTree => "other_tree",
             Self::RecoverableFromGold => "recoverable_from_gold",
             Self::RecoverableFromVault => "recoverable_from_vault",
+            Self::RecoverableFromWeb => "recoverable_from_web",
             Self::Lost => "lost",
         }
     }

@@ -12,18 +12,23 @@
 //! file that the next export into that folder removes. Nothing else is written.
 
 mod archive;
+mod list;
 mod names;
 mod source;
 mod tree;
+mod web;
 
 pub use archive::Output;
+pub use list::{At, Listed, Listing, list};
 pub use names::Renamed;
 pub use source::From;
 
+use super::by_url::GoldSettings;
 use super::dumped::Dump;
 use super::{Context, Error, Instance, Result};
 use crate::blob::PfileName;
 use crate::fossology::catalogue::{self, Moment};
+use crate::fossology::config::Proxies;
 use crate::fossology::repository::Reader;
 use crate::vault::{LeaseKind, SnapshotId, Vault};
 use archive::Archive;
@@ -32,6 +37,7 @@ use source::Source;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tree::{Entry, Tree};
+use web::Web;
 
 /// How many names of each kind a report has; their full number stands beside them.
 const NAMED: usize = 1000;
@@ -48,6 +54,8 @@ pub struct Options {
     pub gold: bool,
     /// Where it goes.
     pub output: Output,
+    /// How gold comes from the web that a snapshot left there.
+    pub web: GoldSettings,
     /// How many threads unpack.
     pub threads: usize,
     /// Where what is large or unpacked waits.
@@ -144,38 +152,17 @@ pub fn run(
     let lease = vault
         .map(|vault| vault.lease(LeaseKind::Read, "export"))
         .transpose()?;
+    let (upload, id) = read(instance, vault, snapshot, options, context)?;
     let mut report = Report {
         upload: options.upload,
+        filename: upload.filename.clone(),
+        snapshot: id,
         ..Report::default()
     };
-    context.progress.begin("reading the upload's tree", 0, 0);
-    let upload = match (snapshot, vault, instance) {
-        (Some(wanted), Some(vault), _) => {
-            let (upload, id) = from_snapshot(vault, wanted, options)?;
-            report.snapshot = Some(id);
-            upload
-        }
-        (None, _, Some(instance)) => from_database(instance, options.upload)?,
-        _ => {
-            return Err(Error::Usage(
-                "an export needs FOSSology's database, or a vault and --snapshot".into(),
-            ));
-        }
-    };
-    context.progress.end();
-    report.filename.clone_from(&upload.filename);
-    if upload.tree.is_empty() && !options.gold {
-        return Err(Error::Usage(format!(
-            "upload {} ({}) was not unpacked yet; --gold exports its own file",
-            options.upload, upload.filename
-        )));
-    }
-
-    // A repository that is lost is a reason to export from the vault.
-    let reader = instance
-        .map(|instance| Reader::new(instance.config.layout.clone()))
-        .and_then(|reader| reader.inspect_err(|error| log::warn!("{error}")).ok());
-    let mut source = Source::new(reader.as_ref(), vault, &options.scratch)?;
+    let reader = reader(instance);
+    let direct = Proxies::default();
+    let web = web(instance, options, &direct);
+    let mut source = Source::new(reader.as_ref(), vault, web, &options.scratch)?;
     let wanted: BTreeSet<PfileName> = wanted(&upload, options);
     let gold = upload.gold.and_then(|gold| upload.name(gold));
     source.prepare(&wanted, gold, options.threads, context)?;
@@ -185,6 +172,50 @@ pub fn run(
         lease.check()?;
     }
     Ok(report)
+}
+
+/// Reads what belongs to the upload, from the snapshot if one is named.
+fn read(
+    instance: Option<&Instance>,
+    vault: Option<&Vault>,
+    snapshot: Option<&str>,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<(Upload, Option<SnapshotId>)> {
+    context.progress.begin("reading the upload's tree", 0, 0);
+    let (upload, id) = match (snapshot, vault, instance) {
+        (Some(wanted), Some(vault), _) => {
+            let (upload, id) = from_snapshot(vault, wanted, options)?;
+            (upload, Some(id))
+        }
+        (None, _, Some(instance)) => (from_database(instance, options.upload)?, None),
+        _ => {
+            return Err(Error::Usage(
+                "an export needs FOSSology's database, or a vault and --snapshot".into(),
+            ));
+        }
+    };
+    context.progress.end();
+    if upload.tree.is_empty() && !options.gold {
+        return Err(Error::Usage(format!(
+            "upload {} ({}) was not unpacked yet; --gold exports its own file",
+            options.upload, upload.filename
+        )));
+    }
+    Ok((upload, id))
+}
+
+/// The repository. One that is lost is a reason to export from the vault.
+fn reader(instance: Option<&Instance>) -> Option<Reader> {
+    instance
+        .map(|instance| Reader::new(instance.config.layout.clone()))
+        .and_then(|reader| reader.inspect_err(|error| log::warn!("{error}")).ok())
+}
+
+/// The web, reached as the instance's configuration says, if that is there.
+fn web<'a>(instance: Option<&'a Instance>, options: &'a Options, direct: &'a Proxies) -> Web<'a> {
+    let proxies = instance.map_or(direct, |instance| &instance.config.proxies);
+    Web::new(&options.web, proxies)
 }
 
 /// The blobs that go into the archive.
@@ -250,8 +281,7 @@ fn write(
     if options.gold
         && let Some(key) = upload.gold
     {
-        let name = names::safe(&[upload.filename.as_bytes()]).concat();
-        add(&mut archive, report, &[b"gold/", &name[..]].concat(), key)?;
+        add(&mut archive, report, &gold_path(upload), key)?;
     }
     report.output = archive.finish()?;
     context.progress.end();
@@ -261,6 +291,12 @@ fn write(
     report.renamed = notes.renamed;
     report.renamed.truncate(NAMED);
     Ok(())
+}
+
+/// Where the upload's own file lies in the archive.
+fn gold_path(upload: &Upload) -> Vec<u8> {
+    let name = names::safe(&[upload.filename.as_bytes()]).concat();
+    [b"gold/", &name[..]].concat()
 }
 
 fn from_database(instance: &Instance, number: i32) -> Result<Upload> {

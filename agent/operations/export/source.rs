@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Where the contents of an export come from: the repository; for what it lacks the vault; for what
-//! that lacks the upload's own file, unpacked as it streams by. Each is compared with its name
+//! that lacks the web, where snapshots left it there, and the upload's own file, unpacked as it streams by. Each is compared with its name
 //! before anything of it is handed out.
 //!
 //! Blobs that come from packs lie there side by side as they do in the upload, so the frames that
 //! were decoded last are kept. What is large or was unpacked waits in a scratch folder.
 
+use super::web::Web;
 use crate::blob::{Hasher, PfileName, Tree, digest, digest_file};
 use crate::fossology::repository::Reader;
 use crate::operations::restore::blobs::open_index;
@@ -49,6 +50,8 @@ pub struct From {
     pub repository: u64,
     /// The vault.
     pub vault: u64,
+    /// The web, where a snapshot had left them.
+    pub web: u64,
     /// Unpacked from the upload's own file.
     pub gold: u64,
 }
@@ -60,6 +63,8 @@ pub(super) struct Source<'a> {
     indexes: Vec<IndexFile>,
     /// What the repository lacks and the vault has.
     records: HashMap<PfileName, (PackId, Record)>,
+    /// What the vault's snapshots leave to it is known when something lacks.
+    web: Web<'a>,
     /// What was unpacked into the scratch folder.
     unpacked: HashSet<PfileName>,
     frames: VecDeque<((PackId, u64), Vec<u8>)>,
@@ -71,6 +76,7 @@ impl<'a> Source<'a> {
     pub fn new(
         repository: Option<&'a Reader>,
         vault: Option<&'a Vault>,
+        web: Web<'a>,
         scratch: &Path,
     ) -> Result<Self> {
         Ok(Self {
@@ -78,6 +84,7 @@ impl<'a> Source<'a> {
             vault,
             indexes: Vec::new(),
             records: HashMap::new(),
+            web,
             unpacked: HashSet::new(),
             frames: VecDeque::new(),
             scratch: Scratch::new(scratch)?,
@@ -93,6 +100,20 @@ impl<'a> Source<'a> {
         threads: usize,
         context: Context<'_>,
     ) -> Result<()> {
+        let lacking = self.look(names, context)?;
+        match gold.filter(|gold| !lacking.is_empty() && !lacking.contains(gold)) {
+            Some(gold) => self.unpack(gold, lacking, threads, context),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks where these blobs are, without reading them, and gives back those that are neither in the
+    /// repository nor in the vault nor left to the web.
+    pub fn look(
+        &mut self,
+        names: &BTreeSet<PfileName>,
+        context: Context<'_>,
+    ) -> Result<BTreeSet<PfileName>> {
         let mut lacking = BTreeSet::new();
         for name in names {
             context.stop.check()?;
@@ -105,15 +126,25 @@ impl<'a> Source<'a> {
                 lacking.insert(*name);
             }
         }
-        if lacking.is_empty() {
-            return Ok(());
+        if !lacking.is_empty() {
+            self.look_up(&lacking)?;
+            lacking.retain(|name| !self.records.contains_key(name));
         }
-        self.look_up(&lacking)?;
-        lacking.retain(|name| !self.records.contains_key(name));
-        match gold.filter(|gold| !lacking.is_empty() && !lacking.contains(gold)) {
-            Some(gold) => self.unpack(gold, lacking, threads, context),
-            None => Ok(()),
+        if let Some(vault) = self.vault.filter(|_| !lacking.is_empty()) {
+            self.web.learn(vault)?;
+            lacking.retain(|name| !self.web.has(name));
         }
+        Ok(lacking)
+    }
+
+    /// Whether a blob that was looked for would come from the vault.
+    pub fn is_in_vault(&self, name: &PfileName) -> bool {
+        self.records.contains_key(name)
+    }
+
+    /// Whether a blob that was looked for and is nowhere else would come from the web.
+    pub fn is_on_the_web(&self, name: &PfileName) -> bool {
+        self.web.has(name)
     }
 
     /// Finds what the vault has of these.
@@ -231,6 +262,16 @@ impl<'a> Source<'a> {
             }
         } else if self.vault.is_some() {
             reasons.push("the vault does not have it".to_owned());
+        }
+        if self.web.has(name) {
+            let path = spool_path(self.scratch.path(), name);
+            match self.web.get(name, &path, context)? {
+                Ok(file) => {
+                    self.from.web += 1;
+                    return Ok(Ok(Content::File(file)));
+                }
+                Err(why) => reasons.push(why),
+            }
         }
         if self.unpacked.contains(name) {
             let path = spool_path(self.scratch.path(), name);

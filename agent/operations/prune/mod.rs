@@ -29,6 +29,7 @@ pub use facts::Hold;
 pub use report::{Report, RulePlan, UploadPlan, Way};
 pub use usage::{Usage, usage};
 
+use super::by_url::GoldSettings;
 use super::restore::free;
 use super::{Context, Error, Instance, Result, guard, instance as place, recover};
 use crate::blob::PfileName;
@@ -54,6 +55,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether a dry run proves what is not proven yet, which takes as long as unpacking it.
     pub prove: bool,
+    /// How gold comes back from the web, should somebody come to need what was just removed.
+    pub gold: GoldSettings,
     /// FOSSology's own unpacker, if this host has it.
     pub ununpack: Option<Ununpack>,
     /// How many threads unpack, hash and remove.
@@ -266,6 +269,7 @@ fn bring_back(
         dry_run: false,
         from: recover::Sources::Any,
         retry: false,
+        gold: options.gold.clone(),
         ununpack: options.ununpack.clone(),
         threads: options.threads,
         lookers: options.lookers,

@@ -226,6 +226,7 @@ fn rehearsal(upload: i32, options: &Options) -> recover::Options {
         dry_run: true,
         from: Sources::Gold,
         retry: false,
+        gold: options.gold.clone(),
         ununpack: options.ununpack.clone(),
         threads: options.threads,
         lookers: options.lookers,

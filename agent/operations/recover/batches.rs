@@ -89,7 +89,7 @@ impl Recovery<'_> {
         }
         self.share_out(&candidates)?;
         self.link(&missing)?;
-        self.take_gold_from_vault(&missing)?;
+        self.take_gold(&missing)?;
         candidates.retain(|candidate| self.affected.contains_key(&candidate.row.upload));
         candidates.sort_by_key(|candidate| {
             let gold = candidate.row.gold;
@@ -150,15 +150,19 @@ impl Recovery<'_> {
     }
 
     /// Gold that is gone comes back first: the rest may come out of it.
-    fn take_gold_from_vault(&mut self, missing: &Missing) -> Result<()> {
+    fn take_gold(&mut self, missing: &Missing) -> Result<()> {
         let keys = missing.gold() - self.back();
-        if self.vault.is_none() || keys.is_empty() {
+        if self.vault.is_none() && self.lists.is_none() || keys.is_empty() {
             return Ok(());
         }
         let seeking = self.seek(&keys, missing)?;
         self.take_from_vault(&seeking)?;
+        let from_vault = seeking.amount();
+        self.report.from_vault.join(from_vault);
+        self.take_from_web(&seeking)?;
+        let from_web = seeking.amount().without(from_vault);
+        self.report.from_web.join(from_web);
         let came = &keys - seeking.keys(true);
-        self.report.from_vault.join(seeking.amount());
         self.otherwise |= &came;
         self.settle(&came, false)
     }

@@ -18,6 +18,7 @@ pub(super) struct Earlier {
     linked: Amount,
     unpacked: Amount,
     from_vault: Amount,
+    from_web: Amount,
     recorded: u64,
 }
 
@@ -33,12 +34,13 @@ impl Earlier {
 
     /// Adds it to what came back since.
     pub fn join(self, report: &mut Report) {
-        for came in [self.linked, self.unpacked, self.from_vault] {
+        for came in [self.linked, self.unpacked, self.from_vault, self.from_web] {
             report.missing.join(came);
         }
         report.linked.join(self.linked);
         report.unpacked.join(self.unpacked);
         report.from_vault.join(self.from_vault);
+        report.from_web.join(self.from_web);
         report.recorded += self.recorded;
     }
 
@@ -50,6 +52,7 @@ impl Earlier {
                 linked: report.linked,
                 unpacked: report.unpacked,
                 from_vault: report.from_vault,
+                from_web: report.from_web,
                 recorded: report.recorded,
             }),
         }

@@ -83,7 +83,8 @@ impl Recovery<'_> {
         self.count_lost(&still_lost)?;
         self.find_paths()?;
         let report = &mut self.report;
-        let back = [report.linked, report.unpacked, report.from_vault, gone];
+        let (vault, web) = (report.from_vault, report.from_web);
+        let back = [report.linked, report.unpacked, vault, web, gone];
         report.lost = back.into_iter().fold(report.missing, Amount::without);
         report.deleted = gone.blobs;
         report.proven = self.unpacked;
@@ -138,7 +139,10 @@ impl Recovery<'_> {
         named: usize,
     ) -> bool {
         let outcome = self.outcomes.get(&one.upload);
-        let why = if !self.options.from.gold() {
+        let lost_urls = &self.report.lost_urls;
+        let why = if lost_urls.iter().any(|lost| lost.name == name) {
+            Why::NotOnTheWeb
+        } else if !self.options.from.gold() {
             Why::NotInVault
         } else if self.known.contains(one.pfile) {
             Why::KnownNotReproducible

@@ -8,7 +8,8 @@
 //! 2. what lies in the other tree is linked from there;
 //! 3. uploads are unpacked, those with the smallest gold first: only what leads to a missing blob
 //!    is opened, then, for what did not come, everything, then FOSSology's own unpacker is tried;
-//! 4. what did not come out of gold is taken from the vault;
+//! 4. what did not come out of gold is taken from the vault (gold itself before anything is unpacked, and from
+//!    the web what the vault's snapshots left there);
 //! 5. what came is synced, then its state is cleared; last, what unpacking does not give though
 //!    everything was tried is written down, so that backups of gold carry it.
 //!
@@ -32,12 +33,14 @@ mod report;
 mod seeking;
 mod single;
 mod tool;
+mod web;
 mod work;
 
 pub use lacking::lacking;
 pub use missing::Amount;
 pub use report::{BlobReport, Came, Lost, Report, UploadReport, Why};
 
+use super::by_url::GoldSettings;
 use super::settings::Settings;
 use super::{Context, Error, Instance, Result, instance as place, scratch};
 use crate::blob::PfileName;
@@ -88,7 +91,7 @@ pub enum Wanted {
 pub enum Sources {
     /// Unpacked from gold.
     Gold,
-    /// From the vault.
+    /// From the vault, and gold from where its snapshots left it on the web.
     Vault,
     /// From gold, and from the vault what does not come from there.
     #[default]
@@ -119,6 +122,8 @@ pub struct Options {
     pub from: Sources,
     /// Whether what is known not to come from unpacking is tried again.
     pub retry: bool,
+    /// How gold comes back from the web.
+    pub gold: GoldSettings,
     /// FOSSology's own unpacker, if this host has it.
     pub ununpack: Option<Ununpack>,
     /// How many threads unpack, hash and write.
@@ -193,6 +198,8 @@ fn recover(
         Some(Importer::new(layout.clone(), instance.owner()?)?)
     };
     let mut vault = vault.filter(|_| options.from.vault());
+    // What snapshots left to the web comes without a key for packs.
+    let lists = vault;
     // A rehearsal only asks whether it has something.
     if let Some(encrypted) = vault.filter(|_| !options.is_rehearsal()) {
         match encrypted.expect_readable() {
@@ -205,7 +212,7 @@ fn recover(
     }
     let mut work = Recovery::new(
         instance,
-        vault,
+        (vault, lists),
         options,
         context,
         &reader,

@@ -56,6 +56,7 @@ pub fn end(run: Option<Run>, client: &mut Client, result: &Result<Report>) {
             let counts = json!({
                 "needed": report.needed, "missing": report.missing, "linked": report.linked,
                 "unpacked": report.unpacked, "from_vault": report.from_vault,
+                "from_web": report.from_web,
                 "lost": report.lost, "deleted": report.deleted, "recorded": report.recorded,
                 "uploads": uploads,
             });

@@ -7,6 +7,7 @@
 use super::missing::Amount;
 use super::{Sources, Wanted};
 use crate::blob::PfileName;
+use crate::operations::by_url::LostUrl;
 use roaring::RoaringBitmap;
 use serde::Serialize;
 
@@ -35,6 +36,8 @@ pub enum Why {
     InFlight,
     /// Only the vault was asked, and does not have it.
     NotInVault,
+    /// It was left to the web, which did not give it.
+    NotOnTheWeb,
 }
 
 impl Why {
@@ -53,6 +56,7 @@ impl Why {
             Self::ToolFailed => "the walk does not give it, and ununpack failed",
             Self::InFlight => "the upload is still being unpacked",
             Self::NotInVault => "the vault does not have it",
+            Self::NotOnTheWeb => "it was left to the web, which did not give it",
         }
     }
 }
@@ -99,6 +103,8 @@ pub enum Came {
     Unpacked,
     /// From the vault.
     Vault,
+    /// From where a snapshot left it on the web.
+    Web,
     /// It did not come.
     No,
 }
@@ -134,6 +140,8 @@ pub struct Report {
     pub unpacked: Amount,
     /// What came from the vault.
     pub from_vault: Amount,
+    /// What came from the web, where snapshots had left it.
+    pub from_web: Amount,
     /// What did not come back.
     pub lost: Amount,
     /// The part of it that is known not to come out of any archive, so that nobody need wait.
@@ -146,6 +154,9 @@ pub struct Report {
     pub recorded: u64,
     /// The vault that was asked, if any.
     pub vault: Option<String>,
+    /// What snapshots left to the web and that did not come from there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost_urls: Vec<LostUrl>,
     /// The uploads that something was missing of.
     pub uploads: Vec<UploadReport>,
     /// The blobs that were asked for by name.

@@ -103,6 +103,13 @@ impl Recovery<'_> {
             self.settle(&keys, false)?;
             return Ok(BlobReport::new(name, Came::Vault));
         }
+        self.take_from_web(&seeking)?;
+        if seeking.keys(true).is_empty() {
+            self.report.from_web.join(seeking.amount());
+            self.otherwise |= &keys;
+            self.settle(&keys, false)?;
+            return Ok(BlobReport::new(name, Came::Web));
+        }
         Ok(BlobReport::new(name, Came::No))
     }
 

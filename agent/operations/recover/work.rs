@@ -14,7 +14,7 @@ use crate::fossology::own::{self, BlobState};
 use crate::fossology::repository::{Begun, Importer, Reader};
 use crate::operations::restore::{blobs, writer};
 use crate::operations::{Context, Error, Instance, Result, Scratch, workers};
-use crate::vault::{Lease, LeaseKind, Vault};
+use crate::vault::{ByUrl, Lease, LeaseKind, Vault};
 use postgres::Client;
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub(super) struct Outcome {
 pub(super) struct Recovery<'a> {
     pub instance: &'a Instance,
     pub vault: Option<&'a Vault>,
+    /// The vault whose snapshots are asked what they left to the web.
+    pub lists: Option<&'a Vault>,
     pub options: &'a Options,
     pub context: Context<'a>,
     pub reader: &'a Reader,
@@ -48,11 +50,13 @@ pub(super) struct Recovery<'a> {
     pub moments: Client,
     scratch: Option<Scratch>,
     lease: Option<Lease>,
+    /// What snapshots leave to the web, once it was asked for.
+    pub web: Option<BTreeMap<PfileName, Vec<ByUrl>>>,
     /// The keys of all that was missing.
     pub all: RoaringBitmap,
     /// What came out of archives.
     pub unpacked: RoaringBitmap,
-    /// What came from the other tree or the vault.
+    /// What came from the other tree, the vault or the web.
     pub otherwise: RoaringBitmap,
     /// What was sought in archives and did not come out of them.
     pub in_vain: RoaringBitmap,
@@ -66,10 +70,11 @@ pub(super) struct Recovery<'a> {
 }
 
 impl<'a> Recovery<'a> {
-    /// Nothing is done yet.
+    /// Nothing is done yet. The vaults are the one that blobs come from, and the one whose snapshots are
+    /// asked.
     pub fn new(
         instance: &'a Instance,
-        vault: Option<&'a Vault>,
+        (vault, lists): (Option<&'a Vault>, Option<&'a Vault>),
         options: &'a Options,
         context: Context<'a>,
         reader: &'a Reader,
@@ -78,6 +83,7 @@ impl<'a> Recovery<'a> {
         Ok(Self {
             instance,
             vault,
+            lists,
             options,
             context,
             reader,
@@ -86,6 +92,7 @@ impl<'a> Recovery<'a> {
             moments: instance.connect("recover catalogue")?,
             scratch: None,
             lease: None,
+            web: None,
             all: RoaringBitmap::new(),
             unpacked: RoaringBitmap::new(),
             otherwise: RoaringBitmap::new(),
@@ -305,12 +312,14 @@ impl Report {
             linked: none,
             unpacked: none,
             from_vault: none,
+            from_web: none,
             lost: none,
             not_reproducible: none,
             deleted: 0,
             broken: 0,
             recorded: 0,
             vault,
+            lost_urls: Vec::new(),
             uploads: Vec::new(),
             blobs: Vec::new(),
             truncated: false,

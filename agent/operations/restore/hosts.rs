@@ -3,7 +3,7 @@
 
 //! What a repository host has lost: the blobs that the living database needs, that belong onto one
 //! of these hosts by the ranges of fossology.conf, and that are not there. They come from whichever
-//! snapshot of the vault has them.
+//! snapshot of the vault has them, and gold that snapshots leave to the web from there.
 //!
 //! What is there is not opened. Killed anywhere, the same look finds what still lacks.
 
@@ -14,8 +14,8 @@ use crate::fossology::catalogue::Moment;
 use crate::fossology::own::{self, BlobState, Outcome};
 use crate::fossology::repository::{Layout, Reader};
 use crate::operations::recover::{Amount, cannot_look};
-use crate::operations::{Context, Error, Instance, Result, history, verify};
-use crate::vault::{IndexMerge, Vault};
+use crate::operations::{Context, Error, Instance, Result, by_url, history, verify};
+use crate::vault::{ByUrl, IndexMerge, Vault};
 use roaring::RoaringBitmap;
 use serde_json::json;
 use std::io;
@@ -55,7 +55,7 @@ pub(super) fn run(
             let hosts: Vec<String> = options.repo_hosts.iter().map(HostName::to_string).collect();
             let counts = json!({
                 "repo_hosts": hosts, "blobs": report.blobs, "damaged": report.damaged.len(),
-                "not_in_snapshot": report.not_in_snapshot,
+                "not_in_snapshot": report.not_in_snapshot, "from_web": report.by_url.written,
             });
             record.finish(&mut client, outcome, None, &counts, None)
         }
@@ -82,7 +82,7 @@ fn bring_back(
         hosts.expect_storage()?;
     }
     let _files = plan::hold_files(instance, layout, options)?;
-    let selection = hosts.lacking(instance, vault, context)?;
+    let mut selection = hosts.lacking(instance, vault, context)?;
     report.not_in_snapshot = selection.not_in_snapshot;
     report.pruned = selection.pruned;
     report.lacking = Some(Amount {
@@ -90,10 +90,16 @@ fn bring_back(
         bytes: selection.bytes,
     });
     let lacking = selection.lacking.clone();
+    let mut on_the_web = Amount::default();
+    for blob in &selection.by_url {
+        on_the_web.add(blob.name.size());
+    }
+    report.on_the_web = Some(on_the_web);
     if options.dry_run {
         report.damaged.clone_from(&selection.damaged);
     } else {
         room::expect_space(layout, &selection)?;
+        let left = std::mem::take(&mut selection.by_url);
         let threads = options.threads;
         let (written, damaged) = writer::write(
             vault,
@@ -106,11 +112,20 @@ fn bring_back(
         )?;
         report.blobs = Some(written);
         report.damaged = damaged;
+        let gold = &options.gold;
+        let (mut fetched, later) = by_url::bring_back(&left, gold, instance, layout, context)?;
+        by_url::once_more(&later, gold, instance, layout, context, &mut fetched)?;
+        report.by_url = fetched;
     }
     let mut client = instance.connect("restore")?;
     report.uploads = hit::uploads(&mut client, &lacking, &report.damaged)?;
     report.seconds.repository = began.elapsed().as_secs_f64();
     Ok(())
+}
+
+/// Where a file was seen last on the web.
+fn newest(urls: &[ByUrl]) -> Option<&ByUrl> {
+    urls.iter().max_by_key(|blob| blob.asked)
 }
 
 /// The hosts of which all is looked for.
@@ -153,6 +168,7 @@ impl<'a> Hosts<'a> {
         let mut client = instance.connect("restore")?;
         let mut moment = Moment::begin(&mut client)?;
         let mut selection = Selection::of_vault(vault)?;
+        let on_the_web = by_url::all_left_to_the_web(vault)?;
         let indexes = selection.indexes();
         let mut merge = IndexMerge::new(&indexes)?;
         let mut pruned = RoaringBitmap::new();
@@ -180,10 +196,16 @@ impl<'a> Hosts<'a> {
                     Some((pack, number, record)) if record.name == name => {
                         selection.want(pack, number, &name, trees);
                     }
-                    _ => {
-                        selection.not_in_snapshot += 1;
-                        selection.lacking.insert(needed.pfile);
-                    }
+                    _ => match on_the_web.get(&name).and_then(|urls| newest(urls)) {
+                        Some(left) => selection.by_url.push(ByUrl {
+                            files: trees.contains(Tree::Files),
+                            ..left.clone()
+                        }),
+                        None => {
+                            selection.not_in_snapshot += 1;
+                            selection.lacking.insert(needed.pfile);
+                        }
+                    },
                 }
                 Ok(())
             });

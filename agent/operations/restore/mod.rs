@@ -113,10 +113,13 @@ pub struct Report {
     /// What lacked on the repository hosts that were named and is in the vault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lacking: Option<Amount>,
+    /// What lacked on these hosts and is in no pack: snapshots leave it to the web.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_the_web: Option<Amount>,
     /// Uploaded files in the repository that the restored database does not know, as after the
     /// restore of an older snapshot.
     pub unknown_gold: u64,
-    /// Gold that the snapshot leaves to the web.
+    /// Gold that the snapshot (for repository hosts: any one) leaves to the web.
     pub by_url: Fetched,
     /// Files of the other directories that were written.
     pub other_files: u64,
@@ -307,6 +310,7 @@ impl Report {
             damaged: Vec::new(),
             uploads: Vec::new(),
             lacking: None,
+            on_the_web: None,
             unknown_gold: 0,
             by_url: Fetched::default(),
             other_files: 0,

@@ -3,16 +3,18 @@
 
 //! Reading the data: packs are compared with their ids, which are their SHA-256, and chunks are
 //! decoded and compared with theirs. A pack was decoded and compared with its blobs' names before
-//! it got its id, so the same bytes are the same blobs. Between two packs it may give way; the packs that
+//! it got its id, so the same bytes are the same blobs, unless somebody else made it: whoever can write to the
+//! storage of an encrypted vault can put a pack there that decrypts, and so these are also compared with what
+//! their indexes say. Between two packs it may give way; the packs that
 //! were read are not read again by the run that goes on.
 
 use super::inventory::chunk_todo;
-use super::packs::{Pack, Packs, damaged_pack, is_about_object, what_is_wrong};
+use super::packs::{Pack, Packs, damaged_pack, holds_its_blobs, is_about_object, what_is_wrong};
 use super::report::{Damage, Report};
 use super::{Options, on_all_cores};
 use crate::fossology::own::Asked;
 use crate::operations::{Context, Result};
-use crate::vault::{ChunkId, Error, PackId, PackReader, Vault};
+use crate::vault::{ChunkId, Error, IndexFile, PackId, PackReader, Vault};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -106,6 +108,39 @@ pub(super) fn read_packs(
     }
     report.checked.packs_read += read.len() as u64;
     report.checked.bytes_read += done.bytes_read;
+    Ok(())
+}
+
+/// Decrypts the packs of which all was read, and looks whether they hold what their indexes say.
+pub(super) fn decrypt_packs(
+    vault: &Vault,
+    packs: &mut Packs,
+    options: &Options,
+    context: Context<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let whole = packs.0.iter().enumerate();
+    let whole: Vec<(usize, &IndexFile, u64)> = whole
+        .filter(|(_, pack)| pack.read && pack.damage.is_none())
+        .filter_map(|(at, pack)| Some((at, pack.index.as_ref()?, pack.reference.size)))
+        .collect();
+    let bytes = whole.iter().map(|(_, _, size)| size).sum();
+    let count = whole.len() as u64;
+    context.progress.begin("decrypting packs", count, bytes);
+    let held = on_all_cores(options.threads, &whole, context, |(at, index, size)| {
+        let held = holds_its_blobs(vault, index, context)?;
+        context.progress.advance(1, *size);
+        Ok((*at, held))
+    })?;
+    context.progress.end();
+    for (at, _) in held.into_iter().filter(|(_, held)| !held) {
+        let pack = &mut packs.0[at];
+        pack.damage = Some(report.damage.len());
+        let why = "what it decrypts to is not what its index says, and no backup makes such a pack";
+        let key = pack.reference.id.key();
+        let damage = damaged_pack(&key, super::Kind::Damaged, why);
+        report.damage.push(damage);
+    }
     Ok(())
 }
 

@@ -161,8 +161,11 @@ fn verify(
                 "without a private key (--identity FILE) packs are compared with their names, and chunks are only looked whether they are there",
             );
         }
+        if vault.is_encrypted() && vault.is_readable() {
+            data::decrypt_packs(vault, &mut packs, options, context, &mut report)?;
+        }
         if let Some(client) = database.as_deref_mut() {
-            note_read(vault, client, &packs, options, context)?;
+            note_read(vault, client, &packs)?;
         }
     }
     packs.name_hits(vault, database.as_deref_mut(), context, &mut report)?;
@@ -190,37 +193,17 @@ fn verify(
 
 /// Writes down which packs were read and are whole: pruning takes that for a proof that what they
 /// hold can come back. An encrypted pack is only proven by what it holds, so not without a private key.
-fn note_read(
-    vault: &Vault,
-    client: &mut Client,
-    packs: &Packs,
-    options: &Options,
-    context: Context<'_>,
-) -> Result<()> {
-    let (mut whole, mut bad) = (Vec::new(), Vec::new());
+fn note_read(vault: &Vault, client: &mut Client, packs: &Packs) -> Result<()> {
+    let (mut proven, mut bad) = (Vec::new(), Vec::new());
     for pack in packs.0.iter().filter(|pack| pack.read) {
+        let id = *pack.reference.id.bytes();
         match pack.damage {
-            None => whole.push(pack),
-            Some(_) => bad.push(*pack.reference.id.bytes()),
+            Some(_) => bad.push(id),
+            None if !vault.is_encrypted() => proven.push(id),
+            // It was compared with its index.
+            None if vault.is_readable() && pack.index.is_some() => proven.push(id),
+            None => {}
         }
-    }
-    let mut proven: Vec<[u8; 32]> = Vec::new();
-    if !vault.is_encrypted() {
-        proven.extend(whole.iter().map(|pack| *pack.reference.id.bytes()));
-    } else if vault.is_readable() {
-        let bytes = whole.iter().map(|pack| pack.reference.size).sum();
-        let count = whole.len() as u64;
-        context.progress.begin("decrypting packs", count, bytes);
-        let held = on_all_cores(options.threads, &whole, context, |pack| {
-            let held = match &pack.index {
-                Some(index) => holds_its_blobs(vault, index, context)?,
-                None => false,
-            };
-            context.progress.advance(1, pack.reference.size);
-            Ok(held.then(|| *pack.reference.id.bytes()))
-        })?;
-        context.progress.end();
-        proven.extend(held.into_iter().flatten());
     }
     own::pruning::enter_verified_packs(client, &proven)?;
     own::pruning::forget_packs(client, &bad)?;

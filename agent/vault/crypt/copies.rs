@@ -6,11 +6,12 @@
 //!
 //! A copy is never believed for more than it is: whether a pack is in the vault says the vault, and a
 //! copy is compared with its own digest and the pack's id when a run first uses it. One that is
-//! damaged, or that of another pack, is made again. So it may be lost, old, or too new at any time.
+//! damaged, or that of another pack, is made again. So it may be lost, old, or too new at any time, and
+//! nobody waits until it is on the disk.
 
 use crate::vault::local::Local;
 use crate::vault::{Error, IndexFile, Key, ObjectKind, PackId, Result, Storage};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -27,8 +28,8 @@ pub(super) struct Copies {
     instead: OnceLock<Place>,
     /// Whether they cannot be kept.
     failed: AtomicBool,
-    /// Those that this process has looked at.
-    checked: Mutex<HashSet<PackId>>,
+    /// Whether this process has looked at a pack's, or made it. Who does, holds that pack's lock.
+    checked: Mutex<HashMap<PackId, Arc<Mutex<bool>>>>,
     /// Those that this process has made from packs, since what is stored is lost or damaged.
     own: Mutex<HashSet<PackId>>,
 }
@@ -70,7 +71,7 @@ impl Copies {
 
     fn place(&self) -> Result<&Place> {
         let kept = self.kept.get();
-        let kept = kept.filter(|_| !self.failed.load(Ordering::Relaxed));
+        let kept = kept.filter(|_| !self.failed.load(Ordering::SeqCst));
         let (cell, place) = match kept {
             Some(folder) => {
                 if let Some(place) = self.place.get() {
@@ -121,24 +122,30 @@ impl Copies {
             let local = self.of(pack, &make)?;
             work(&local).map_err(Failed::Copy)
         };
+        let can_fall_back = self.can_fall_back();
         match attempt() {
             Ok(done) => return Ok(done),
-            Err(Failed::Copy(error)) if self.can_fall_back() => {
-                log::warn!(
-                    "copies of indexes cannot be kept ({error}); those of this run lie in {}",
-                    self.scratch().display()
-                );
-                self.failed.store(true, Ordering::Relaxed);
-                locked(&self.own).clear();
-                locked(&self.checked).clear();
-            }
+            Err(Failed::Copy(error)) if can_fall_back => self.fall_back(&error),
             Err(error) => return Err(error.into_error(pack)),
         }
         attempt().map_err(|error| error.into_error(pack))
     }
 
     fn can_fall_back(&self) -> bool {
-        self.are_kept() && !self.failed.load(Ordering::Relaxed)
+        self.are_kept() && !self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Keeps them no more, for as long as this process lives.
+    fn fall_back(&self, error: &Error) {
+        // Another thread may have been first.
+        if !self.failed.swap(true, Ordering::SeqCst) {
+            log::warn!(
+                "copies of indexes cannot be kept ({error}); those of this run lie in {}",
+                self.scratch().display()
+            );
+            locked(&self.own).clear();
+            locked(&self.checked).clear();
+        }
     }
 
     fn of(
@@ -146,10 +153,12 @@ impl Copies {
         pack: PackId,
         make: impl Fn() -> Result<Vec<u8>>,
     ) -> std::result::Result<Arc<Local>, Failed> {
+        // Of one pack one at a time, so that no index is decrypted twice. The place is asked for last: a lock
+        // that was taken before the place changed is one that nobody else finds.
+        let lock = self.lock_of(pack);
+        let mut is_checked = locked(&lock);
         let local = self.place().map_err(Failed::Copy)?.storage.clone();
-        // One at a time, so that no index is decrypted twice.
-        let mut checked = locked(&self.checked);
-        if checked.contains(&pack) {
+        if *is_checked {
             return Ok(local);
         }
         let storage: Arc<dyn Storage> = local.clone();
@@ -158,27 +167,30 @@ impl Copies {
             let whole = IndexFile::open(storage, pack).and_then(|index| index.verify());
             match whole {
                 Ok(()) => {
-                    checked.insert(pack);
+                    *is_checked = true;
                     return Ok(local);
                 }
                 Err(error) => log::warn!("a copy of {key} on this host is made again: {error}"),
             }
-            local.delete(&key).map_err(Failed::Copy)?;
         }
         let made = make().map_err(Failed::Vault)?;
-        local.put(&key, &made).map_err(Failed::Copy)?;
-        checked.insert(pack);
+        local.put_loosely(&key, &made).map_err(Failed::Copy)?;
+        *is_checked = true;
         Ok(local)
+    }
+
+    fn lock_of(&self, pack: PackId) -> Arc<Mutex<bool>> {
+        locked(&self.checked).entry(pack).or_default().clone()
     }
 
     /// Keeps an index that was made here.
     pub fn keep(&self, pack: PackId, index: &[u8]) -> Result<()> {
         let local = &self.place()?.storage;
-        let mut checked = locked(&self.checked);
-        local.delete(&pack.index_key())?;
-        local.put(&pack.index_key(), index)?;
+        let lock = self.lock_of(pack);
+        let mut is_checked = locked(&lock);
+        local.put_loosely(&pack.index_key(), index)?;
         locked(&self.own).insert(pack);
-        checked.insert(pack);
+        *is_checked = true;
         Ok(())
     }
 
@@ -189,10 +201,10 @@ impl Copies {
 
     /// Forgets a copy.
     pub fn forget(&self, pack: PackId) -> Result<()> {
-        let mut checked = locked(&self.checked);
-        checked.remove(&pack);
+        let lock = self.lock_of(pack);
+        let mut is_checked = locked(&lock);
+        *is_checked = false;
         locked(&self.own).remove(&pack);
-        drop(checked);
         if self.instead.get().is_none() && !self.are_kept() {
             return Ok(());
         }

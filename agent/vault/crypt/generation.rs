@@ -132,7 +132,7 @@ impl Generation {
 
     /// What it is called.
     pub fn key(&self) -> Key {
-        Key::from_text(format!("recipients/{}.json", self.number))
+        key_of(self.number)
     }
 
     /// Puts it.
@@ -186,12 +186,9 @@ impl Generations {
         let mut found = Self::default();
         let mut bad_numbers = Vec::new();
         for object in storage.list("recipients/")? {
-            let number: Option<u64> = object
-                .key
-                .file_name()
-                .strip_suffix(".json")
-                .and_then(|number| number.parse().ok());
-            let Some(number) = number else { continue };
+            let Some(number) = number_of(&object.key) else {
+                continue;
+            };
             match read_one(storage, &object.key, number) {
                 Ok(read) => found.good.push(read),
                 Err(error) if error.is_damage() || matches!(error, Error::Io { .. }) => {
@@ -231,6 +228,16 @@ impl Generations {
             }),
         }
     }
+}
+
+fn key_of(number: u64) -> Key {
+    Key::from_text(format!("recipients/{number}.json"))
+}
+
+/// Which change of recipients an object is called. What else lies there (`01.json`, notes) is none.
+fn number_of(key: &Key) -> Option<u64> {
+    let number = key.file_name().strip_suffix(".json")?.parse().ok()?;
+    (*key == key_of(number)).then_some(number)
 }
 
 fn read_one(storage: &dyn Storage, key: &Key, number: u64) -> Result<Generation> {

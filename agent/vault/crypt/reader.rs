@@ -40,13 +40,13 @@ struct Shared {
 }
 
 impl Part {
-    /// Opens an object that has `size` bytes.
+    /// Opens an object: its size and its head come with one question.
     pub fn open(
         storage: Arc<dyn Storage>,
         stored: Key,
-        size: u64,
         identities: &mut dyn Iterator<Item = &dyn age::Identity>,
     ) -> Result<Self, age::DecryptError> {
+        let (head, size) = storage.begin(&stored, HEAD).map_err(io::Error::other)?;
         let shared = Arc::new(Shared::default());
         shared.until.store(HEAD, Ordering::Relaxed);
         let window = Window {
@@ -54,7 +54,7 @@ impl Part {
             stored,
             size,
             start: 0,
-            data: Vec::new(),
+            data: head,
             shared: shared.clone(),
         };
         let reader = age::Decryptor::new(window)?.decrypt(identities)?;
@@ -69,17 +69,15 @@ impl Part {
     }
 
     /// Some of the content.
-    pub fn read(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        // What a damaged index names may lie anywhere; age's reader does not bear to be sent there.
-        if offset
-            .checked_add(len as u64)
-            .is_none_or(|end| end > self.most)
-        {
+    pub fn read(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        // What a damaged index names may lie anywhere, and be of any length: age's reader does not bear to
+        // be sent there, and it must not become a buffer.
+        if offset.checked_add(len).is_none_or(|end| end > self.most) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mut data = vec![0; len];
+        let mut data = vec![0; len as usize];
         if len > 0 {
-            let last = (offset + len as u64 - 1) / PIECE;
+            let last = (offset + len - 1) / PIECE;
             let until = self.begin + (last + 1) * STORED;
             self.shared.until.store(until, Ordering::Relaxed);
             self.reader.seek(SeekFrom::Start(offset))?;

@@ -95,6 +95,10 @@ impl Spool for SealedSpool {
         Ok(Some(tempfile::spooled_tempfile_in(IN_MEMORY, &self.room)))
     }
 
+    fn has_own_digest(&self) -> bool {
+        true
+    }
+
     fn end(&mut self) -> io::Result<Option<([u8; 32], u64)>> {
         match std::mem::replace(&mut self.state, State::Broken) {
             State::Writing(writer) => {

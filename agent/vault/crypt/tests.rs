@@ -11,11 +11,12 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A directory that counts what is read of it.
+/// A directory that counts what is read of it, and how often it is asked for a size.
 struct Counting {
     local: Local,
     bytes: AtomicU64,
     reads: AtomicU64,
+    sizes: AtomicU64,
 }
 
 impl Counting {
@@ -38,7 +39,14 @@ impl Storage for Counting {
         self.local.spool()
     }
     fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.sizes.fetch_add(1, Ordering::Relaxed);
         self.local.size(key)
+    }
+    fn begin(&self, key: &Key, most: u64) -> Result<(Vec<u8>, u64)> {
+        let (data, size) = self.local.begin(key, most)?;
+        self.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Ok((data, size))
     }
     fn read(&self, key: &Key, offset: u64, len: u64) -> Result<Vec<u8>> {
         self.bytes.fetch_add(len, Ordering::Relaxed);
@@ -75,6 +83,7 @@ fn place() -> Place {
         local: Local::open(folder.path()).unwrap(),
         bytes: AtomicU64::new(0),
         reads: AtomicU64::new(0),
+        sizes: AtomicU64::new(0),
     });
     let key = ListKey::generate();
     let recipients = Recipients::parse([key.public()]).unwrap();
@@ -141,6 +150,7 @@ fn one_blob_of_an_encrypted_pack_costs_its_frame_and_the_head() {
     let mut records = Vec::new();
     index.for_each(|_, record| records.push(record)).unwrap();
     place.counting.take();
+    place.counting.sizes.store(0, Ordering::Relaxed);
     for record in records {
         // A reader of its own each time, as another process would have it.
         let reader = PackReader::new(storage.clone(), made.id);
@@ -155,6 +165,39 @@ fn one_blob_of_an_encrypted_pack_costs_its_frame_and_the_head() {
         );
         assert!(reads <= 3, "{reads} reads");
     }
+    // On a server each of these would be a question that waits for its answer.
+    assert_eq!(place.counting.sizes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_pack_that_is_read_on_is_opened_once() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made = pack(&storage, 3);
+    let key = made.id.key();
+    place.counting.take();
+    for offset in [5, 900_000, 70_000] {
+        storage.read(&key, offset, 10).unwrap();
+    }
+    // The head, and a piece for each part.
+    assert_eq!(place.counting.take().1, 4);
+}
+
+#[test]
+fn copies_of_many_indexes_are_made_side_by_side_and_each_once() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let made: Vec<_> = (1..=3).map(|blobs| pack(&storage, blobs).id).collect();
+    place.counting.take();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            for pack in &made {
+                let storage = storage.clone();
+                scope.spawn(move || IndexFile::open(storage, *pack).unwrap().verify().unwrap());
+            }
+        }
+    });
+    assert_eq!(place.counting.take().1, 3, "reads of the vault's indexes");
 }
 
 #[test]

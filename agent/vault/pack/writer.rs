@@ -19,7 +19,8 @@ pub struct PackWriter {
     storage: Arc<dyn Storage>,
     spool: Box<dyn Spool>,
     class: Tree,
-    digest: Sha256,
+    /// That of what was written, where the spool does not tell one of its own.
+    digest: Option<Sha256>,
     len: u64,
     records: Vec<Record>,
 }
@@ -31,11 +32,12 @@ impl PackWriter {
     /// When the storage gives no place for it.
     pub fn new(storage: Arc<dyn Storage>, class: Tree) -> Result<Self> {
         let spool = storage.spool()?;
+        let digest = (!spool.has_own_digest()).then(Sha256::new);
         Ok(Self {
             storage,
             spool,
             class,
-            digest: Sha256::new(),
+            digest,
             len: 0,
             records: Vec::new(),
         })
@@ -75,7 +77,9 @@ impl PackWriter {
         self.spool
             .write_all(bytes)
             .map_err(Error::io("writing", "a pack"))?;
-        self.digest.update(bytes);
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
         self.len += bytes.len() as u64;
         Ok(())
     }
@@ -169,9 +173,12 @@ impl PackWriter {
             .map_err(Error::io("compressing", "a frame"))?;
         let (id, size) = loop {
             self.append(&end)?;
-            let ended = self.spool.end().map_err(Error::io("writing", "a pack"))?;
-            let (digest, size) =
-                ended.unwrap_or_else(|| (self.digest.clone().finalize().into(), self.len));
+            let own = self.spool.end().map_err(Error::io("writing", "a pack"))?;
+            let written = || Some((self.digest.clone()?.finalize().into(), self.len));
+            let (digest, size) = own.or_else(written).ok_or_else(|| {
+                let untold = io::Error::other("its storage tells no digest");
+                Error::io("writing", "a pack")(untold)
+            })?;
             let id = PackId::new(digest);
             if self.make_room(id)? {
                 break (id, size);
@@ -215,7 +222,7 @@ pub struct LargeBlob<'a> {
     /// never encrypted anew with another content.
     waiting: Option<SpooledTempFile>,
     /// The pack's digest before the blob.
-    digest: Sha256,
+    digest: Option<Sha256>,
     links: Vec<(String, String)>,
     raw: Vec<u8>,
     record: Record,

@@ -3,25 +3,31 @@
 
 //! An S3 server for the tests: s3s with its file system behind it, which outlives a kill, and on top
 //! what that lacks and big servers have: conditions on uploads in parts, the list of unfinished
-//! ones, pages of listings, and keys that may neither remove nor overwrite.
+//! ones, pages of listings, reads that cost what they read, where a bucket is, and keys that may neither
+//! remove nor overwrite.
 //!
 //! `s3-server ROOT PORT ID SECRET [OPTION…]`; it prints its port when it listens. With `--append-only`
 //! nothing goes and nothing is written over. As older servers do, it says with `--unconditional` that it
 //! knows no conditions, pays no regard to them with `--careless`, and with `--tokenless` has small pages
-//! of listings that do not say where the next one begins.
+//! of listings that do not say where the next one begins. With `--log=FILE` it adds a line to that
+//! file for each request: what is asked, the bucket and the key.
 
 use async_trait::async_trait;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::dto::*;
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use std::collections::BTreeMap;
+use std::io::{SeekFrom, Write};
 use std::path::PathBuf;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tokio_util::io::ReaderStream;
 
 /// Small, so that a small vault has several pages.
 const PAGE: usize = 100;
@@ -65,8 +71,45 @@ type Answer<T> = S3Result<S3Response<T>>;
 
 #[async_trait]
 impl S3 for Server {
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> Answer<GetBucketLocationOutput> {
+        self.files.get_bucket_location(request).await
+    }
+
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
+        self.files.head_bucket(request).await
+    }
+
+    /// That of s3s-fs reads the whole object for each part of it, to tell its checksum.
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
-        self.files.get_object(request).await
+        let GetObjectInput {
+            bucket, key, range, ..
+        } = request.input;
+        let path = self.root.join(bucket).join(key);
+        let opened = tokio::fs::File::open(path).await;
+        let mut file = opened.map_err(|_| s3_error!(NoSuchKey))?;
+        let about = file.metadata().await.map_err(internal)?;
+        if !about.is_file() {
+            return Err(s3_error!(NoSuchKey));
+        }
+        let all = 0..about.len();
+        let part = range.map_or(Ok(all.clone()), |range| range.check(about.len()))?;
+        let content_range =
+            range.map(|_| format!("bytes {}-{}/{}", part.start, part.end - 1, all.end));
+        file.seek(SeekFrom::Start(part.start))
+            .await
+            .map_err(internal)?;
+        let len = part.end - part.start;
+        let content = ReaderStream::with_capacity(file.take(len), 64 << 10);
+        Ok(S3Response::new(GetObjectOutput {
+            body: Some(StreamingBlob::wrap(content)),
+            content_length: i64::try_from(len).ok(),
+            content_range,
+            last_modified: about.modified().ok().map(Timestamp::from),
+            ..Default::default()
+        }))
     }
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
@@ -82,14 +125,17 @@ impl S3 for Server {
             false => request.input.continuation_token.take(),
         };
         let after = after.unwrap_or_default();
+        // What clients say who want no folders; s3s-fs puts it between the words of each key.
+        request.input.delimiter.take_if(|text| text.is_empty());
         let size = if self.tokenless { PAGE / 10 } else { PAGE };
         let mut answer = self.files.list_objects_v2(request).await?;
         let output = &mut answer.output;
         let mut page = output.contents.take().unwrap_or_default();
         page.retain(|object| object.key.as_deref() > Some(&*after));
+        // Who is not told goes on asking.
+        output.is_truncated = Some(page.len() > size);
         if page.len() > size {
             page.truncate(size);
-            output.is_truncated = Some(true);
             let last = page.last().and_then(|object| object.key.clone());
             output.next_continuation_token = last.filter(|_| !self.tokenless);
         }
@@ -179,6 +225,28 @@ impl S3 for Server {
     }
 }
 
+fn internal(error: std::io::Error) -> s3s::S3Error {
+    s3_error!(error, InternalError)
+}
+
+/// Writes down what is asked by those who have the keys.
+struct Log(std::fs::File);
+
+#[async_trait]
+impl S3Access for Log {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "keys are needed"));
+        }
+        let path = context.s3_path();
+        let bucket = path.get_bucket_name().unwrap_or_default();
+        let key = path.get_object_key().unwrap_or_default();
+        let line = format!("{} {bucket} {key}\n", context.s3_op().name());
+        // One write to the end of the file, so that lines stay whole.
+        (&self.0).write_all(line.as_bytes()).map_err(internal)
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [root, port, id, secret] = &arguments[..4] else {
@@ -195,6 +263,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         uploads: Mutex::default(),
     };
     let mut service = S3ServiceBuilder::new(server);
+    let mut options = arguments.iter();
+    if let Some(file) = options.find_map(|argument| argument.strip_prefix("--log=")) {
+        let mut file_options = std::fs::OpenOptions::new();
+        let file = file_options.create(true).append(true).open(file)?;
+        service.set_access(Log(file));
+    }
     service.set_auth(SimpleAuth::from_single(id.clone(), secret.clone()));
     let service = service.build().into_shared();
     let address = format!("127.0.0.1:{port}");
