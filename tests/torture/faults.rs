@@ -366,10 +366,7 @@ fn breaks(scenario: &Scenario<'_>, point: &Point) -> Found<bool> {
     // pg_dump does not live with each of them; then its failure has to be told as any other.
     let passing = point.class.program == "fo_backup"
         && matches!(point.fault, Fault::Short | Fault::Error(EINTR));
-    // The standard library panics where it cannot start a thread; nothing may be lost then, either.
-    let threads = point.class.kind.starts_with("SYS_clone");
-    let panicked = !threads && text.contains("panicked");
-    if panicked || !(0..100).contains(&code) && code != 127 && !(threads && code == 101) {
+    if text.contains("panicked") || !(0..100).contains(&code) && code != 127 {
         return Err(told());
     }
     if passing && code != 0 {
