@@ -3,11 +3,10 @@
 
 //! SIGKILL to each operation and all that it started, at random instants.
 
-use crate::scenario::{Operation, Scenario, Stage};
-use crate::support::figures::{count, seed};
+use crate::scenario::{Operation, Scenario};
+use crate::support::figures::count;
 use crate::support::trouble::{Running, lives, wait_for};
-use crate::tally::Tally;
-use fossology_backup::demo::sample::Random;
+use crate::tally::on_each;
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
@@ -31,11 +30,8 @@ fn kill(scenario: &Scenario<'_>, after: Duration) -> bool {
 #[test]
 fn whatever_is_killed_at_any_instant_loses_nothing_and_the_next_run_finishes() {
     let kills = count("FO_BACKUP_TORTURE_KILLS", 2);
-    let mut random = Random::new(seed("kills"));
-    let stage = Stage::new();
-    let mut tally = Tally::new("kills");
-    for operation in Operation::ALL {
-        let scenario = stage.scenario(operation);
+    on_each("kills", &Operation::ALL, |scenario, random, tally| {
+        let operation = scenario.operation;
         scenario.begin();
         let began = Instant::now();
         scenario.world().call(operation.command()).expect(0);
@@ -44,7 +40,7 @@ fn whatever_is_killed_at_any_instant_loses_nothing_and_the_next_run_finishes() {
         // Who comes too late each time would never end.
         for _ in 0..kills * 4 {
             let after = whole.mul_f64(random.below(1000) as f64 / 1000.0);
-            if !kill(&scenario, after) {
+            if !kill(scenario, after) {
                 // Other tests take time from a run, now more and now less: follow what is seen.
                 whole = whole.mul_f64(0.9);
                 continue;
@@ -60,6 +56,5 @@ fn whatever_is_killed_at_any_instant_loses_nothing_and_the_next_run_finishes() {
             }
         }
         assert!(hit > 0, "{operation:?} was never hit");
-    }
-    tally.end();
+    });
 }

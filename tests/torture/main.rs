@@ -18,4 +18,5 @@ mod scenario;
 #[path = "../support/mod.rs"]
 mod support;
 mod tally;
+mod threads;
 mod tracer;

@@ -14,6 +14,9 @@ use postgres::error::SqlState;
 /// A failure of the database or of one of PostgreSQL's programs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No thread could be started.
+    #[error(transparent)]
+    Thread(#[from] crate::threads::NotStarted),
     /// Nobody answers there, or the server does not take connections now.
     #[error(
         "the database server at {place} cannot be reached: {reason}\nCheck that PostgreSQL runs there, and host and port in Db.conf."
