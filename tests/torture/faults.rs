@@ -204,6 +204,9 @@ impl Classes {
             return kind.to_owned();
         }
         let parts = text.split('/').map(|part| {
+            if part.starts_with(".tmp") {
+                return ".tmp".to_owned();
+            }
             let stem = part.split('.').next().unwrap_or_default();
             let is_hex = stem.len() == 2 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
             if !is_hex && !stem.bytes().any(|byte| byte.is_ascii_digit()) {
@@ -403,7 +406,7 @@ fn whatever_call_fails_nothing_is_lost_and_the_next_run_finishes() {
     let faults = count("FO_BACKUP_TORTURE_FAULTS", 2);
     on_each(
         "failing calls",
-        &Operation::ALL,
+        &Operation::COMMANDS,
         |scenario, random, tally| {
             let operation = scenario.operation;
             let calls = calls(scenario);

@@ -5,7 +5,7 @@
 
 use crate::scenario::{Operation, Scenario};
 use crate::support::figures::count;
-use crate::support::trouble::{Running, lives, wait_for};
+use crate::support::trouble::{Running, descendants, lives, wait_for};
 use crate::tally::on_each;
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
@@ -13,28 +13,39 @@ use std::time::{Duration, Instant};
 /// Kills a run after a while; whether it was still running.
 fn kill(scenario: &Scenario<'_>, after: Duration) -> bool {
     scenario.begin();
-    let run = Running::start(scenario.command());
-    // This wait is the instant itself: nothing is expected to have happened by then.
-    std::thread::sleep(after);
-    let children = run.descendants();
-    run.signal(Signal::SIGKILL);
-    let called = run.wait();
-    assert!([0, 137].contains(&called.code), "{}", called.stderr);
+    // The waits are the instant itself: nothing is expected to have happened by then.
+    let (children, code) = if scenario.operation == Operation::Job {
+        let mut agent = scenario.start_agent();
+        agent.give_job();
+        std::thread::sleep(after);
+        let children = descendants(agent.pid());
+        agent.signal(Signal::SIGKILL);
+        (children, agent.wait().exit)
+    } else {
+        let run = Running::start(scenario.command());
+        std::thread::sleep(after);
+        let children = run.descendants();
+        run.signal(Signal::SIGKILL);
+        (children, run.wait().code)
+    };
+    assert!([0, 137].contains(&code), "{code}");
     wait_for("all children to end", || {
         children.iter().all(|pid| !lives(*pid)).then_some(())
     });
     scenario.stage.wait_for_sessions();
-    called.code != 0
+    code != 0
 }
 
 #[test]
 fn whatever_is_killed_at_any_instant_loses_nothing_and_the_next_run_finishes() {
     let kills = count("FO_BACKUP_TORTURE_KILLS", 2);
-    on_each("kills", &Operation::ALL, |scenario, random, tally| {
+    let operations = [&Operation::COMMANDS[..], &[Operation::Job]].concat();
+    on_each("kills", &operations, |scenario, random, tally| {
         let operation = scenario.operation;
         scenario.begin();
         let began = Instant::now();
-        scenario.world().call(operation.command()).expect(0);
+        let (code, said) = scenario.run();
+        assert_eq!(code, 0, "{said}");
         let mut whole = began.elapsed();
         let mut hit = 0;
         // Who comes too late each time would never end.

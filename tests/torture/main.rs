@@ -12,6 +12,7 @@ mod disk;
 mod faults;
 mod image;
 mod kills;
+mod network;
 mod power;
 mod record;
 mod scenario;

@@ -75,8 +75,11 @@ pub fn on_each(
     std::thread::scope(|scope| {
         for _ in 0..workers.clamp(1, operations.len()) {
             scope.spawn(|| {
-                let stage = Stage::new();
+                let mut ready: Option<Stage> = None;
                 while let Some(&operation) = operations.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let ground = operation.ground();
+                    ready.take_if(|stage| stage.ground != ground);
+                    let stage = ready.get_or_insert_with(|| Stage::new(ground));
                     let began = Instant::now();
                     let mut random = Random::new(seed.wrapping_add(operation as u64));
                     let tried = catch_unwind(AssertUnwindSafe(|| {

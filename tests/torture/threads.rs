@@ -88,7 +88,7 @@ fn wherever_no_more_threads_can_be_started_it_is_said_and_nothing_is_lost() {
     let tries = count("FO_BACKUP_TORTURE_THREADS", 1);
     on_each(
         "threads refused",
-        &Operation::ALL,
+        &Operation::COMMANDS,
         |scenario, random, tally| {
             scenario.begin();
             let mut all = Limit::of(usize::MAX);
