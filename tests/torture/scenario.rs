@@ -179,7 +179,10 @@ impl Stage {
             Ground::Folder => more += &format!("[offsite]\nlocation = {:?}\n", world.path("far")),
             Ground::Sealed => world.seal(),
             Ground::Bucket => {
-                let started = S3Server::start(world.path("s3"), &[]);
+                // In a thread of its own: who traces waits for all that its own thread has started.
+                let root = world.path("s3");
+                let start = std::thread::spawn(move || S3Server::start(root, &[]));
+                let started = start.join().unwrap();
                 let port = started.port;
                 more += &s3_settings(port).replace("give_up_after = 20", "give_up_after = 3");
                 world.put_vault_on(&format!("s3://{BUCKET}/x"), started.bucket().join("x"));

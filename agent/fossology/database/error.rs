@@ -189,6 +189,18 @@ pub enum Error {
         /// What was found instead.
         found: String,
     },
+    /// The server is older than what is to be loaded.
+    #[error(
+        "the database was dumped {from}, and the server here is PostgreSQL {server}, which does not understand all of that; restore into PostgreSQL {needed} or newer"
+    )]
+    OlderServer {
+        /// What made the dump, or would load it.
+        from: String,
+        /// The server's major version.
+        server: u32,
+        /// The lowest that will do.
+        needed: u32,
+    },
     /// A program could not be started or watched.
     #[error("running {}: {source}", program.display())]
     Program {

@@ -137,6 +137,12 @@ pub(super) fn plan<T>(
         Some(_) => None,
         None => Some(Tools::find(options.postgres_bin.as_deref(), major)?),
     };
+    if let Some(tools) = tools.as_ref().filter(|tools| !tools.loads_into(major)) {
+        log::warn!(
+            "the dump is made by pg_dump {}, and can be restored into PostgreSQL 17 and newer only, while the server is PostgreSQL {major}: install the Debian package postgresql-client-{major}",
+            tools.major()
+        );
+    }
     let mut moment = Moment::begin(&mut catalogue)?;
     let exported = match &tools {
         Some(_) => moment.export()?,

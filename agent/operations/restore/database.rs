@@ -324,6 +324,10 @@ fn load(
                 why: error.to_string(),
             }
         })?;
+    // Whatever takes long comes after it.
+    target
+        .admin
+        .expect_loads(properties.server_major, &target.tools)?;
     let scratch = Scratch::new(&options.scratch)?;
     let dump = scratch.join("dump");
     fs::create_dir(&dump).map_err(Error::io("making", &dump))?;
