@@ -128,7 +128,8 @@ impl Watcher for Network {
         let Some((_, _, fault)) = self.point else {
             return Verdict::Go;
         };
-        if !is_it && !(self.hit && fault == Fault::Gone) {
+        let is_gone = self.hit && fault == Fault::Gone;
+        if !is_it && !is_gone {
             return Verdict::Go;
         }
         self.hit = true;
