@@ -8,15 +8,18 @@
 
 mod forward;
 
+use crate::threads;
 use forward::Forwarding;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::resolver::{DefaultResolver, Resolver};
-use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout, time};
 
 /// Where systems keep the certificates that they trust.
 const BUNDLES: &[&str] = &[
@@ -32,8 +35,13 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// # Errors
 /// With the file, when certificates are needed and cannot be read.
 pub fn agent(tls: bool, authorities: Option<&Path>, connections: usize) -> io::Result<Agent> {
-    let (connector, resolver) = (DefaultConnector::default(), DefaultResolver::default());
-    agent_of(tls, authorities, connections, connector, resolver)
+    agent_of(
+        tls,
+        authorities,
+        connections,
+        DefaultConnector::default(),
+        Names,
+    )
 }
 
 /// A client that sends no bodies, for http and https, with names looked up by somebody else than the
@@ -74,6 +82,38 @@ fn agent_of(
         config = config.tls_config(tls.build());
     }
     Ok(Agent::with_parts(config.build(), connector, resolver))
+}
+
+/// Looks names up as the system does, in a thread of its own where it may not take for ever. The
+/// client's own resolver does so too, and panics where no thread can be started.
+#[derive(Debug)]
+pub struct Names;
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let unlimited = NextTimeout {
+            after: time::Duration::NotHappening,
+            ..timeout
+        };
+        if timeout.after.is_not_happening() {
+            return DefaultResolver::default().resolve(uri, config, unlimited);
+        }
+        let (uri, config) = (uri.clone(), config.clone());
+        let (send, found) = crossbeam_channel::bounded(1);
+        let look = move || {
+            // Nobody takes it who has waited for long enough.
+            let _ = send.send(DefaultResolver::default().resolve(&uri, &config, unlimited));
+        };
+        threads::free("name look-up", look)
+            .map_err(|error| ureq::Error::Io(io::Error::new(error.source.kind(), error)))?;
+        let late = |_| Err(ureq::Error::Timeout(timeout.reason));
+        found.recv_timeout(*timeout.after).unwrap_or_else(late)
+    }
 }
 
 fn trusted(authorities: Option<&Path>) -> io::Result<Vec<Certificate<'static>>> {

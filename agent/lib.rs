@@ -5,7 +5,7 @@
 //!
 //! Arrows go one way: `main` → `cli` or `scheduler` → `operations` → `fossology`, `vault` and
 //! `unpack`, which don't know each other and share only the vocabulary of [`blob`] (what a pfile is
-//! called and how it is hashed).
+//! called and how it is hashed), and how threads are started.
 
 pub mod blob;
 pub mod cli;
@@ -17,5 +17,6 @@ pub mod operations;
 pub mod process;
 pub mod scheduler;
 mod signals;
+mod threads;
 pub mod unpack;
 pub mod vault;

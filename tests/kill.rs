@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use support::figures;
 use support::trouble::{Running, files, lives, wait_for};
 use support::world::World;
 
@@ -128,7 +129,8 @@ impl Instants {
 
     /// Many runs have to have been killed in the middle, or nothing was tested. Not most: the run that was
     /// timed may have shared its processors with other tests.
-    fn expect_hits(&self) {
+    fn expect_hits(&self, of: &str) {
+        figures::add("kills", of, self.killed, 0);
         println!("{} of {} runs were killed", self.killed, self.count);
         assert!(self.killed * 3 > self.count, "{}", self.killed);
     }
@@ -195,7 +197,7 @@ fn a_backup_that_is_killed_at_any_instant_does_no_harm() {
             }
         }
     }
-    instants.expect_hits();
+    instants.expect_hits("backup, three in a row");
     // No run hurt what it saved.
     assert_eq!(rows(&world), before.0);
     let mut client = world.sample().connect().unwrap();
@@ -295,7 +297,7 @@ fn a_restore_that_is_killed_at_any_instant_does_no_harm() {
         }
         old.retain(|name| !name.contains("_before_"));
     }
-    instants.expect_hits();
+    instants.expect_hits("restore, three in a row");
     assert!(kept > 0, "every restore started over");
     world.backup("full");
     expect_tidy(&world);

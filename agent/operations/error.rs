@@ -77,6 +77,9 @@ pub enum Error {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] vault::Error),
+    /// No thread could be started.
+    #[error(transparent)]
+    Thread(#[from] crate::threads::NotStarted),
     /// The command or its settings are wrong.
     #[error("{0}")]
     Usage(String),

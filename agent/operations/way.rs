@@ -9,6 +9,7 @@
 
 use super::{Error, Instance, Result, Stop};
 use crate::fossology::{database, exclusive};
+use crate::threads;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use postgres::Client;
 use std::time::Duration;
@@ -61,7 +62,12 @@ pub fn watched<T>(
     };
     std::thread::scope(|scope| {
         let (end, ended) = bounded::<()>(0);
-        scope.spawn(move || watch(instance, &agents, every, stop, &ended));
+        let watch = move || watch(instance, &agents, every, stop, &ended);
+        if let Err(error) = threads::scoped(scope, "giving way", watch) {
+            log::warn!(
+                "nobody looks for jobs that run alone, so they wait for the end of this one: {error}"
+            );
+        }
         let result = work();
         drop(end);
         result

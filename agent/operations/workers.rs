@@ -4,25 +4,30 @@
 //! Waiting for the threads of an operation.
 
 use super::{Error, Result};
+use crate::threads;
 use std::thread::ScopedJoinHandle;
 
 /// Waits for workers, and for what fed them. The first real reason comes back: those who were only
 /// told to stop, or found nobody to work for any more, have nothing to say.
 pub(super) fn join(workers: Vec<ScopedJoinHandle<'_, Result<()>>>, fed: Result<()>) -> Result<()> {
-    let mut all = Ok(());
-    for worker in workers {
-        let result = worker
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        if matches!(all, Ok(()) | Err(Error::Interrupted)) && result.is_err() {
-            all = result;
-        }
-    }
-    match all {
+    // All of them have ended when the first reason is found.
+    let results: Vec<_> = workers.into_iter().map(threads::ended).collect();
+    match reason(results) {
         Err(Error::Interrupted) if fed.is_err() => fed,
         Err(error) => Err(error),
         Ok(()) => fed,
     }
+}
+
+/// The first real reason of several.
+pub(super) fn reason(results: Vec<Result<()>>) -> Result<()> {
+    let mut all = Ok(());
+    for result in results {
+        if matches!(all, Ok(()) | Err(Error::Interrupted)) && result.is_err() {
+            all = result;
+        }
+    }
+    all
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! scheduler nor keep its pipe open, and no panic breaks a line.
 
 use super::wire::Wire;
+use crate::threads;
 use crossbeam_channel::Receiver;
 use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout};
 use std::fs::File;
@@ -74,14 +75,17 @@ fn close_foreign() {
 
 impl Ends {
     /// Starts the thread; the version has to be sent before.
-    pub fn pump(self) -> (File, Arc<Wire>, Pump) {
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn pump(self) -> threads::Result<(File, Arc<Wire>, Pump)> {
         let (send, ended) = crossbeam_channel::bounded(0);
         let (stray, wire) = (self.stray, self.wire.clone());
-        std::thread::spawn(move || {
+        threads::free("stray output", move || {
             forward(stray, &wire);
             drop(send);
-        });
-        (self.input, self.wire, Pump { ended })
+        })?;
+        Ok((self.input, self.wire, Pump { ended }))
     }
 }
 

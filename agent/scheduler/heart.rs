@@ -9,6 +9,7 @@ use super::telling::{Steps, Telling};
 use super::wire::Wire;
 use crate::fossology::database::Database;
 use crate::operations::{Progress, Stop};
+use crate::threads;
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,9 +89,12 @@ pub struct Heart {
 impl Heart {
     /// Beats every so often. When nobody listens any more, the operation is asked to stop: whoever
     /// starts the job anew goes on from what it has.
-    pub fn start(pulse: Arc<Pulse>, every: Duration, stop: &'static Stop) -> Self {
+    ///
+    /// # Errors
+    /// When no thread can be started: an agent that does not beat would be ended by the scheduler.
+    pub fn start(pulse: Arc<Pulse>, every: Duration, stop: &'static Stop) -> threads::Result<Self> {
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
-        let thread = std::thread::spawn(move || {
+        let thread = threads::free("heart", move || {
             // Ends when the sender is dropped.
             while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 pulse.beat();
@@ -98,10 +102,10 @@ impl Heart {
                     stop.request();
                 }
             }
-        });
-        Self {
+        })?;
+        Ok(Self {
             beating: Some((end, thread)),
-        }
+        })
     }
 }
 
@@ -148,7 +152,7 @@ mod tests {
         let (read, write) = std::io::pipe().unwrap();
         let wire = Arc::new(Wire::new(File::from(OwnedFd::from(write))));
         let pulse = Arc::new(Pulse::new(wire));
-        let heart = Heart::start(pulse, Duration::from_millis(1), &STOP);
+        let heart = Heart::start(pulse, Duration::from_millis(1), &STOP).unwrap();
         let mut read = BufReader::new(read);
         read.read_line(&mut String::new()).unwrap();
         assert!(!STOP.requested());

@@ -23,12 +23,15 @@ mod work;
 use crate::exit::Exit;
 use crate::operations::Stop;
 use crate::signals::{self, STOP};
+use crate::threads;
 use arguments::Arguments;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use descriptors::Ends;
 use heart::{Heart, Pulse};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,22 +78,15 @@ pub fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    ends.wire.version();
-    let (input, wire, pump) = ends.pump();
-    start_log(&wire);
-    // New folders and files get exactly the modes that they are made with.
-    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    signals::install();
-    let pulse = Arc::new(Pulse::new(wire.clone()));
-    let heart = Heart::start(pulse.clone(), time_between_beats(), &STOP);
-    let (send, said) = crossbeam_channel::unbounded();
-    let reader = wire.clone();
-    std::thread::spawn(move || listen(input, &reader, &send));
-
-    let exit = converse(&arguments, &wire, &pulse, &said, &STOP);
-    drop(heart);
-    pump.finish();
-    pulse.beat();
+    let wire = ends.wire.clone();
+    wire.version();
+    let exit = match talk(ends, &arguments) {
+        Ok(exit) => exit,
+        Err(error) => {
+            wire.say("error", &error.to_string());
+            Exit::Failed
+        }
+    };
     wire.bye(exit.code());
     if exit != Exit::Done {
         // The scheduler looks at a process's end before it looks at its last lines, and then writes
@@ -98,6 +94,26 @@ pub fn main() -> ExitCode {
         std::thread::sleep(LINGER.min(time_between_beats()));
     }
     exit.into()
+}
+
+/// All between the version and the last word.
+fn talk(ends: Ends, arguments: &Arguments) -> threads::Result<Exit> {
+    let (input, wire, pump) = ends.pump()?;
+    start_log(&wire);
+    // New folders and files get exactly the modes that they are made with.
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    signals::install();
+    let pulse = Arc::new(Pulse::new(wire.clone()));
+    let heart = Heart::start(pulse.clone(), time_between_beats(), &STOP)?;
+    let (send, said) = crossbeam_channel::unbounded();
+    let reader = wire.clone();
+    threads::free("listener", move || listen(input, &reader, &send))?;
+
+    let exit = converse(arguments, &wire, &pulse, &said, &STOP);
+    drop(heart);
+    pump.finish();
+    pulse.beat();
+    Ok(exit)
 }
 
 fn time_between_beats() -> Duration {
@@ -212,8 +228,9 @@ fn next(said: &Receiver<Said>, stop: &Stop) -> Option<Said> {
 }
 
 /// A panic is a failed job, not the end of the conversation; its message went to the log.
-fn guarded(work: impl FnOnce() -> job::Ended + Send) -> job::Ended {
-    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|_| job::Ended {
+fn guarded(work: impl FnOnce() -> job::Ended) -> job::Ended {
+    // What it leaves half changed is seen by nobody: each job has its own connections.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| job::Ended {
         exit: Exit::Failed,
         mail: Some("failed: a mistake in the program, see the job's log".into()),
     })

@@ -8,6 +8,7 @@
 use crate::fossology::database::Database;
 use crate::fossology::own::progress;
 use crate::process::host_name;
+use crate::threads;
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use postgres::Client;
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ impl Telling {
     /// Tells a request's row.
     pub fn start(steps: Arc<Steps>, database: Database, request: i32) -> Self {
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
-        let thread = std::thread::spawn(move || {
+        let thread = threads::free("telling", move || {
             let mut row = Row {
                 database,
                 request,
@@ -103,8 +104,11 @@ impl Telling {
             }
             row.end();
         });
+        // The work is worth more than knowing how far it is.
+        let thread =
+            thread.inspect_err(|error| log::warn!("nobody tells how far the job is: {error}"));
         Self {
-            telling: Some((end, thread)),
+            telling: thread.ok().map(|thread| (end, thread)),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use super::key::Kind;
 use super::{ChunkId, Error, Put, Result, Storage};
+use crate::threads;
 use fastcdc::v2020::{Error as CdcError, StreamCDC};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -99,24 +100,15 @@ impl ChunkStore {
         let pieces = StreamCDC::new(source, least as usize, usual as usize, most as usize);
         let (send, receive) = crossbeam_channel::bounded::<(ChunkId, Vec<u8>)>(workers);
         std::thread::scope(|scope| {
-            let mut running = Vec::new();
-            for _ in 0..workers.max(1) {
+            let running = threads::several(scope, "chunk writer", workers, || {
                 let receive = receive.clone();
-                let work = move || -> Result<()> {
+                move || -> Result<()> {
                     for (id, data) in receive {
                         self.put(id, &data)?;
                     }
                     Ok(())
-                };
-                match std::thread::Builder::new().spawn_scoped(scope, work) {
-                    Ok(worker) => running.push(worker),
-                    Err(error) if running.is_empty() => {
-                        return Err(Error::io("starting a thread for", what)(error));
-                    }
-                    // It goes on with those that there are.
-                    Err(_) => break,
                 }
-            }
+            })?;
             // With one of our own a send would wait for ever once all workers have failed.
             drop(receive);
             let mut failed = None;
@@ -148,10 +140,7 @@ impl ChunkStore {
             }
             drop(send);
             for worker in running {
-                match worker.join() {
-                    Ok(result) => result?,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
+                threads::ended(worker)?;
             }
             failed.map_or(Ok(()), Err)
         })?;

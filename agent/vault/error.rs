@@ -280,6 +280,9 @@ pub enum Error {
     /// Somebody asked to stop while a stream was stored.
     #[error("interrupted; the chunks that are stored stay and are used by the next run")]
     Stopped,
+    /// No thread could be started.
+    #[error(transparent)]
+    Thread(#[from] crate::threads::NotStarted),
     /// The source of a stream could not be read.
     #[error("reading {what} for the backup: {source}")]
     Source {

@@ -10,6 +10,7 @@ mod objects;
 
 use super::{Error, Key, Result, SnapshotId, Storage};
 use crate::process::Process;
+use crate::threads;
 use jiff::{SignedDuration, Timestamp};
 use objects::{Body, conflict, end_of, locked, mark_ended};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -152,7 +153,7 @@ impl Lease {
                 }
                 continue;
             };
-            return Ok(Self::start(shared));
+            return Self::start(shared);
         }
         match conflict(&*storage, kind, run, None)? {
             Some(other) => Err(locked(&other)),
@@ -162,10 +163,10 @@ impl Lease {
         }
     }
 
-    fn start(shared: Arc<Shared>) -> Self {
+    fn start(shared: Arc<Shared>) -> Result<Self> {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
         let renew = shared.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = threads::free("lease", move || {
             // Ends when the sender is dropped.
             while let Err(crossbeam_channel::RecvTimeoutError::Timeout) =
                 stopped.recv_timeout(RENEW)
@@ -175,10 +176,12 @@ impl Lease {
                 }
             }
         });
-        Self {
+        // Nobody would renew it, and everybody would wait until it ends.
+        let thread = thread.inspect_err(|_| shared.release())?;
+        Ok(Self {
             shared,
             renewing: Some((stop, thread)),
-        }
+        })
     }
 
     /// Asks whether the lease holds for as long as the storage may need for what comes next, and renews it

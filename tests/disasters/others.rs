@@ -126,8 +126,8 @@ fn an_older_snapshot_is_as_good_and_the_newer_one_stays_to_be_had() {
     deep_check(&world);
 }
 
-#[test]
-fn another_major_version_of_postgresql_takes_it_over() {
+/// The oldest and the newest major version of PostgreSQL that is installed, when they are two.
+fn two_majors() -> Option<(u32, u32)> {
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut majors: Vec<u32> = installed
         .filter_map(|entry| {
@@ -140,21 +140,21 @@ fn another_major_version_of_postgresql_takes_it_over() {
     majors.sort_unstable();
     let (Some(oldest), Some(newest)) = (majors.first(), majors.last()) else {
         println!("skipped: no PostgreSQL below /usr/lib/postgresql");
-        return;
+        return None;
     };
     if oldest == newest {
         println!("skipped: only PostgreSQL {oldest} is installed here");
-        return;
+        return None;
     }
-    let world = World::of_major(*oldest);
-    world.call(&["init"]).expect(0);
-    let before = Before::of(&world);
-    world.backup("full");
-    lose_everything(&world);
-    let folder = world.path("newer");
+    Some((*oldest, *newest))
+}
+
+/// Another server, of this major version, and the instance's configuration names it.
+fn move_to(world: &World, major: u32) -> Cluster {
+    let folder = world.path(&format!("server {major}"));
     fs::create_dir(&folder).unwrap();
     let options = ClusterOptions {
-        major: Some(*newest),
+        major: Some(major),
         ..ClusterOptions::default()
     };
     let cluster = Cluster::start_with(&folder, &options).unwrap();
@@ -166,6 +166,20 @@ fn another_major_version_of_postgresql_takes_it_over() {
     );
     let old = world.cluster.password(Role::Fossy);
     fs::write(&conf, text.replace(old, cluster.password(Role::Fossy))).unwrap();
+    cluster
+}
+
+#[test]
+fn another_major_version_of_postgresql_takes_it_over() {
+    let Some((oldest, newest)) = two_majors() else {
+        return;
+    };
+    let world = World::of_major(oldest);
+    world.call(&["init"]).expect(0);
+    let before = Before::of(&world);
+    world.backup("full");
+    lose_everything(&world);
+    let cluster = move_to(&world, newest);
     world.call(&["restore", "latest"]).expect(0);
     let mut client = cluster
         .connect(Role::Fossy, world.sample().database())
@@ -176,6 +190,32 @@ fn another_major_version_of_postgresql_takes_it_over() {
     assert_eq!(restored::rows(&mut client), before.rows);
     before.expect_blobs(&world);
     deep_check(&world);
+}
+
+#[test]
+fn what_is_older_than_the_server_or_the_dump_says_so() {
+    let Some((oldest, newest)) = two_majors() else {
+        return;
+    };
+    let world = World::of_major(newest);
+    world.call(&["init"]).expect(0);
+    let settings = world.sample().sysconfdir().join("fo_backup.toml");
+    let text = format!("postgres_bin = \"/usr/lib/postgresql/{oldest}/bin\"\n");
+    fs::write(&settings, text).unwrap();
+    let needed = format!("version {newest} or newer are needed, found: version {oldest} in");
+    world.call(&["backup"]).expect(1).says(&needed);
+    fs::remove_file(&settings).unwrap();
+    world.backup("full");
+
+    // The programs are there, but the server is older than what they read.
+    let before = Before::of(&world);
+    let cluster = move_to(&world, oldest);
+    let older = format!("PostgreSQL {newest}, and the server here is PostgreSQL {oldest}");
+    world.call(&["restore", "latest"]).expect(1).says(&older);
+    let mut admin = cluster.connect(Role::Superuser, "postgres").unwrap();
+    let left = "SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_restore\\_%'";
+    assert_eq!(admin.query_one(left, &[]).unwrap().get::<_, i64>(0), 0);
+    before.expect_blobs(&world);
 }
 
 #[test]

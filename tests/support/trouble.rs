@@ -76,28 +76,33 @@ impl Running {
 
     /// The processes that it has started, and theirs.
     pub fn descendants(&self) -> Vec<i32> {
-        let processes: Vec<(i32, i32)> = fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| {
-                let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-                Some((pid, stat(pid)?.1))
-            })
-            .collect();
-        let mut found = vec![self.pid().as_raw()];
-        let mut at = 0;
-        while at < found.len() {
-            let parent = found[at];
-            found.extend(
-                processes
-                    .iter()
-                    .filter(|(_, of)| *of == parent)
-                    .map(|(pid, _)| pid),
-            );
-            at += 1;
-        }
-        found.remove(0);
-        found
+        descendants(self.pid())
     }
+}
+
+/// The processes that one has started, and theirs.
+pub fn descendants(of: Pid) -> Vec<i32> {
+    let processes: Vec<(i32, i32)> = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            Some((pid, stat(pid)?.1))
+        })
+        .collect();
+    let mut found = vec![of.as_raw()];
+    let mut at = 0;
+    while at < found.len() {
+        let parent = found[at];
+        found.extend(
+            processes
+                .iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| pid),
+        );
+        at += 1;
+    }
+    found.remove(0);
+    found
 }
 
 /// State and parent of a process.

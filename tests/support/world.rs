@@ -23,6 +23,10 @@ pub struct World {
     sample: Option<Sample>,
     pub cluster: Cluster,
     pub folder: TempDir,
+    /// Whether the vault is encrypted and every command is given its key.
+    sealed: bool,
+    /// Where commands find the vault, if not in the folder of its objects, and that folder.
+    server: Option<(String, PathBuf)>,
 }
 
 /// How a call of the command ended.
@@ -135,6 +139,8 @@ impl World {
             sample: None,
             cluster,
             folder,
+            sealed: encrypts(),
+            server: None,
         }
     }
 
@@ -146,9 +152,19 @@ impl World {
         world
     }
 
+    /// The vault is to be encrypted, and every command to be given its key.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+    }
+
+    /// The vault is on a server, which has its objects in a folder.
+    pub fn put_vault_on(&mut self, location: &str, folder: PathBuf) {
+        self.server = Some((location.to_owned(), folder));
+    }
+
     /// Makes the vault; see [`World::with_vault`].
     pub fn init(&self) {
-        if encrypts() {
+        if self.sealed {
             let recipient = self.key("key");
             self.call(&["init", "--recipient", &recipient]).expect(0);
         } else {
@@ -158,7 +174,7 @@ impl World {
 
     /// Whether the vault is encrypted and every command is given its key.
     pub fn encrypts_for_all(&self) -> bool {
-        encrypts()
+        self.sealed
     }
 
     /// A world whose vault is encrypted for the key in the file `key`, which commands are not given.
@@ -210,7 +226,10 @@ impl World {
     }
 
     pub fn vault(&self) -> PathBuf {
-        self.path("vault")
+        match &self.server {
+            Some((_, folder)) => folder.clone(),
+            None => self.path("vault"),
+        }
     }
 
     /// The command with the world's instance and vault.
@@ -219,7 +238,11 @@ impl World {
     }
 
     pub fn command_for(&self, sysconfdir: &Path, arguments: &[&str]) -> Command {
-        self.command_with(sysconfdir, &self.vault(), arguments)
+        let vault = match &self.server {
+            Some((location, _)) => PathBuf::from(location),
+            None => self.vault(),
+        };
+        self.command_with(sysconfdir, &vault, arguments)
     }
 
     /// The command with the world's instance and another vault.
@@ -238,7 +261,7 @@ impl World {
             .env("FO_BACKUP_SCRATCH", self.path("scratch"))
             .env_remove("FO_BACKUP_IDENTITY")
             .stdin(Stdio::null());
-        if encrypts() {
+        if self.sealed {
             command.env("FO_BACKUP_IDENTITY", self.path("key"));
         }
         command

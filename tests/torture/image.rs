@@ -4,7 +4,7 @@
 //! A folder and all below it, as a [`Disk`] that can be kept, changed and put back.
 
 use crate::disk::{Disk, Kind, Node};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -104,46 +104,167 @@ impl Image {
         }
     }
 
-    /// Makes the folder hold what a disk holds, and nothing else.
+    /// Makes the folder hold what a disk holds, and nothing else. What is there already and right
+    /// stays: most of it is, and this is done thousands of times.
     pub fn store(&self, disk: &Disk) {
-        if self.path.exists() {
-            fs::remove_dir_all(&self.path).unwrap();
-        }
-        if let Some(root) = self.root {
-            self.write(disk, root, &self.path, &mut HashMap::new());
+        match self.root {
+            Some(root) => self.write(disk, root, &self.path, &mut Stored::default()),
+            None => remove(&self.path),
         }
     }
 
-    fn write(&self, disk: &Disk, node: Node, path: &Path, written: &mut HashMap<Node, PathBuf>) {
+    fn write(&self, disk: &Disk, node: Node, path: &Path, stored: &mut Stored) {
+        let there = path.symlink_metadata().ok();
         match disk.get(node) {
             Kind::Folder(entries) => {
-                fs::create_dir(path).unwrap();
+                if there.is_some_and(|there| there.is_dir()) {
+                    for entry in fs::read_dir(path).unwrap() {
+                        let entry = entry.unwrap();
+                        if !entries.contains_key(&entry.file_name()) {
+                            remove(&entry.path());
+                        }
+                    }
+                } else {
+                    remove(path);
+                    fs::create_dir(path).unwrap();
+                }
                 for (name, child) in entries {
-                    self.write(disk, *child, &path.join(name), written);
+                    self.write(disk, *child, &path.join(name), stored);
                 }
             }
             Kind::Link(target) => {
-                std::os::unix::fs::symlink(target, path).unwrap();
+                if !fs::read_link(path).is_ok_and(|there| there.as_os_str() == target) {
+                    remove(path);
+                    std::os::unix::fs::symlink(target, path).unwrap();
+                }
                 return;
             }
             Kind::File(content) => {
-                if let Some(first) = written.get(&node) {
-                    fs::hard_link(first, path).unwrap();
+                let is_file = there.as_ref().is_some_and(Metadata::is_file);
+                let there = there.filter(|_| is_file).map(|there| key(&there));
+                if let Some((first, is)) = stored.files.get(&node) {
+                    if there != Some(*is) {
+                        remove(path);
+                        fs::hard_link(first, path).unwrap();
+                    }
                     return;
                 }
-                fs::write(path, content).unwrap();
-                written.insert(node, path.to_owned());
+                // Another name of a file that is right under that one is not this file.
+                let is_free = there.is_some_and(|there| !stored.taken.contains(&there));
+                if !is_free || fs::read(path).unwrap() != *content {
+                    remove(path);
+                    fs::write(path, content).unwrap();
+                }
+                let is = key(&path.symlink_metadata().unwrap());
+                stored.taken.insert(is);
+                stored.files.insert(node, (path.to_owned(), is));
             }
         }
-        let rights = self.rights[&node];
-        if nix::unistd::geteuid().is_root() {
+        let (rights, there) = (self.rights[&node], path.metadata().unwrap());
+        if nix::unistd::geteuid().is_root() && rights.owner != (there.uid(), there.gid()) {
             let (user, group) = rights.owner;
             std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
         }
-        fs::set_permissions(path, Permissions::from_mode(rights.mode & 0o7777)).unwrap();
+        // Another owner may have taken some of them away.
+        if rights.mode & 0o7777 != path.metadata().unwrap().mode() & 0o7777 {
+            fs::set_permissions(path, Permissions::from_mode(rights.mode & 0o7777)).unwrap();
+        }
+    }
+}
+
+/// What has been put in its place.
+#[derive(Default)]
+struct Stored {
+    /// Where each file is, and which one it is there.
+    files: HashMap<Node, (PathBuf, (u64, u64))>,
+    taken: HashSet<(u64, u64)>,
+}
+
+fn remove(path: &Path) {
+    match path.symlink_metadata() {
+        Err(_) => {}
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path).unwrap(),
+        Ok(_) => fs::remove_file(path).unwrap(),
     }
 }
 
 fn key(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// All names below a folder, with kind, content, rights, and which of them are one file.
+    fn listing(folder: &Path) -> Vec<String> {
+        let walk = walkdir::WalkDir::new(folder).sort_by_file_name();
+        let mut first: HashMap<(u64, u64), usize> = HashMap::new();
+        walk.into_iter()
+            .enumerate()
+            .map(|(number, entry)| {
+                let path = entry.unwrap().into_path();
+                let meta = path.symlink_metadata().unwrap();
+                let first = *first.entry(key(&meta)).or_insert(number);
+                let content = fs::read(&path).unwrap_or_default();
+                let mode = meta.mode();
+                format!("{} {mode:o} {content:?} {first}", path.display())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn whatever_became_of_a_folder_it_is_as_it_was() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("watched");
+        let at = |name: &str| folder.join(name);
+        fs::create_dir_all(at("a/b")).unwrap();
+        for name in ["one", "same", "a/two", "a/b/three"] {
+            fs::write(at(name), name.as_bytes()).unwrap();
+        }
+        fs::write(at("like one"), "one").unwrap();
+        fs::hard_link(at("a/two"), at("two")).unwrap();
+        symlink("one", at("link")).unwrap();
+        fs::set_permissions(at("one"), Permissions::from_mode(0o640)).unwrap();
+        let (image, before) = (Image::load(&folder), listing(&folder));
+        let untouched = fs::metadata(at("same")).unwrap();
+
+        let spoil: [&dyn Fn(); 8] = [
+            &|| {},
+            &|| fs::write(at("one"), "eno").unwrap(),
+            &|| fs::write(at("a/new"), "").unwrap(),
+            &|| fs::remove_dir_all(at("a")).unwrap(),
+            &|| {
+                fs::remove_file(at("two")).unwrap();
+                fs::write(at("two"), "a/two").unwrap();
+            },
+            &|| {
+                fs::remove_file(at("like one")).unwrap();
+                fs::hard_link(at("one"), at("like one")).unwrap();
+            },
+            &|| {
+                fs::remove_file(at("link")).unwrap();
+                fs::create_dir_all(at("link/x")).unwrap();
+                fs::set_permissions(at("one"), Permissions::from_mode(0o600)).unwrap();
+            },
+            &|| {
+                fs::remove_dir_all(at("a/b")).unwrap();
+                symlink("..", at("a/b")).unwrap();
+            },
+        ];
+        for (number, spoil) in spoil.iter().enumerate() {
+            spoil();
+            image.store(&image.disk);
+            assert_eq!(listing(&folder), before, "{number}");
+        }
+        let now = fs::metadata(at("same")).unwrap();
+        assert_eq!(
+            (now.ino(), now.ctime_nsec()),
+            (untouched.ino(), untouched.ctime_nsec())
+        );
+        fs::remove_dir_all(&folder).unwrap();
+        image.store(&image.disk);
+        assert_eq!(listing(&folder), before);
+    }
 }

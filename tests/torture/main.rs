@@ -12,10 +12,12 @@ mod disk;
 mod faults;
 mod image;
 mod kills;
+mod network;
 mod power;
 mod record;
 mod scenario;
 #[path = "../support/mod.rs"]
 mod support;
 mod tally;
+mod threads;
 mod tracer;

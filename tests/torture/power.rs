@@ -7,9 +7,9 @@
 
 use crate::disk::Fate;
 use crate::record::{Event, Recorder, WATCHED};
-use crate::scenario::{Found, Operation, Scenario, Stage};
-use crate::support::figures::{count, seed};
-use crate::tally::Tally;
+use crate::scenario::{Found, Operation, Scenario};
+use crate::support::figures::count;
+use crate::tally::on_each;
 use crate::tracer::trace;
 use fossology_backup::demo::sample::Random;
 use std::collections::BTreeSet;
@@ -72,20 +72,19 @@ fn cut(scenario: &Scenario<'_>, at: usize, fate: Fate, random: &mut Random) -> F
 #[test]
 fn a_power_cut_at_any_instant_of_any_operation_loses_nothing() {
     let cuts = count("FO_BACKUP_TORTURE_CUTS", 2);
-    let mut random = Random::new(seed("power cuts"));
-    let stage = Stage::new();
-    let mut tally = Tally::new("power cuts");
-    for operation in Operation::ALL {
-        let scenario = stage.scenario(operation);
-        let events = whole_run(&scenario);
-        for at in instants(&events, cuts, &mut random) {
-            let fate = Fate::ALL[random.below(Fate::ALL.len())];
-            let found = cut(&scenario, at, fate, &mut random);
-            let all = events.len();
-            tally.add(operation, found, || {
-                format!("cut after {at} of {all} events, {fate:?}")
-            });
-        }
-    }
-    tally.end();
+    on_each(
+        "power cuts",
+        &Operation::COMMANDS,
+        |scenario, random, tally| {
+            let events = whole_run(scenario);
+            for at in instants(&events, cuts, random) {
+                let fate = Fate::ALL[random.below(Fate::ALL.len())];
+                let found = cut(scenario, at, fate, random);
+                let all = events.len();
+                tally.add(scenario.operation, found, || {
+                    format!("cut after {at} of {all} events, {fate:?}")
+                });
+            }
+        },
+    );
 }

@@ -5,19 +5,24 @@
 //! has to be true whatever happened to it.
 
 use crate::image::Image;
-use crate::support::pruned::{prune, pruned, settings};
+use crate::support::pruned::{prune, pruned};
 use crate::support::restored::{lose_repository, rows};
+use crate::support::scheduler::{Agent, Job};
+use crate::support::servers::{BUCKET, S3Server, s3_settings};
 use crate::support::trouble::{files, wait_for};
 use crate::support::world::World;
-use fossology_backup::blob::{PfileName, Tree};
+use fossology_backup::blob::{PfileName, Tree, digest};
 use fossology_backup::demo::sample::{Entry, NewUpload, Options, Random, StoredBlob};
-use fossology_backup::demo::{Role, TableDigest, snapshot_tree};
+use fossology_backup::demo::{Role, TableDigest};
 use fossology_backup::operations::{Context, Quiet, Stop, verify};
 use fossology_backup::vault::{Location, Vault};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is done, and may be interrupted.
@@ -32,10 +37,29 @@ pub enum Operation {
     Expire,
     Verify,
     Check,
+    Copy,
+    Drill,
+    /// A backup that FOSSology's scheduler starts.
+    Job,
+    SealedBackup,
+    SealedRestore,
+    BucketBackup,
+    BucketRestore,
+}
+
+/// What a vault is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    Folder,
+    /// A folder, and encrypted.
+    Sealed,
+    /// A bucket on a server of this host.
+    Bucket,
 }
 
 impl Operation {
-    pub const ALL: [Self; 9] = [
+    /// What people call by a command, with a vault in a folder.
+    pub const COMMANDS: [Self; 13] = [
         Self::Init,
         Self::Backup,
         Self::Gold,
@@ -45,15 +69,27 @@ impl Operation {
         Self::Expire,
         Self::Verify,
         Self::Check,
+        Self::Copy,
+        Self::Drill,
+        Self::SealedBackup,
+        Self::SealedRestore,
     ];
+
+    pub fn ground(self) -> Ground {
+        match self {
+            Self::SealedBackup | Self::SealedRestore => Ground::Sealed,
+            Self::BucketBackup | Self::BucketRestore => Ground::Bucket,
+            _ => Ground::Folder,
+        }
+    }
 
     /// How people call it.
     pub fn command(self) -> &'static [&'static str] {
         match self {
             Self::Init => &["init"],
-            Self::Backup => &["backup"],
+            Self::Backup | Self::Job | Self::SealedBackup | Self::BucketBackup => &["backup"],
             Self::Gold => &["backup", "--mode", "gold"],
-            Self::Restore => &["restore", "latest"],
+            Self::Restore | Self::SealedRestore | Self::BucketRestore => &["restore", "latest"],
             Self::Recover => &["recover", "--missing"],
             Self::Prune => &["prune", "--policy", "gold-only", "--yes"],
             Self::Expire => &[
@@ -67,15 +103,34 @@ impl Operation {
             ],
             Self::Verify => &["verify", "--read-data"],
             Self::Check => &["check", "--deep"],
+            Self::Copy => &["copy"],
+            // A share of the blobs: all of them take the time of many other tries.
+            Self::Drill => &["drill", "--sample", "10%"],
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Gold => "backup of gold",
+            Self::Job => "backup as a job",
+            Self::SealedBackup => "encrypted backup",
+            Self::SealedRestore => "encrypted restore",
+            Self::BucketBackup => "backup into a bucket",
+            Self::BucketRestore => "restore from a bucket",
             other => other.command()[0],
         }
     }
+}
+
+/// What is wrong, or nothing.
+pub type Found<T = ()> = Result<T, String>;
+
+macro_rules! ensure {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds {
+            return Err(format!($($why)+));
+        }
+    };
 }
 
 /// The content of our tables, as `COPY` gives it.
@@ -90,15 +145,55 @@ pub struct Stage {
     needed: Vec<StoredBlob>,
     images: Vec<Image>,
     tables: Tables,
+    pub ground: Ground,
+    pub server: Option<S3Server>,
+    /// What was found to be whole, which need not be read again as long as nobody touches it.
+    whole: RefCell<BTreeMap<PathBuf, BTreeSet<Touched>>>,
+}
+
+/// A file as it was at some time: its path, which file it is, its last change, its size. Whatever is
+/// done to a file changes one of these.
+type Touched = (PathBuf, u64, (i64, i64), u64);
+
+/// All files below a folder, but for leases.
+fn touched(folder: &Path) -> BTreeSet<Touched> {
+    let walk = walkdir::WalkDir::new(folder).into_iter();
+    let files = walk.map(Result::unwrap).filter_map(|entry| {
+        let meta = entry.metadata().unwrap();
+        let path = entry.into_path();
+        let counts = meta.is_file() && !path.starts_with(folder.join("locks"));
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        counts.then(|| (path, meta.ino(), changed, meta.size()))
+    });
+    files.collect()
 }
 
 impl Stage {
     /// Two hosts, a full snapshot of which a part is not needed any more, one of gold, and an upload
     /// that no snapshot has.
-    pub fn new() -> Self {
+    pub fn new(ground: Ground) -> Self {
         let mut world = World::with(Options::default());
-        settings(&world, "[prune]\nempty_folders = true\n");
-        world.call(&["init"]).expect(0);
+        let mut more = "[prune]\nempty_folders = true\n".to_owned();
+        let mut server = None;
+        match ground {
+            Ground::Folder => more += &format!("[offsite]\nlocation = {:?}\n", world.path("far")),
+            Ground::Sealed => world.seal(),
+            Ground::Bucket => {
+                // In a thread of its own: who traces waits for all that its own thread has started.
+                let root = world.path("s3");
+                let start = std::thread::spawn(move || S3Server::start(root, &[]));
+                let started = start.join().unwrap();
+                let port = started.port;
+                more += &s3_settings(port).replace("give_up_after = 20", "give_up_after = 3");
+                world.put_vault_on(&format!("s3://{BUCKET}/x"), started.bucket().join("x"));
+                server = Some(started);
+            }
+        }
+        world.enable_agent();
+        world.write_settings(&more);
+        let settings = world.sample().sysconfdir().join("fo_backup.toml");
+        std::fs::set_permissions(settings, Permissions::from_mode(0o600)).unwrap();
+        world.init();
         let mut random = Random::new(3);
         let noise = (0..300_000).map(|_| random.number() as u8).collect();
         let sample = world.sample_mut();
@@ -111,6 +206,15 @@ impl Stage {
         world.backup("full");
         world.sample_mut().delete_upload(goes, 0).unwrap();
         world.backup("gold");
+        // The first job of a version enters it in FOSSology's table of agents.
+        let first = world.ask("verify", "{}");
+        let arguments = format!("--request={first}");
+        let job = Job {
+            id: 57,
+            arguments: &arguments,
+            ..Job::default()
+        };
+        world.run_job(job).expect(0);
         let new = NewUpload::sources("new.tar.gz", 13, 40);
         world.sample_mut().add_upload(new).unwrap();
         let mut client = world.sample().connect().unwrap();
@@ -121,6 +225,9 @@ impl Stage {
             needed: world.sample().needed_blobs(),
             images: Vec::new(),
             tables: Tables::new(),
+            ground,
+            server,
+            whole: RefCell::default(),
             world,
         };
         stage.images = stage.look();
@@ -128,13 +235,33 @@ impl Stage {
         stage
     }
 
-    /// The vault and the repository as they are now.
+    /// The vault, its copy and the repository as they are now.
     pub fn look(&self) -> Vec<Image> {
+        let vault = match &self.server {
+            Some(server) => server.root.clone(),
+            None => self.world.vault(),
+        };
         let folders = [
-            self.world.vault(),
+            vault,
+            self.far(),
             self.world.sample().repository().to_owned(),
         ];
         folders.iter().map(|folder| Image::load(folder)).collect()
+    }
+
+    /// Asks whether a folder is whole, unless that was found out and nobody has touched it since.
+    fn once(&self, folder: &Path, ask: impl FnOnce() -> Found) -> Found {
+        let now = touched(folder);
+        if self.whole.borrow().get(folder) != Some(&now) {
+            ask()?;
+            self.whole.borrow_mut().insert(folder.to_owned(), now);
+        }
+        Ok(())
+    }
+
+    /// Where copies of the vault go.
+    fn far(&self) -> PathBuf {
+        self.world.path("far")
     }
 
     /// An operation in the state from which it begins.
@@ -143,8 +270,20 @@ impl Stage {
         let world = &self.world;
         match operation {
             Operation::Init => std::fs::remove_dir_all(world.vault()).unwrap(),
-            Operation::Backup | Operation::Gold | Operation::Verify | Operation::Check => {}
-            Operation::Restore => {
+            Operation::Backup
+            | Operation::Gold
+            | Operation::Verify
+            | Operation::Check
+            | Operation::Drill
+            | Operation::Job
+            | Operation::SealedBackup
+            | Operation::BucketBackup => {}
+            Operation::Copy => {
+                // Some is there already.
+                world.call(&["copy"]).expect(0);
+                world.backup("full");
+            }
+            Operation::Restore | Operation::SealedRestore | Operation::BucketRestore => {
                 world.backup("full");
                 lose_repository(world);
             }
@@ -156,9 +295,14 @@ impl Stage {
             }
             Operation::Expire => drop(world.backup("full")),
         }
+        let request = match operation {
+            Operation::Job => world.ask("backup", "{}"),
+            _ => 0,
+        };
         Scenario {
             stage: self,
             operation,
+            request,
             images: self.look(),
             tables: self.our_tables(),
             snapshots: self.snapshots(),
@@ -255,36 +399,53 @@ impl Stage {
 
     /// The ids of the snapshots whose files are there.
     fn snapshots(&self) -> BTreeSet<String> {
-        let folder = self.world.vault().join("snapshots");
-        if !folder.is_dir() {
-            return BTreeSet::new();
-        }
-        let stems = files(&folder).into_iter().map(|path| {
-            let stem = path.file_stem().unwrap();
-            stem.to_str().unwrap().to_owned()
-        });
-        stems.collect()
+        snapshots(&self.world.vault())
     }
+}
+
+fn snapshots(vault: &Path) -> BTreeSet<String> {
+    let folder = vault.join("snapshots");
+    if !folder.is_dir() {
+        return BTreeSet::new();
+    }
+    let stems = files(&folder).into_iter().map(|path| {
+        let stem = path.file_stem().unwrap();
+        stem.to_str().unwrap().to_owned()
+    });
+    stems.collect()
+}
+
+/// Every object of a vault in a folder is what it has to be, to the last byte.
+fn folder_is_whole(path: &Path) -> Found {
+    let options = verify::Options {
+        snapshot: None,
+        read: Some(100.0),
+        repair_indexes: false,
+        urls: None,
+        threads: 2,
+    };
+    let context = Context {
+        progress: &Quiet,
+        stop: &Stop::new(),
+    };
+    let vault = Vault::open(&Location::folder(path)).map_err(|error| error.to_string())?;
+    let report = verify::run(&vault, None, &options, context).map_err(|e| e.to_string())?;
+    let damage = report.damage;
+    ensure!(damage.is_empty(), "the vault is damaged: {damage:?}");
+    let broken = report.snapshots.iter().find(|one| !one.whole);
+    ensure!(broken.is_none(), "{broken:?} is not whole");
+    Ok(())
 }
 
 /// An operation and the state from which it begins.
 pub struct Scenario<'a> {
     pub stage: &'a Stage,
     pub operation: Operation,
+    /// What the scheduler's job is asked for.
+    request: i32,
     images: Vec<Image>,
     tables: Tables,
     snapshots: BTreeSet<String>,
-}
-
-/// What is wrong, or nothing.
-pub type Found<T = ()> = Result<T, String>;
-
-macro_rules! ensure {
-    ($holds:expr, $($why:tt)+) => {
-        if !$holds {
-            return Err(format!($($why)+));
-        }
-    };
 }
 
 impl Scenario<'_> {
@@ -302,9 +463,33 @@ impl Scenario<'_> {
         self.world().command(self.operation.command())
     }
 
+    /// The agent of the operation's job, as the scheduler starts it.
+    pub fn start_agent(&self) -> Agent {
+        self.world().start_agent(Job {
+            id: 57,
+            arguments: &format!("--request={}", self.request),
+            ..Job::default()
+        })
+    }
+
+    /// From the beginning to the end. Code and what was said.
+    pub fn run(&self) -> (i32, String) {
+        if self.operation == Operation::Job {
+            let ended = self.start_agent().serve();
+            return (ended.exit, ended.log.join("\n"));
+        }
+        let called = self.world().call(self.operation.command());
+        (called.code, called.stdout + &called.stderr)
+    }
+
     /// Nothing was lost and nothing wrong is there, whatever happened to the operation.
     pub fn nothing_is_lost(&self) -> Found {
         self.vault_is_whole()?;
+        let far = self.stage.far();
+        if far.join("vault.json").exists() {
+            let whole = self.stage.once(&far, || folder_is_whole(&far));
+            whole.map_err(|why| format!("the copy: {why}"))?;
+        }
         self.repository_is_whole()?;
         let mut client = self
             .stage
@@ -324,26 +509,16 @@ impl Scenario<'_> {
         if self.operation == Operation::Init && !path.join("vault.json").exists() {
             return Ok(());
         }
-        let options = verify::Options {
-            snapshot: None,
-            read: Some(100.0),
-            repair_indexes: false,
-            urls: None,
-            threads: 2,
-        };
-        let context = Context {
-            progress: &Quiet,
-            stop: &Stop::new(),
-        };
-        let vault = Vault::open(&Location::folder(&path)).map_err(|error| error.to_string())?;
-        let report = verify::run(&vault, None, &options, context).map_err(|e| e.to_string())?;
-        ensure!(
-            report.damage.is_empty(),
-            "the vault is damaged: {:?}",
-            report.damage
-        );
-        let broken = report.snapshots.iter().find(|one| !one.whole);
-        ensure!(broken.is_none(), "{broken:?} is not whole");
+        self.stage.once(&path, || match self.stage.ground {
+            Ground::Folder => folder_is_whole(&path),
+            // It takes the key, or what the server says.
+            Ground::Sealed | Ground::Bucket => {
+                let called = self.world().call(&["verify", "--read-data"]);
+                let (code, said) = (called.code, called.stdout + &called.stderr);
+                ensure!(code == 0, "verify ends with {code}: {said}");
+                Ok(())
+            }
+        })?;
         let there = self.stage.snapshots();
         let moments = |ids: &BTreeSet<String>| -> BTreeSet<String> {
             ids.iter().map(|id| id[..16].to_owned()).collect()
@@ -368,22 +543,27 @@ impl Scenario<'_> {
     /// What has a blob's name is that blob, and what is needed is there unless it may be missing.
     fn repository_is_whole(&self) -> Found {
         let repository = self.world().sample().repository();
-        let tree = snapshot_tree(repository).map_err(|error| error.to_string())?;
-        for (path, state) in &tree {
+        let mut whole = self.stage.whole.borrow_mut();
+        let known = whole.entry(repository.to_owned()).or_default();
+        let now = touched(repository);
+        for (path, ..) in now.difference(known) {
             let name = path.file_name().unwrap().to_str().unwrap_or_default();
             if let Ok(name) = name.parse::<PfileName>() {
-                let whole = state.sha1 == name.to_string()[..40] && state.size == name.size();
+                let content = std::fs::read(path).map_err(|error| error.to_string())?;
                 ensure!(
-                    whole,
+                    digest(&content) == name,
                     "{} has {} bytes of something else",
                     path.display(),
-                    state.size
+                    content.len()
                 );
             }
         }
+        *known = now;
         let missing = self.missing();
         let may = match self.operation {
-            Operation::Restore => return Ok(()),
+            Operation::Restore | Operation::SealedRestore | Operation::BucketRestore => {
+                return Ok(());
+            }
             Operation::Prune | Operation::Recover => pruned(self.world()),
             _ => BTreeSet::new(),
         };
@@ -408,14 +588,12 @@ impl Scenario<'_> {
     pub fn finishes(&self) -> Found {
         // Those of this test's own questions, too: a restore refuses to work beside others.
         self.stage.wait_for_sessions();
-        let called = self.world().call(self.operation.command());
+        let (code, said) = self.run();
         ensure!(
-            called.code == 0,
-            "the same command again ends with {}:\n{}{}",
-            called.code,
-            called.stdout,
-            called.stderr
+            code == 0,
+            "the same command again ends with {code}:\n{said}"
         );
+        self.stage.wait_for_sessions();
         self.is_done()
     }
 
@@ -431,8 +609,27 @@ impl Scenario<'_> {
         }
         let (before, now) = (&self.snapshots, self.stage.snapshots());
         match self.operation {
-            Operation::Backup | Operation::Gold => {
+            Operation::Backup
+            | Operation::Gold
+            | Operation::Job
+            | Operation::SealedBackup
+            | Operation::BucketBackup => {
                 ensure!(now.len() > before.len(), "there is no new snapshot");
+            }
+            Operation::Copy => {
+                let far = snapshots(&self.stage.far());
+                ensure!(
+                    far == now && now == *before,
+                    "{far:?} were copied of {now:?}"
+                );
+            }
+            Operation::Drill => {
+                ensure!(now == *before, "other snapshots are there: {now:?}");
+                let scratch = std::fs::read_dir(self.world().path("scratch")).unwrap();
+                ensure!(scratch.count() == 0, "the drill left something");
+                let query = "SELECT count(*) FROM pg_database WHERE datname LIKE '%drill%'";
+                let left: i64 = self.stage.admin().query_one(query, &[]).unwrap().get(0);
+                ensure!(left == 0, "the drill left a database");
             }
             Operation::Expire => ensure!(now.len() == 2, "{now:?} are there"),
             Operation::Init => {

@@ -3,43 +3,96 @@
 
 //! What was tried, and what came of it. One failure does not end a run: the others are worth knowing.
 
-use crate::scenario::{Found, Operation};
-use crate::support::figures;
+use crate::scenario::{Found, Operation, Scenario, Stage};
+use crate::support::figures::{self, count, seed};
+use fossology_backup::demo::sample::Random;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub struct Tally {
     what: &'static str,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
     /// How much was tried on each operation, and how much of it failed.
     tried: BTreeMap<Operation, (usize, usize)>,
+    took: BTreeMap<Operation, Duration>,
     failed: Vec<String>,
 }
 
 impl Tally {
-    pub fn new(what: &'static str) -> Self {
-        Self {
-            what,
-            tried: BTreeMap::new(),
-            failed: Vec::new(),
-        }
-    }
-
     /// Adds one try; `how` tells what was done.
-    pub fn add(&mut self, operation: Operation, found: Found, how: impl FnOnce() -> String) {
-        let (tried, failed) = self.tried.entry(operation).or_default();
+    pub fn add(&self, operation: Operation, found: Found, how: impl FnOnce() -> String) {
+        let mut state = self.lock();
+        let (tried, failed) = state.tried.entry(operation).or_default();
         *tried += 1;
         if let Err(why) = found {
             *failed += 1;
-            self.failed.push(format!("{operation:?}, {}: {why}", how()));
-            eprintln!("{}", self.failed[self.failed.len() - 1]);
+            let what = self.what;
+            let failure = format!("{what}: {operation:?}, {}: {why}", how());
+            eprintln!("{failure}");
+            state.failed.push(failure);
         }
     }
 
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells the figures, and fails if anything did.
-    pub fn end(self) {
-        for (operation, (tried, failed)) in &self.tried {
+    fn end(self) {
+        let state = self.state.into_inner().unwrap();
+        for (operation, (tried, failed)) in &state.tried {
+            let took = state.took[operation].as_secs_f64();
+            println!("{}: {}: {took:.1} s", self.what, operation.name());
             figures::add(self.what, operation.name(), *tried, *failed);
         }
-        let failed = self.failed.join("\n");
-        assert!(failed.is_empty(), "{}: {failed}", self.what);
+        let failed = state.failed.join("\n");
+        assert!(failed.is_empty(), "{failed}");
     }
+}
+
+/// Tries something on each operation. `FO_BACKUP_TORTURE_WORKERS` take them in turns, each with a stage
+/// of its own; what is random in an operation does not depend on who takes it. What ends one of them ends
+/// no other.
+pub fn on_each(
+    what: &'static str,
+    operations: &[Operation],
+    work: impl Fn(&Scenario<'_>, &mut Random, &Tally) + Sync,
+) {
+    let seed = seed(what);
+    let workers = count("FO_BACKUP_TORTURE_WORKERS", 1);
+    let tally = Tally {
+        what,
+        state: Mutex::default(),
+    };
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.clamp(1, operations.len()) {
+            scope.spawn(|| {
+                let mut ready: Option<Stage> = None;
+                while let Some(&operation) = operations.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let ground = operation.ground();
+                    ready.take_if(|stage| stage.ground != ground);
+                    let stage = ready.get_or_insert_with(|| Stage::new(ground));
+                    let began = Instant::now();
+                    let mut random = Random::new(seed.wrapping_add(operation as u64));
+                    let tried = catch_unwind(AssertUnwindSafe(|| {
+                        work(&stage.scenario(operation), &mut random, &tally);
+                    }));
+                    tally.lock().took.insert(operation, began.elapsed());
+                    if tried.is_err() {
+                        let found = Err("the test itself could not go on, see above".into());
+                        tally.add(operation, found, || "at its end".into());
+                    }
+                }
+            });
+        }
+    });
+    tally.end();
 }

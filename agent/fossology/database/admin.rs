@@ -17,6 +17,7 @@ use postgres::{Client, Config, GenericClient};
 use super::connect::{Database, server_major};
 use super::error::{Error, Result};
 use super::properties::{DatabaseProperties, Setting};
+use super::tools::Tools;
 
 /// The first part of the lock of restores, the second one being the name's hash: the letters `fore`.
 const RESTORE: i32 = 0x666f_7265;
@@ -199,6 +200,29 @@ impl Admin {
             .query_one("SELECT pg_database_size($1::text::name)", &[&name])
             .map_err(Error::sql("asking how large a database is"))?;
         Ok(row.get::<_, i64>(0).unsigned_abs())
+    }
+
+    /// Expects that what was dumped from a server of a major version can be loaded into this one.
+    ///
+    /// # Errors
+    /// [`Error::OlderServer`] when this one is older, or than the programs that have to read the dump.
+    pub fn expect_loads(&mut self, dumped: u32, tools: &Tools) -> Result<()> {
+        let server = server_major(&mut self.client)?;
+        let older = |from, needed| {
+            Err(Error::OlderServer {
+                from,
+                server,
+                needed,
+            })
+        };
+        if dumped > server {
+            return older(format!("from PostgreSQL {dumped}"), dumped);
+        }
+        if !tools.loads_into(server) {
+            let from = format!("to be read by programs of PostgreSQL {}", tools.major());
+            return older(from, 17);
+        }
+        Ok(())
     }
 
     /// A number that changes while something is loaded into a database or indexed there.

@@ -14,6 +14,9 @@ use postgres::error::SqlState;
 /// A failure of the database or of one of PostgreSQL's programs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No thread could be started.
+    #[error(transparent)]
+    Thread(#[from] crate::threads::NotStarted),
     /// Nobody answers there, or the server does not take connections now.
     #[error(
         "the database server at {place} cannot be reached: {reason}\nCheck that PostgreSQL runs there, and host and port in Db.conf."
@@ -185,6 +188,18 @@ pub enum Error {
         needed: u32,
         /// What was found instead.
         found: String,
+    },
+    /// The server is older than what is to be loaded.
+    #[error(
+        "the database was dumped {from}, and the server here is PostgreSQL {server}, which does not understand all of that; restore into PostgreSQL {needed} or newer"
+    )]
+    OlderServer {
+        /// What made the dump, or would load it.
+        from: String,
+        /// The server's major version.
+        server: u32,
+        /// The lowest that will do.
+        needed: u32,
     },
     /// A program could not be started or watched.
     #[error("running {}: {source}", program.display())]

@@ -23,6 +23,7 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use super::connect::Database;
 use super::error::{Error, Result};
+use crate::threads;
 
 /// How often the stop check is asked while a program runs.
 const STOP_CHECK: Duration = Duration::from_millis(100);
@@ -121,9 +122,9 @@ pub(super) fn run_to(
             read(pipe, &said);
             drop(open);
         };
-        if let Err(source) = thread::Builder::new().spawn(listen) {
+        if let Err(error) = threads::free(name, listen) {
             let _ = end(&mut child, &closed);
-            return Err(failed(source));
+            return Err(error.into());
         }
     }
     let status = loop {

@@ -115,6 +115,12 @@ impl Tools {
         })
     }
 
+    /// Whether a server of this major version understands what pg_restore tells it. From 17 on that
+    /// sets a parameter which older servers do not have, and the dump can be read by no older one.
+    pub fn loads_into(&self, server: u32) -> bool {
+        self.major < 17 || server >= 17
+    }
+
     /// The programs' major version; a dump takes at least this one to be read again.
     pub fn major(&self) -> u32 {
         self.major

@@ -88,6 +88,12 @@ impl Trees {
         Ok(folder)
     }
 
+    /// Lets a test say how syncs end.
+    #[cfg(test)]
+    pub fn sync_by(&mut self, syncfs: super::durable::SyncFs) {
+        self.durable.sync_by(syncfs);
+    }
+
     /// Makes what was changed below the roots that are watched durable: one sync for each file
     /// system.
     ///

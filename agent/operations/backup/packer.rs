@@ -12,12 +12,13 @@ use super::select::places;
 use crate::blob::{Hasher, PfileName, Tree, TreeSet, digest, digest_batch};
 use crate::fossology::repository::{Layout, ReadError, Reader};
 use crate::operations::{Context, Error, Result};
+use crate::threads;
 use crate::vault::{self, Absent, FrameBuilder, Members, PackRef, PackWriter, Storage, Vault};
 use crossbeam_channel::Receiver;
 use serde_json::Value;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A blob to pack.
@@ -132,18 +133,19 @@ impl<'a> Packer<'a> {
     /// Finishes the packs that are not full.
     pub fn finish(self) -> Result<Done> {
         let mut packs = into_inner(self.packs);
-        let open = self.open.into_iter().flat_map(into_inner);
+        let open: Vec<_> = self.open.into_iter().flat_map(into_inner).collect();
         // Side by side, because each waits for the disk.
-        let finished: Vec<_> = std::thread::scope(|scope| {
-            let finishing: Vec<_> = open.map(|pack| scope.spawn(|| pack.finish())).collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            finishing.into_iter().map(join).collect()
+        let (count, open) = (open.len(), Mutex::new(open));
+        let next = || {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.pop()
+        };
+        let finished = threads::together("finishing packs", count, || {
+            std::iter::from_fn(next)
+                .map(PackWriter::finish)
+                .collect::<Vec<_>>()
         });
-        for pack in finished {
+        for pack in finished.into_iter().flatten() {
             packs.extend(pack?);
         }
         Ok(Done {

@@ -17,6 +17,7 @@ use crate::blob::HostName;
 use crate::fossology::own::Asked;
 use crate::fossology::repository::Reader;
 use crate::operations::{Context, Error, Result, workers};
+use crate::threads;
 use crate::vault::{Absent, Alias, ExtraPath, Members, PackRef, Vault, bitmap};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -135,12 +136,10 @@ pub(super) fn pack(
     context.progress.begin("blobs", candidates.len(), 0);
     let worked = std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(2 * gate.most());
-        let workers: Vec<_> = (0..gate.most())
-            .map(|_| {
-                let (packer, jobs) = (&packer, receive.clone());
-                scope.spawn(move || packer.work(jobs))
-            })
-            .collect();
+        let workers = threads::several(scope, "packer", gate.most(), || {
+            let (packer, jobs) = (&packer, receive.clone());
+            move || packer.work(jobs)
+        })?;
         drop(receive);
         let selected = selection.each_new(names, context.progress, |job| {
             if stop() {

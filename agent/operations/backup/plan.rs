@@ -18,6 +18,7 @@ use crate::fossology::database::{
 };
 use crate::operations::by_url::{self, GoldSettings};
 use crate::operations::{Context, Error, Instance, Result, Scratch};
+use crate::threads;
 use crate::vault::{ByUrl, Database, SnapshotId, Stream, Vault};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -136,6 +137,12 @@ pub(super) fn plan<T>(
         Some(_) => None,
         None => Some(Tools::find(options.postgres_bin.as_deref(), major)?),
     };
+    if let Some(tools) = tools.as_ref().filter(|tools| !tools.loads_into(major)) {
+        log::warn!(
+            "the dump is made by pg_dump {}, and can be restored into PostgreSQL 17 and newer only, while the server is PostgreSQL {major}: install the Debian package postgresql-client-{major}",
+            tools.major()
+        );
+    }
     let mut moment = Moment::begin(&mut catalogue)?;
     let exported = match &tools {
         Some(_) => moment.export()?,
@@ -161,7 +168,7 @@ pub(super) fn plan<T>(
         stop: &stop,
     };
     let (dumped, listed) = std::thread::scope(|scope| {
-        let dump = scope.spawn(|| {
+        let dump = threads::scoped(scope, "dump", || {
             let Some(tools) = &tools else {
                 return Ok((BTreeMap::new(), 0, Vec::new()));
             };
@@ -191,7 +198,7 @@ pub(super) fn plan<T>(
             let dumped = streams::dump(make, &scratch, &store, context.progress);
             failed.fetch_or(dumped.is_err(), Ordering::Relaxed);
             dumped.map(|(files, size)| (files, size, scrubbed))
-        });
+        })?;
         let list = || {
             context.progress.begin("listing what is needed", 0, 0);
             let mut listing = Listing::new(vault, &mut moment, options.mode)?;
@@ -213,12 +220,8 @@ pub(super) fn plan<T>(
         };
         let listed = list();
         failed.fetch_or(listed.is_err(), Ordering::Relaxed);
-        (
-            dump.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            listed,
-        )
-    });
+        Ok::<_, Error>((threads::ended(dump), listed))
+    })?;
     context.stop.check()?;
     let (listing, by_url, done) = match (listed, dumped.as_ref()) {
         // The side that was only stopped has nothing to say.

@@ -8,6 +8,7 @@
 use super::Options;
 use super::life::Watched;
 use crate::operations::{Error, Instance, Progress, Result, Scratch, scratch};
+use crate::threads;
 use crate::vault::{self, ChunkStore, Stream};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -154,7 +155,7 @@ fn store_tar(
     let (from, to) =
         nix::unistd::pipe().map_err(|error| Error::io("making a pipe for", root)(error.into()))?;
     std::thread::scope(|scope| {
-        let writer = scope.spawn(move || {
+        let writer = threads::scoped(scope, "tar writer", move || {
             let mut tar = tar::Builder::new(File::from(to));
             tar.follow_symlinks(follow);
             let mut left_out = Vec::new();
@@ -169,11 +170,9 @@ fn store_tar(
                 }
             }
             tar.finish().map(|()| left_out)
-        });
+        })?;
         let stream = store.write(what, File::from(from));
-        let written = writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let written = threads::ended(writer);
         // When the vault fails the pipe breaks, so its error is the reason.
         let stream = stream?;
         left_out.extend(written.map_err(|source| vault::Error::Source {

@@ -5,10 +5,11 @@
 //! none: then the file is backed up, which costs room and nothing else.
 
 use super::GoldSettings;
+use crate::http;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 /// Names of a query's parts that may hold something secret.
@@ -227,7 +228,7 @@ impl Resolver for PublicOnly {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = DefaultResolver::default().resolve(uri, config, timeout)?;
+        let found = http::Names.resolve(uri, config, timeout)?;
         let host = uri.host().map(plain).unwrap_or_default();
         if config.proxy().is_some() || is_named(&host, &self.private_hosts) {
             return Ok(found);

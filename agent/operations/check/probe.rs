@@ -10,9 +10,11 @@ use super::merge::Want;
 use super::report::Kind;
 use super::walk::{Hidden, Shard, Walker, debris};
 use crate::blob::PfileName;
+use crate::threads;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{SFlag, fstatat};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Fewer blobs are not worth a thread.
 const PART: usize = 64;
@@ -20,20 +22,16 @@ const PART: usize = 64;
 /// Looks for the wanted blobs of a shard, each thread for as many.
 pub fn probe(walker: &Walker<'_>, wants: &[Want], threads: usize) -> Shard {
     let part = wants.len().div_ceil(threads.max(1)).max(PART);
-    let parts: Vec<Shard> = std::thread::scope(|scope| {
-        let workers: Vec<_> = wants
-            .chunks(part)
-            .map(|wants| scope.spawn(|| look_for(walker, wants)))
-            .collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, Shard>| {
-            worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().map(join).collect()
+    let next = AtomicUsize::new(0);
+    let parts = threads::together("prober", wants.len().div_ceil(part), || {
+        let mut parts = Vec::new();
+        while let Some(wants) = wants.chunks(part).nth(next.fetch_add(1, Ordering::Relaxed)) {
+            parts.push(look_for(walker, wants));
+        }
+        parts
     });
     let mut whole = Shard::default();
-    for part in parts {
+    for part in parts.into_iter().flatten() {
         whole.found.extend(part.found);
         whole.findings.extend(part.findings);
         whole.hidden.extend(part.hidden);

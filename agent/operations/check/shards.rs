@@ -4,6 +4,7 @@
 //! Numbered jobs done by many threads, their results taken in the order of the numbers. No thread
 //! gets further ahead than a window of jobs, so results never pile up.
 
+use crate::threads::{self, NotStarted};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -58,28 +59,31 @@ impl<T> InOrder<T> {
 
 /// Does `work` for each number below `jobs` in so many threads while `consume` takes the results;
 /// at most `window` results wait for it. When it ends early the other jobs are not begun.
-pub fn in_order<T: Send, R>(
+///
+/// # Errors
+/// When no thread can be started, and what `consume` fails with.
+pub fn in_order<T: Send, R, E: From<NotStarted>>(
     jobs: usize,
     threads: usize,
     window: usize,
     work: impl Fn(usize) -> T + Sync,
-    consume: impl FnOnce(&mut InOrder<T>) -> R,
-) -> R {
+    consume: impl FnOnce(&mut InOrder<T>) -> Result<R, E>,
+) -> Result<R, E> {
     let window = window.max(threads).max(1);
     let (tickets, take) = bounded(window);
     let (give, results) = bounded(window);
     thread::scope(|scope| {
-        for _ in 0..threads {
+        threads::several(scope, "walker", threads, || {
             let (take, give, work) = (take.clone(), give.clone(), &work);
-            scope.spawn(move || {
+            move || {
                 for number in take {
                     let result = catch_unwind(AssertUnwindSafe(|| work(number)));
                     if give.send((number, result)).is_err() {
                         break;
                     }
                 }
-            });
-        }
+            }
+        })?;
         drop(give);
         let mut results = InOrder {
             tickets,
@@ -103,6 +107,18 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    /// With threads, and a consumer that does not fail.
+    fn done<T: Send, R>(
+        jobs: usize,
+        threads: usize,
+        window: usize,
+        work: impl Fn(usize) -> T + Sync,
+        consume: impl FnOnce(&mut InOrder<T>) -> R,
+    ) -> R {
+        let consume = |results: &mut InOrder<T>| Ok::<_, NotStarted>(consume(results));
+        in_order(jobs, threads, window, work, consume).unwrap()
+    }
+
     #[test]
     fn results_come_in_order_and_no_thread_runs_far_ahead() {
         let begun = AtomicUsize::new(0);
@@ -115,7 +131,7 @@ mod tests {
             number
         };
         let mut seen = Vec::new();
-        in_order(100, 3, 5, work, |results| {
+        done(100, 3, 5, work, |results| {
             while let Some(number) = results.next() {
                 assert!(begun.load(Ordering::SeqCst) <= number + 6);
                 seen.push(number);
@@ -126,16 +142,16 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_consumer_that_has_had_enough() {
-        let first = in_order(1000, 4, 9, |number| number, InOrder::next);
+        let first = done(1000, 4, 9, |number| number, InOrder::next);
         assert_eq!(first, Some(0));
-        assert_eq!(in_order(0, 4, 9, |number| number, InOrder::next), None);
+        assert_eq!(done(0, 4, 9, |number| number, InOrder::next), None);
     }
 
     #[test]
     #[should_panic(expected = "job 7")]
     fn a_panic_reaches_the_consumer() {
         let work = |number: usize| assert!(number != 7, "job {number}");
-        in_order(20, 2, 0, work, |results| while results.next().is_some() {});
+        done(20, 2, 0, work, |results| while results.next().is_some() {});
     }
 
     #[test]
@@ -145,7 +161,7 @@ mod tests {
             begun.lock().unwrap().insert(number);
             number
         };
-        let taken: Vec<usize> = in_order(10_000, 3, 40, work, |results| {
+        let taken: Vec<usize> = done(10_000, 3, 40, work, |results| {
             let mut taken: Vec<usize> = (0..5).filter_map(|_| results.next()).collect();
             while results.end_early() {
                 taken.extend(results.next());

@@ -7,7 +7,8 @@
 
 use super::report::{Hurt, Report, Tally};
 use super::there::There;
-use crate::operations::{Context, Error, Result};
+use crate::operations::{Context, Error, Result, workers};
+use crate::threads;
 use crate::vault::{ChunkId, Error as VaultError, IndexFile, PackRef, Snapshot, Vault};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
@@ -149,17 +150,8 @@ impl<'a> Transfer<'a> {
                 done.push((*item, sent));
             }
         };
-        let results: Vec<Result<()>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.threads.clamp(1, items.len().max(1)))
-                .map(|_| scope.spawn(work))
-                .collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            workers.into_iter().map(join).collect()
-        });
+        let count = self.threads.clamp(1, items.len().max(1));
+        let results: Vec<Result<()>> = threads::together("copying", count, work);
         for (item, sent) in done.into_inner().unwrap_or_else(|error| error.into_inner()) {
             match sent {
                 Ok(bytes) => {
@@ -191,7 +183,7 @@ impl<'a> Transfer<'a> {
                 }
             }
         }
-        results.into_iter().collect()
+        workers::reason(results)
     }
 
     /// Sends something, and gives back its bytes; `None` when what is there is good as it is.

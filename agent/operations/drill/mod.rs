@@ -22,6 +22,7 @@ use super::restore::{blobs, database, directories, room, writer};
 use super::{Context, Error, Instance, Result, Stop, check, history, restore};
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::own::{self, Asked, Outcome, Run};
+use crate::threads;
 use crate::vault::{Lease, LeaseKind, Members, Snapshot, Vault};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use ground::Ground;
@@ -114,14 +115,14 @@ fn leaving<T>(
     let stop = Stop::new();
     let (end, ended) = bounded::<()>(0);
     let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
+        threads::scoped(scope, "drill's end", || {
             // Ends when the sender is dropped.
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 if outer.stop.requested() || outer.stop.gives_way() {
                     stop.request();
                 }
             }
-        });
+        })?;
         let result = work(Context {
             progress: outer.progress,
             stop: &stop,

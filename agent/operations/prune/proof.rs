@@ -19,6 +19,7 @@ use crate::fossology::repository::Reader;
 use crate::operations::backup::trusted;
 use crate::operations::recover::{self, Scope, Sources, Wanted, has_name};
 use crate::operations::{Context, Instance, Result, workers};
+use crate::threads;
 use crate::vault::{IndexFile, IndexMerge, Mode, PackInfo, Snapshot, Vault};
 use postgres::Client;
 use roaring::RoaringBitmap;
@@ -245,29 +246,26 @@ pub(super) fn bad_gold(
     context.progress.begin(step, golds.len() as u64, bytes);
     let next = Mutex::new(golds.iter());
     let bad = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        let work = || -> Result<()> {
-            loop {
-                context.stop.check()?;
-                let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some(gold) = taken else {
-                    return Ok(());
-                };
-                let hold = match reader.open(Tree::Gold, gold) {
-                    Err(_) => Some(Hold::GoldMissing),
-                    Ok((file, _)) if has_name(&file, gold) => None,
-                    Ok(_) => Some(Hold::GoldDamaged),
-                };
-                if let Some(hold) = hold {
-                    let mut bad = bad.lock().unwrap_or_else(PoisonError::into_inner);
-                    bad.insert(*gold, hold);
-                }
-                context.progress.advance(1, gold.size());
+    let read = threads::together("reading gold", threads, || -> Result<()> {
+        loop {
+            context.stop.check()?;
+            let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(gold) = taken else {
+                return Ok(());
+            };
+            let hold = match reader.open(Tree::Gold, gold) {
+                Err(_) => Some(Hold::GoldMissing),
+                Ok((file, _)) if has_name(&file, gold) => None,
+                Ok(_) => Some(Hold::GoldDamaged),
+            };
+            if let Some(hold) = hold {
+                let mut bad = bad.lock().unwrap_or_else(PoisonError::into_inner);
+                bad.insert(*gold, hold);
             }
-        };
-        let helpers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        workers::join(helpers, Ok(()))
-    })?;
+            context.progress.advance(1, gold.size());
+        }
+    });
+    workers::reason(read)?;
     context.progress.end();
     Ok(bad.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -23,6 +23,7 @@ use crate::fossology::own::{self, BlobState, Files, pruning};
 use crate::fossology::repository::{Reader, Remover};
 use crate::operations::recover::{Amount, cannot_look};
 use crate::operations::{Context, Instance, Result, workers};
+use crate::threads;
 use postgres::{Client, GenericClient};
 use roaring::RoaringBitmap;
 use std::collections::BTreeSet;
@@ -187,31 +188,28 @@ impl Removal<'_> {
     fn unlink(&self, remover: &Remover, names: &[PfileName], removed: &mut Removed) -> Result<()> {
         let next = AtomicUsize::new(0);
         let (files, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        let result = std::thread::scope(|scope| {
-            let work = || -> Result<()> {
-                loop {
-                    let from = next.fetch_add(PIECE, Ordering::Relaxed);
-                    let piece = names.iter().skip(from).take(PIECE);
-                    if piece.len() == 0 {
-                        return Ok(());
-                    }
-                    let (mut gone, mut size) = (0, 0);
-                    let count = piece.len() as u64;
-                    for name in piece {
-                        if remover.remove(name)? {
-                            gone += 1;
-                            size += name.size();
-                        }
-                    }
-                    files.fetch_add(gone, Ordering::Relaxed);
-                    bytes.fetch_add(size, Ordering::Relaxed);
-                    self.context.progress.advance(count, size);
+        let threads = self.threads.clamp(1, names.len().div_ceil(PIECE).max(1));
+        let results = threads::together("removing", threads, || -> Result<()> {
+            loop {
+                let from = next.fetch_add(PIECE, Ordering::Relaxed);
+                let piece = names.iter().skip(from).take(PIECE);
+                if piece.len() == 0 {
+                    return Ok(());
                 }
-            };
-            let threads = self.threads.clamp(1, names.len().div_ceil(PIECE).max(1));
-            let helpers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            workers::join(helpers, Ok(()))
+                let (mut gone, mut size) = (0, 0);
+                let count = piece.len() as u64;
+                for name in piece {
+                    if remover.remove(name)? {
+                        gone += 1;
+                        size += name.size();
+                    }
+                }
+                files.fetch_add(gone, Ordering::Relaxed);
+                bytes.fetch_add(size, Ordering::Relaxed);
+                self.context.progress.advance(count, size);
+            }
         });
+        let result = workers::reason(results);
         let gone = files.into_inner();
         removed.amount.join(Amount {
             blobs: gone,

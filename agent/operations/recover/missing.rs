@@ -9,6 +9,7 @@ use crate::fossology::catalogue::{Moment, Needed};
 use crate::fossology::database;
 use crate::fossology::repository::{ReadError, Reader};
 use crate::operations::{Context, Error, Result, workers};
+use crate::threads;
 use crossbeam_channel::Receiver;
 use roaring::RoaringBitmap;
 use std::io;
@@ -146,12 +147,10 @@ impl Look<'_> {
         let (mut needed, mut broken) = (Amount::default(), 0);
         std::thread::scope(|scope| {
             let (send, receive) = crossbeam_channel::bounded::<Vec<Wanted>>(self.threads * 2);
-            let workers: Vec<_> = (0..self.threads.max(1))
-                .map(|_| {
-                    let (parts, all) = (receive.clone(), &all);
-                    scope.spawn(move || self.work(parts, all))
-                })
-                .collect();
+            let workers = threads::several(scope, "looker", self.threads, || {
+                let (parts, all) = (receive.clone(), &all);
+                move || self.work(parts, all)
+            })?;
             drop(receive);
             let mut part = Vec::with_capacity(PART);
             let streamed = each_blob(moment, uploads, &mut broken, |wanted| {

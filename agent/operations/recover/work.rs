@@ -14,6 +14,7 @@ use crate::fossology::own::{self, BlobState};
 use crate::fossology::repository::{Begun, Importer, Reader};
 use crate::operations::restore::{blobs, writer};
 use crate::operations::{Context, Error, Instance, Result, Scratch, workers};
+use crate::threads;
 use crate::vault::{ByUrl, Lease, LeaseKind, Vault};
 use postgres::Client;
 use roaring::RoaringBitmap;
@@ -180,8 +181,7 @@ impl<'a> Recovery<'a> {
                     context.progress.advance(1, 0);
                 }
             };
-            let threads = self.options.threads.max(1);
-            let helpers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let helpers = threads::several(scope, "linker", self.options.threads, || work)?;
             workers::join(helpers, Ok(()))
         })?;
         context.progress.end();

@@ -15,7 +15,8 @@ use crate::fossology::database::{
 use crate::fossology::jobs::{self, Parked, Relocated};
 use crate::fossology::own::{self, Outcome};
 use crate::fossology::repository::Layout;
-use crate::operations::{Context, Error, Instance, Result, Scratch, keys};
+use crate::operations::{Context, Error, Instance, Result, Scratch, keys, workers};
+use crate::threads;
 use crate::vault::{ChunkStore, Members, Snapshot, Stream, Vault};
 use std::fs::{self, File};
 use std::path::Path;
@@ -337,6 +338,10 @@ fn load(
                 why: error.to_string(),
             }
         })?;
+    // Whatever takes long comes after it.
+    target
+        .admin
+        .expect_loads(properties.server_major, &target.tools)?;
     let scratch = Scratch::new(&options.scratch)?;
     let dump = scratch.join("dump");
     fs::create_dir(&dump).map_err(Error::io("making", &dump))?;
@@ -389,31 +394,24 @@ fn fetch(
             .unwrap_or_else(|error| error.into_inner())
             .pop()
     };
-    std::thread::scope(|scope| {
-        let work = || -> Result<()> {
-            while let Some((name, stream)) = next() {
-                context.stop.check()?;
-                // A name comes out of a file of the vault, so it is not trusted.
-                if Path::new(name).file_name().and_then(|plain| plain.to_str()) != Some(name) {
-                    return Err(Error::Snapshot {
-                        id: snapshot.id.to_string(),
-                        why: format!("'{name}' is no name of a dump's file"),
-                    });
-                }
-                let path = folder.join(name);
-                let mut file = File::create_new(&path).map_err(Error::io("writing", &path))?;
-                chunks.copy(&path.display().to_string(), stream, &mut file)?;
-                context.progress.advance(1, stream.size);
+    let fetched = threads::together("fetching a dump", threads, || -> Result<()> {
+        while let Some((name, stream)) = next() {
+            context.stop.check()?;
+            // A name comes out of a file of the vault, so it is not trusted.
+            if Path::new(name).file_name().and_then(|plain| plain.to_str()) != Some(name) {
+                return Err(Error::Snapshot {
+                    id: snapshot.id.to_string(),
+                    why: format!("'{name}' is no name of a dump's file"),
+                });
             }
-            Ok(())
-        };
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    })?;
+            let path = folder.join(name);
+            let mut file = File::create_new(&path).map_err(Error::io("writing", &path))?;
+            chunks.copy(&path.display().to_string(), stream, &mut file)?;
+            context.progress.advance(1, stream.size);
+        }
+        Ok(())
+    });
+    workers::reason(fetched)?;
     context.progress.end();
     Ok(())
 }

@@ -8,6 +8,7 @@
 
 use crate::fossology::repository::Owner;
 use crate::operations::{Error, Instance, Result, scratch};
+use crate::threads;
 use crate::vault::{self, Snapshot, Stream, Vault};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -99,16 +100,16 @@ fn unpack(
         nix::unistd::pipe().map_err(|error| Error::io("making a pipe for", root)(error.into()))?;
     std::thread::scope(|scope| {
         let chunks = vault.chunks();
-        let reader = scope.spawn(move || chunks.copy(what, stream, &mut File::from(to)));
+        let reader = threads::scoped(scope, "chunk reader", move || {
+            chunks.copy(what, stream, &mut File::from(to))
+        })?;
         let written = entries(
             &mut tar::Archive::new(File::from(from)),
             root,
             owner,
             failures,
         );
-        let read = reader
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let read = threads::ended(reader);
         match (read, written) {
             // When this side fails the pipe breaks, so its error is the reason.
             (Ok(()) | Err(vault::Error::Io { .. }), written) => {

@@ -9,6 +9,7 @@ use super::blobs::{Damage, Selection, WantedPack};
 use crate::blob::{Hasher, PfileName, TreeSet, digest_batch};
 use crate::fossology::repository::{Begun, Imported, Importer, Layout};
 use crate::operations::{Context, Error, Instance, Result, workers};
+use crate::threads;
 use crate::vault::{PackId, PackReader, Record, Vault};
 use crossbeam_channel::{Receiver, Sender};
 use std::io::Write;
@@ -88,12 +89,10 @@ pub(in crate::operations) fn write(
     std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(threads);
         // One more, since one may be waiting for the disk.
-        let workers: Vec<_> = (0..threads.max(1) + 1)
-            .map(|_| {
-                let (shared, jobs) = (&shared, receive.clone());
-                scope.spawn(move || shared.work(jobs))
-            })
-            .collect();
+        let workers = threads::several(scope, "blob writer", threads.max(1) + 1, || {
+            let (shared, jobs) = (&shared, receive.clone());
+            move || shared.work(jobs)
+        })?;
         drop(receive);
         let read = shared.read(vault, &selection.packs, send);
         workers::join(workers, read)

@@ -8,6 +8,7 @@ use super::{Options, changed, is_old};
 use crate::blob::{PfileName, Tree};
 use crate::fossology::repository::Root;
 use crate::operations::{Context, Error, Result, workers};
+use crate::threads;
 use crossbeam_channel::Sender;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,12 +60,10 @@ pub(super) fn walk(
     };
     std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded::<Seen>(options.threads * 2);
-        let helpers: Vec<_> = (0..options.threads.max(1))
-            .map(|_| {
-                let (work, send) = (&work, send.clone());
-                scope.spawn(move || work(send))
-            })
-            .collect();
+        let helpers = threads::several(scope, "walker", options.threads, || {
+            let (work, send) = (&work, send.clone());
+            move || work(send)
+        })?;
         drop(send);
         let taken = receive.iter().try_for_each(&mut each);
         drop(receive);

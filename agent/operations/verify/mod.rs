@@ -24,6 +24,7 @@ pub use report::{Checked, Damage, HitBlob, HitUpload, Kind, NAMED, Note, Report,
 use super::by_url::{self, GoldSettings, Rechecked};
 use super::{Context, Error, Instance, Result, history, keys};
 use crate::fossology::own::{self, Outcome, Run};
+use crate::threads;
 use crate::vault::{LeaseKind, Vault};
 use inventory::Inventory;
 use packs::Packs;
@@ -262,28 +263,17 @@ fn on_all_cores<T: Sync, R: Send>(
     work: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
-    let parts: Vec<Result<Vec<(usize, R)>>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.clamp(1, items.len().max(1)))
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut done = Vec::new();
-                    loop {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(item) = items.get(at) else {
-                            return Ok(done);
-                        };
-                        context.stop.check()?;
-                        done.push((at, work(item)?));
-                    }
-                })
-            })
-            .collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-            worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().map(join).collect()
+    let count = threads.clamp(1, items.len().max(1));
+    let parts: Vec<Result<Vec<(usize, R)>>> = threads::together("verifying", count, || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else {
+                return Ok(done);
+            };
+            context.stop.check()?;
+            done.push((at, work(item)?));
+        }
     });
     let mut all = Vec::with_capacity(items.len());
     let mut failed: Option<Error> = None;

@@ -277,6 +277,16 @@ fn a_lease_that_cannot_be_completed_is_given_back() {
 }
 
 #[test]
+fn a_lease_that_nobody_could_renew_is_given_back() {
+    if crate::threads::testing::without_threads() {
+        let (_dir, storage) = storage();
+        let lease = Lease::acquire(storage.clone(), LeaseKind::Append, "backup", None);
+        assert!(matches!(lease, Err(Error::Thread(_))));
+        assert_eq!(storage.list("locks/").unwrap(), []);
+    }
+}
+
+#[test]
 fn a_lease_on_a_slow_storage_holds_for_longer_than_anything_begun_under_it() {
     let (_dir, storage) = storage();
     let slow = Arc::new(Untidy(storage));

@@ -6,6 +6,7 @@
 
 use super::request::Request;
 use super::{S3, is_not_implemented, xml};
+use crate::threads;
 use crate::vault::crypt::ENDING;
 use crate::vault::remote::Kind;
 use crate::vault::{Error, Key, ObjectKind, Result};
@@ -74,15 +75,7 @@ impl S3 {
             }
         };
         let workers = count.min(self.client.connections() as u64);
-        let results: Vec<Result<()>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            workers.into_iter().map(join).collect()
-        });
+        let results: Vec<Result<()>> = threads::together("sending parts", workers as usize, work);
         results.into_iter().collect::<Result<()>>()?;
         Ok(etags
             .into_inner()

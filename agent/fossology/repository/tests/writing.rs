@@ -351,6 +351,39 @@ fn a_blob_gets_its_name_after_a_sync_together_with_others() {
 }
 
 #[test]
+fn after_a_sync_that_failed_no_blob_gets_a_name() {
+    thread_local!(static FAILS: std::cell::Cell<bool> = const { std::cell::Cell::new(true) });
+    let scratch = Scratch::usual();
+    let mut importer = scratch.importer();
+    importer.trees.sync_by(|_| match FAILS.get() {
+        true => Err(nix::errno::Errno::EIO),
+        false => Ok(()),
+    });
+    importer.import(both(), &digest(b"one"), b"one").unwrap();
+    let error = importer.sync().unwrap_err().to_string();
+    assert!(error.contains("localhost/"), "{error}");
+    assert!(scratch.listing().is_empty(), "{:?}", scratch.listing());
+
+    // From now on the system says that all is well, which nobody can know.
+    FAILS.set(false);
+    importer.import(both(), &digest(b"two"), b"two").unwrap();
+    importer.sync().unwrap_err();
+    importer
+        .import(both(), &digest(b"three"), b"three")
+        .unwrap();
+    drop(importer);
+    assert!(scratch.listing().is_empty(), "{:?}", scratch.listing());
+
+    // The same import by another run brings all of it.
+    let again = scratch.importer();
+    for blob in [&b"one"[..], b"two", b"three"] {
+        again.import(both(), &digest(blob), blob).unwrap();
+    }
+    again.sync().unwrap();
+    assert_eq!(scratch.listing().len(), 6, "{:?}", scratch.listing());
+}
+
+#[test]
 fn trees_on_two_file_systems_get_a_copy_each() {
     let scratch = Scratch::usual();
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
