@@ -103,6 +103,11 @@ impl Question {
         matches!(self, Self::Recover | Self::RecoverOne | Self::Prune)
     }
 
+    /// Whether archives are unpacked for it.
+    pub fn unpacks(self) -> bool {
+        matches!(self, Self::Recover | Self::RecoverOne)
+    }
+
     /// Whether it is asked with cold caches too. After the others every file was touched just now,
     /// and a plan looks at none.
     pub fn is_asked_cold(self) -> bool {
