@@ -77,16 +77,18 @@ pub fn on_each(
             scope.spawn(|| {
                 let mut ready: Option<Stage> = None;
                 while let Some(&operation) = operations.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let ground = operation.ground();
-                    ready.take_if(|stage| stage.ground != ground);
-                    let stage = ready.get_or_insert_with(|| Stage::new(ground));
                     let began = Instant::now();
                     let mut random = Random::new(seed.wrapping_add(operation as u64));
                     let tried = catch_unwind(AssertUnwindSafe(|| {
+                        let ground = operation.ground();
+                        ready.take_if(|stage| stage.ground != ground);
+                        let stage = ready.get_or_insert_with(|| Stage::new(ground));
                         work(&stage.scenario(operation), &mut random, &tally);
                     }));
                     tally.lock().took.insert(operation, began.elapsed());
                     if tried.is_err() {
+                        // Nobody knows in what state it was left.
+                        ready = None;
                         let found = Err("the test itself could not go on, see above".into());
                         tally.add(operation, found, || "at its end".into());
                     }
