@@ -194,6 +194,16 @@ impl Copies {
         Ok(())
     }
 
+    /// Whether there may be a copy: of an earlier run, or of this one.
+    pub fn may_have(&self, pack: PackId) -> bool {
+        if self.are_kept() {
+            return true;
+        }
+        let lock = self.lock_of(pack);
+        let is_checked = locked(&lock);
+        *is_checked
+    }
+
     /// Whether it was made here.
     pub fn is_own(&self, pack: PackId) -> bool {
         locked(&self.own).contains(&pack)

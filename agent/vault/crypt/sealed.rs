@@ -379,8 +379,9 @@ impl Storage for Sealed {
             return self.inner.begin(key, most);
         }
         if let Some(pack) = index_of(key) {
-            // Asked here, since a copy may be there of what is gone.
-            if !self.copies.is_own(pack) && self.inner.size(&stored(key))?.is_none() {
+            // Asked where a copy may be of what is gone; else whoever makes one sees that.
+            let may_be_old = self.copies.may_have(pack) && !self.copies.is_own(pack);
+            if may_be_old && self.inner.size(&stored(key))?.is_none() {
                 return Err(Error::Missing {
                     key: key.clone(),
                     location: self.location(),

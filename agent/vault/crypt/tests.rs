@@ -201,6 +201,23 @@ fn copies_of_many_indexes_are_made_side_by_side_and_each_once() {
 }
 
 #[test]
+fn whether_an_index_is_there_is_asked_only_when_a_copy_could_hide_that_it_is_gone() {
+    let place = place();
+    let storage: Arc<dyn Storage> = place.sealed.clone();
+    let [one, gone] = [1, 2].map(|blobs| pack(&storage, blobs).id);
+    place.counting.sizes.store(0, Ordering::Relaxed);
+    IndexFile::open(storage.clone(), one).unwrap();
+    assert_eq!(place.counting.sizes.load(Ordering::Relaxed), 0);
+    // Somebody else removes both.
+    for pack in [one, gone] {
+        let index = stored(&pack.index_key());
+        place.counting.delete(&index).unwrap();
+        let opened = IndexFile::open(storage.clone(), pack);
+        assert!(matches!(opened, Err(Error::Missing { .. })));
+    }
+}
+
+#[test]
 fn any_part_of_an_encrypted_object_is_what_was_written() {
     let place = place();
     let content = noise(300_000, 9);
