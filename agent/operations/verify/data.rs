@@ -127,19 +127,33 @@ pub(super) fn decrypt_packs(
     let bytes = whole.iter().map(|(_, _, size)| size).sum();
     let count = whole.len() as u64;
     context.progress.begin("decrypting packs", count, bytes);
-    let held = on_all_cores(options.threads, &whole, context, |(at, index, size)| {
-        let held = holds_its_blobs(vault, index, context)?;
+    let decrypted = on_all_cores(options.threads, &whole, context, |(at, index, size)| {
+        // Whether it opens at all: one that does not is for others, and nothing is said of its content.
+        let reader = PackReader::new(vault.storage().clone(), index.pack());
+        let seen = match reader.bytes(0, 1) {
+            Err(error @ Error::NotOpened { .. }) => Err(error),
+            _ => Ok(holds_its_blobs(vault, index, context)?),
+        };
         context.progress.advance(1, *size);
-        Ok((*at, held))
+        Ok((*at, seen))
     })?;
     context.progress.end();
-    for (at, _) in held.into_iter().filter(|(_, held)| !held) {
+    for (at, seen) in decrypted {
         let pack = &mut packs.0[at];
-        pack.damage = Some(report.damage.len());
-        let why = "what it decrypts to is not what its index says, and no backup makes such a pack";
         let key = pack.reference.id.key();
-        let damage = damaged_pack(&key, super::Kind::Damaged, why);
-        report.damage.push(damage);
+        match seen {
+            Ok(true) => pack.held = true,
+            Ok(false) => {
+                pack.damage = Some(report.damage.len());
+                let why = "what it decrypts to is not what its index says, and no backup makes such a pack";
+                let damage = damaged_pack(&key, super::Kind::Damaged, why);
+                report.damage.push(damage);
+            }
+            Err(error) => {
+                let (kind, why) = what_is_wrong(error);
+                report.damage.push(damaged_pack(&key, kind, why));
+            }
+        }
     }
     Ok(())
 }

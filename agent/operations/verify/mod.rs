@@ -201,8 +201,7 @@ fn note_read(vault: &Vault, client: &mut Client, packs: &Packs) -> Result<()> {
         match pack.damage {
             Some(_) => bad.push(id),
             None if !vault.is_encrypted() => proven.push(id),
-            // It was compared with its index.
-            None if vault.is_readable() && pack.index.is_some() => proven.push(id),
+            None if pack.held => proven.push(id),
             None => {}
         }
     }

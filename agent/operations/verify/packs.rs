@@ -30,6 +30,8 @@ pub(super) struct Pack {
     pub there: bool,
     /// Whether all of it was read.
     pub read: bool,
+    /// Whether it was decrypted and holds what its index says.
+    pub held: bool,
 }
 
 /// What a first look at a pack showed.
@@ -222,6 +224,7 @@ fn look(vault: &Vault, inventory: &Inventory, reference: &PackRef, repair: bool)
             damage: None,
             there: size.is_some(),
             read: false,
+            held: false,
         },
         found,
     })
