@@ -111,7 +111,10 @@ fn what_is_encrypted_for_others_is_no_damage_and_stays() {
     let told = world.call_with_key("later", &read).expect(3).stdout;
     assert!(told.contains("FOR OTHERS"), "{told}");
     assert!(told.contains("leave it where it is"), "{told}");
-    assert!(!told.contains("move ") && !told.contains("DAMAGED"), "{told}");
+    assert!(
+        !told.contains("move ") && !told.contains("DAMAGED"),
+        "{told}"
+    );
     let restore = ["restore", old["snapshot"].as_str().unwrap()];
     let restore = [&restore[..], &["--database", "again"]].concat();
     world.call_with_key("later", &restore).expect(WRONG_KEY);

@@ -126,8 +126,10 @@ fn what_forbids_it_is_said_and_nothing_is_renamed() {
         .expect(2)
         .says("there is no database 'nonsense'")
         .says("_before_");
+    let mut admin = world.cluster.connect(Role::Superuser, "postgres").unwrap();
+    admin.batch_execute("CREATE DATABASE other").unwrap();
     world
-        .call(&["restore", "--undo=postgres"])
+        .call(&["restore", "--undo=other"])
         .expect(1)
         .says("FOSSology");
     world.call(&["restore"]).expect(2).says("SNAPSHOT");
