@@ -7,36 +7,19 @@
 
 mod support;
 
-use fossology_backup::operations::verify::{self, Report};
-use fossology_backup::operations::{Context, Quiet, Stop};
-use fossology_backup::vault::{Location, Vault};
+use fossology_backup::operations::verify::Report;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::figures::{self, count, seed};
+use support::verified::verify_all;
 use support::world::World;
 
 /// Names how many bits are flipped in each kind of object, if not [`FEW`].
 const VARIABLE: &str = "FO_BACKUP_TORTURE_FLIPS";
 
 const FEW: usize = 60;
-
-fn verify_all(vault: &Path) -> Result<Report, String> {
-    let options = verify::Options {
-        snapshot: None,
-        read: Some(100.0),
-        repair_indexes: false,
-        urls: None,
-        threads: 2,
-    };
-    let context = Context {
-        progress: &Quiet,
-        stop: &Stop::new(),
-    };
-    let vault = Vault::open(&Location::folder(vault)).map_err(|error| error.to_string())?;
-    verify::run(&vault, None, &options, context).map_err(|error| error.to_string())
-}
 
 /// The objects of one kind, as paths below the vault.
 fn objects(vault: &Path, folder: &str, ending: &str) -> Vec<PathBuf> {

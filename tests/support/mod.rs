@@ -19,6 +19,7 @@ pub mod scheduler;
 pub mod servers;
 pub mod tls;
 pub mod trouble;
+pub mod verified;
 pub mod web;
 pub mod world;
 

@@ -10,12 +10,11 @@ use crate::support::restored::{lose_repository, rows};
 use crate::support::scheduler::{Agent, Job};
 use crate::support::servers::{BUCKET, S3Server, s3_settings};
 use crate::support::trouble::{files, wait_for};
+use crate::support::verified::verify_all;
 use crate::support::world::World;
 use fossology_backup::blob::{PfileName, Tree, digest};
 use fossology_backup::demo::sample::{Entry, NewUpload, Options, Random, StoredBlob};
 use fossology_backup::demo::{Role, TableDigest};
-use fossology_backup::operations::{Context, Quiet, Stop, verify};
-use fossology_backup::vault::{Location, Vault};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -417,19 +416,7 @@ fn snapshots(vault: &Path) -> BTreeSet<String> {
 
 /// Every object of a vault in a folder is what it has to be, to the last byte.
 fn folder_is_whole(path: &Path) -> Found {
-    let options = verify::Options {
-        snapshot: None,
-        read: Some(100.0),
-        repair_indexes: false,
-        urls: None,
-        threads: 2,
-    };
-    let context = Context {
-        progress: &Quiet,
-        stop: &Stop::new(),
-    };
-    let vault = Vault::open(&Location::folder(path)).map_err(|error| error.to_string())?;
-    let report = verify::run(&vault, None, &options, context).map_err(|e| e.to_string())?;
+    let report = verify_all(path)?;
     let damage = report.damage;
     ensure!(damage.is_empty(), "the vault is damaged: {damage:?}");
     let broken = report.snapshots.iter().find(|one| !one.whole);
