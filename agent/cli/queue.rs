@@ -12,6 +12,9 @@ use crate::operations::queue::{self, Ended, Options, Queued};
 use crate::operations::request::Work;
 use crate::operations::{Error, Result, guard};
 
+/// Under what the verbs' help lists the options of `queue`.
+const QUEUE: &str = "Options of the queue";
+
 /// Let FOSSology's scheduler do it
 #[derive(clap::Args)]
 pub struct Args {
@@ -19,15 +22,25 @@ pub struct Args {
     verb: QueueVerb,
 
     /// Whose job it is: a user of FOSSology's [default: its administrator]
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        global = true,
+        help_heading = QUEUE
+    )]
     user: Option<String>,
 
     /// Where it runs: a name of [HOSTS] in fossology.conf [default: where there is room]
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        global = true,
+        help_heading = QUEUE
+    )]
     host: Option<String>,
 
     /// Follow the job to its end, and end as it does
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = QUEUE)]
     wait: bool,
 }
 

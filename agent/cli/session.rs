@@ -15,11 +15,21 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Keys {
     /// A file with the private key of an encrypted vault [default: FO_BACKUP_IDENTITY, else `identity` in fo_backup.toml]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        help_heading = super::EVERYWHERE
+    )]
     identity: Vec<PathBuf>,
 
     /// A file whose first line is the passphrase of the private key
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        help_heading = super::EVERYWHERE
+    )]
     passphrase_file: Option<PathBuf>,
 
     /// An open file descriptor that gives the passphrase of the private key
@@ -27,7 +37,8 @@ pub struct Keys {
         long,
         value_name = "NUMBER",
         global = true,
-        conflicts_with = "passphrase_file"
+        conflicts_with = "passphrase_file",
+        help_heading = super::EVERYWHERE
     )]
     passphrase_fd: Option<i32>,
 }

@@ -17,9 +17,9 @@ use postgres::{Client, Config};
 use super::connect::{Database, server_major};
 use super::error::{Error, Result};
 use super::properties::{DatabaseProperties, Setting};
+use super::tools::Tools;
 
 mod swap;
-use super::tools::Tools;
 
 /// The first part of the lock of restores, the second one being the name's hash: the letters `fore`.
 const RESTORE: i32 = 0x666f_7265;

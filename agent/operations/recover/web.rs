@@ -60,7 +60,7 @@ impl Recovery<'_> {
             .fetch(blobs, gold.attempts(), &mut fetched)?;
         // A file that one URL gives is not lost by another.
         let rest = seeking.rest();
-        let is_lost = |name: &PfileName| rest.iter().any(|(lost, _)| lost == name);
+        let is_lost = |name: &PfileName| rest.binary_search_by_key(name, |(lost, _)| *lost).is_ok();
         fetched.lost.retain(|lost| is_lost(&lost.name));
         self.report.lost_urls.extend(fetched.lost);
         Ok(())
