@@ -8,6 +8,8 @@
 //! What a thread would have done is dropped when it cannot start, and with it its ends of channels and pipes:
 //! whoever waits at the other end sees that nobody is there.
 
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::VecDeque;
 use std::io;
 use std::panic::resume_unwind;
 use std::thread::{self, Builder, JoinHandle, Scope, ScopedJoinHandle};
@@ -98,6 +100,64 @@ pub fn together<T: Send>(name: &'static str, count: usize, work: impl Fn() -> T 
     })
 }
 
+/// Does something with each item, in so many threads, and hands the results on in the order of the
+/// items. So many results at most are ready before their turn. With one thread, or when none can be
+/// started, the caller's does it all.
+///
+/// # Errors
+/// The first that `take` gives; what was begun by then is not handed on.
+pub fn in_order<I: Send, T: Send, E>(
+    name: &'static str,
+    count: usize,
+    mut items: impl Iterator<Item = I>,
+    work: impl Fn(I) -> T + Sync,
+    mut take: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    thread::scope(|scope| {
+        let (send, receive) = crossbeam_channel::bounded::<(I, Sender<T>)>(count);
+        let workers = match count {
+            0 | 1 => Vec::new(),
+            _ => several(scope, name, count, || {
+                let (receive, work) = (receive.clone(), &work);
+                move || {
+                    for (item, done) in receive {
+                        // Nobody waits for it any more when one before it has failed.
+                        let _ = done.send(work(item));
+                    }
+                }
+            })
+            .unwrap_or_default(),
+        };
+        drop(receive);
+        if workers.is_empty() {
+            return items.try_for_each(|item| take(work(item)));
+        }
+        let mut begun: VecDeque<Receiver<T>> = VecDeque::new();
+        let mut first = |begun: &mut VecDeque<Receiver<T>>| {
+            // One that never comes is that of a thread that panicked, which is told below.
+            let next = begun.pop_front().and_then(|next| next.recv().ok());
+            next.map_or(Ok(()), &mut take)
+        };
+        let mut result = Ok(());
+        for item in items {
+            if begun.len() == count {
+                result = first(&mut begun);
+            }
+            let (done, next) = crossbeam_channel::bounded(1);
+            if result.is_err() || send.send((item, done)).is_err() {
+                break;
+            }
+            begun.push_back(next);
+        }
+        while result.is_ok() && !begun.is_empty() {
+            result = first(&mut begun);
+        }
+        drop(send);
+        workers.into_iter().for_each(ended);
+        result
+    })
+}
+
 /// Waits for a thread; if it panicked, so does the caller.
 pub fn ended<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -146,6 +206,7 @@ mod tests {
     use super::testing::without_threads;
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     #[test]
     fn a_thread_that_cannot_start_is_an_error_that_says_what_to_do() {
@@ -191,6 +252,89 @@ mod tests {
             (0..).take_while(|_| took(Ordering::SeqCst)).count()
         });
         assert_eq!(done, [100]);
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        for count in [0, 1, 2, 7] {
+            let mut came = Vec::new();
+            let work = |item: u64| {
+                // The later one was begun, the sooner it is done.
+                thread::sleep(Duration::from_millis(20 - item % 20));
+                item * 2
+            };
+            let done: Result<(), ()> = in_order("worker", count, 0..50, work, |result| {
+                came.push(result);
+                Ok(())
+            });
+            done.unwrap();
+            assert_eq!(came, (0..50).map(|item| item * 2).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn several_are_at_work_at_once_and_no_more_than_asked_for_wait_for_their_turn() {
+        let meeting = std::sync::Barrier::new(4);
+        let begun = AtomicUsize::new(0);
+        let mut most = 0;
+        let mut came = 0;
+        let work = |_| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            meeting.wait();
+        };
+        let done: Result<(), ()> = in_order("worker", 4, 0..400, work, |()| {
+            most = most.max(begun.load(Ordering::SeqCst) - came);
+            came += 1;
+            Ok(())
+        });
+        done.unwrap();
+        assert_eq!(came, 400);
+        assert!(most <= 4, "{most} were begun and not handed on");
+    }
+
+    #[test]
+    fn after_a_failure_nothing_more_is_begun() {
+        for count in [1, 3] {
+            let begun = AtomicUsize::new(0);
+            let work = |item: usize| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                item
+            };
+            let failed = in_order("worker", count, 0.., work, |item| match item {
+                5 => Err("the disk is full"),
+                _ => Ok(()),
+            });
+            assert_eq!(failed, Err("the disk is full"));
+            assert!(begun.into_inner() <= 6 + count);
+        }
+    }
+
+    #[test]
+    fn without_threads_the_caller_does_it_in_order() {
+        if !without_threads() {
+            return;
+        }
+        let mut came = Vec::new();
+        let done: Result<(), ()> = in_order(
+            "worker",
+            4,
+            0..9,
+            |item| item,
+            |item| {
+                came.push(item);
+                Ok(())
+            },
+        );
+        done.unwrap();
+        assert_eq!(came, (0..9).collect::<Vec<_>>());
+    }
+
+    #[test]
+    #[should_panic(expected = "a mistake")]
+    fn a_panic_in_a_thread_is_the_caller_s() {
+        let work = |item: u8| assert_ne!(item, 3, "a mistake");
+        let done: Result<(), ()> = in_order("worker", 2, 0..9, work, |()| Ok(()));
+        done.unwrap();
     }
 
     #[test]

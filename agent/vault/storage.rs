@@ -27,6 +27,12 @@ pub trait Storage: Send + Sync {
         None
     }
 
+    /// How many objects, or parts of them, are best asked for at once: one of a disk, which is read from
+    /// front to back, several where each has to cross a network.
+    fn side_by_side(&self) -> usize {
+        1
+    }
+
     /// How long putting or removing a small object may take, with all attempts, until it is done or
     /// given up. Nothing where no network is between.
     fn patience(&self) -> Duration {

@@ -52,26 +52,45 @@ pub(super) fn dump(
 ) -> Result<(BTreeMap<String, Stream>, u64)> {
     let folder = scratch.join("dump");
     make(&folder)?;
-    let mut files = BTreeMap::new();
-    let mut size = 0;
-    let entries = fs::read_dir(&folder).map_err(Error::io("reading", &folder))?;
-    for entry in entries {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(Error::io("reading", &folder))? {
+        let entry = entry.map_err(Error::io("reading", &folder))?;
+        let size = entry
+            .metadata()
+            .map_err(Error::io("reading", &folder))?
+            .len();
+        entries.push((size, entry.path()));
+    }
+    let store_one = |(_, path): (u64, PathBuf)| {
         if (store.stop)() {
             return Err(Error::Interrupted);
         }
-        let path = entry.map_err(Error::io("reading", &folder))?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
         let file = File::open(&path).map_err(Error::io("reading", &path))?;
         let file = Watched::new(file, progress);
         let stream = store.write(&format!("the dump's {name}"), file)?;
         // Gives its room back at once: a large dump need not fit in twice.
         fs::remove_file(&path).map_err(Error::io("removing", &path))?;
+        Ok((name, stream))
+    };
+    let (mut files, mut size) = (BTreeMap::new(), 0);
+    let mut keep = |stored: Result<(String, Stream)>| -> Result<()> {
+        let (name, stream) = stored?;
         size += stream.size;
         files.insert(name, stream);
+        Ok(())
+    };
+    // Most files are small, one chunk each, and waiting for a disk or a server is all that they cost.
+    // The chunks of a large one are written side by side by themselves.
+    let (small, large): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|(size, _)| *size < ChunkStore::LEAST);
+    let count = store.chunks.side_by_side().max(store.options.threads);
+    let small = small.into_iter();
+    threads::in_order("storing a dump", count, small, &store_one, &mut keep)?;
+    for entry in large {
+        keep(store_one(entry))?;
     }
     Ok((files, size))
 }

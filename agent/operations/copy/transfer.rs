@@ -52,10 +52,12 @@ impl<'a> Transfer<'a> {
         threads: usize,
         context: Context<'a>,
     ) -> Result<Self> {
+        // Whoever waits for a network may as well wait for several things.
+        let at_once = [vault, far].map(|of| of.storage().side_by_side());
         Ok(Self {
             vault,
             far,
-            threads,
+            threads: at_once.into_iter().fold(threads, usize::max),
             context,
             near,
             there: There::list(far)?,

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Writing blobs into the repository: one thread reads packs from front to back, several decode,
-//! compare each blob with its name, and write. Blobs get their names
-//! in batches, each after a sync.
+//! Writing blobs into the repository: packs are read from front to back, over a network in several
+//! places at once; several threads decode, compare each blob with its name, and write. Blobs get
+//! their names in batches, each after a sync.
 
 use super::blobs::{Damage, Selection, WantedPack};
 use crate::blob::{Hasher, PfileName, TreeSet, digest_batch};
@@ -35,7 +35,24 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// A part of a pack for one worker.
+/// A part of a pack that is wanted.
+enum Part {
+    /// Frames that lie near to each other, and are read in one go.
+    Frames {
+        reader: PackReader,
+        wanted: Vec<(Record, TreeSet)>,
+    },
+    /// A blob with frames of its own.
+    Large(Large),
+}
+
+struct Large {
+    reader: PackReader,
+    record: Record,
+    trees: TreeSet,
+}
+
+/// Work for one writer.
 enum Job {
     /// Some frames, one after the other as they lie in the pack, and what is wanted of each.
     Frames {
@@ -44,12 +61,8 @@ enum Job {
         start: u64,
         wanted: Vec<(Record, TreeSet)>,
     },
-    /// A blob with frames of its own.
-    Large {
-        reader: PackReader,
-        record: Record,
-        trees: TreeSet,
-    },
+    /// A blob with frames of its own, which is read while it is written.
+    Large(Large),
 }
 
 struct Shared<'a> {
@@ -86,16 +99,25 @@ pub(in crate::operations) fn write(
         bytes: AtomicU64::new(0),
         damaged: Mutex::new(selection.damaged),
     };
+    let side_by_side = vault.storage().side_by_side();
     std::thread::scope(|scope| {
         let (send, receive) = crossbeam_channel::bounded(threads);
-        // One more, since one may be waiting for the disk.
-        let workers = threads::several(scope, "blob writer", threads.max(1) + 1, || {
+        // One more, since one may be waiting for the disk; and large blobs may wait for a network.
+        let writers = side_by_side.max(threads.max(1) + 1);
+        let mut workers = threads::several(scope, "blob writer", writers, || {
             let (shared, jobs) = (&shared, receive.clone());
             move || shared.work(jobs)
         })?;
         drop(receive);
-        let read = shared.read(vault, &selection.packs, send);
-        workers::join(workers, read)
+        let (plan, parts) = crossbeam_channel::bounded(1);
+        let readers = threads::several(scope, "pack reader", side_by_side, || {
+            let (shared, parts, send) = (&shared, parts.clone(), send.clone());
+            move || shared.read(parts, send)
+        });
+        drop((parts, send));
+        workers.extend(readers?);
+        let planned = shared.plan(vault, &selection.packs, plan);
+        workers::join(workers, planned)
     })?;
     context.progress.end();
     context.progress.begin("syncing to disk", 0, 0);
@@ -116,8 +138,18 @@ pub(in crate::operations) fn write(
 }
 
 impl Shared<'_> {
-    /// Reads the packs and hands out their parts.
-    fn read(&self, vault: &Vault, packs: &[WantedPack], jobs: Sender<Job>) -> Result<()> {
+    /// Hands out what is wanted of the packs, in their order.
+    fn plan(&self, vault: &Vault, packs: &[WantedPack], parts: Sender<Part>) -> Result<()> {
+        let frames = |reader: &PackReader, wanted: Vec<(Record, TreeSet)>| match wanted.is_empty() {
+            true => Ok(()),
+            false => self.give(
+                &parts,
+                Part::Frames {
+                    reader: reader.clone(),
+                    wanted,
+                },
+            ),
+        };
         for pack in packs {
             let id = pack.index.pack();
             let reader = PackReader::new(vault.storage().clone(), id);
@@ -138,62 +170,64 @@ impl Shared<'_> {
                     .is_some_and(|(last, _)| last.frame_offset != record.frame_offset);
                 if new_frame && started.is_some_and(|started| record.frame_offset - started >= READ)
                 {
-                    self.send(&reader, std::mem::take(&mut wanted), &jobs)?;
+                    frames(&reader, std::mem::take(&mut wanted))?;
                 }
                 if PackReader::is_large(&record) {
-                    self.send(&reader, std::mem::take(&mut wanted), &jobs)?;
-                    self.give(
-                        &jobs,
-                        Job::Large {
-                            reader: reader.clone(),
-                            record,
-                            trees,
-                        },
-                    )?;
+                    frames(&reader, std::mem::take(&mut wanted))?;
+                    let large = Large {
+                        reader: reader.clone(),
+                        record,
+                        trees,
+                    };
+                    self.give(&parts, Part::Large(large))?;
                 } else {
                     wanted.push((record, trees));
                 }
             }
-            self.send(&reader, wanted, &jobs)?;
+            frames(&reader, wanted)?;
         }
         Ok(())
     }
 
-    /// Reads the frames of some records in one go and hands them out.
-    fn send(
-        &self,
-        reader: &PackReader,
-        wanted: Vec<(Record, TreeSet)>,
-        jobs: &Sender<Job>,
-    ) -> Result<()> {
-        let (Some((first, _)), Some((last, _))) = (wanted.first(), wanted.last()) else {
-            return Ok(());
-        };
-        let start = first.frame_offset;
-        let len = last.frame_offset.saturating_add(last.frame_len) - start;
-        match reader.bytes(start, len) {
-            Ok(bytes) => self.give(
-                jobs,
-                Job::Frames {
-                    reader: reader.clone(),
-                    bytes,
-                    start,
-                    wanted,
-                },
-            ),
-            Err(error) => {
-                for (record, _) in wanted {
-                    self.damage(reader.id(), Some(record.name), error.to_string());
+    /// Reads frames and hands them to the writers.
+    fn read(&self, parts: Receiver<Part>, jobs: Sender<Job>) -> Result<()> {
+        for part in parts {
+            let (reader, wanted) = match part {
+                Part::Frames { reader, wanted } => (reader, wanted),
+                Part::Large(large) => {
+                    self.give(&jobs, Job::Large(large))?;
+                    continue;
                 }
-                Ok(())
+            };
+            let (Some((first, _)), Some((last, _))) = (wanted.first(), wanted.last()) else {
+                continue;
+            };
+            let start = first.frame_offset;
+            let len = last.frame_offset.saturating_add(last.frame_len) - start;
+            match reader.bytes(start, len) {
+                Ok(bytes) => self.give(
+                    &jobs,
+                    Job::Frames {
+                        reader,
+                        bytes,
+                        start,
+                        wanted,
+                    },
+                )?,
+                Err(error) => {
+                    for (record, _) in wanted {
+                        self.damage(reader.id(), Some(record.name), error.to_string());
+                    }
+                }
             }
         }
+        Ok(())
     }
 
-    fn give(&self, jobs: &Sender<Job>, job: Job) -> Result<()> {
+    fn give<T>(&self, to: &Sender<T>, job: T) -> Result<()> {
         self.context.stop.check()?;
-        // Fails when every worker has ended, each with an error of its own.
-        jobs.send(job).map_err(|_| Error::Interrupted)
+        // Fails when all at the other end have ended, each with an error of its own.
+        to.send(job).map_err(|_| Error::Interrupted)
     }
 
     fn work(&self, jobs: Receiver<Job>) -> Result<()> {
@@ -206,11 +240,7 @@ impl Shared<'_> {
                     start,
                     wanted,
                 } => self.frames(&reader, &bytes, start, &wanted)?,
-                Job::Large {
-                    reader,
-                    record,
-                    trees,
-                } => self.large(&reader, &record, trees)?,
+                Job::Large(large) => self.large(&large)?,
             }
         }
         Ok(())
@@ -294,9 +324,10 @@ impl Shared<'_> {
         Ok(())
     }
 
-    fn large(&self, reader: &PackReader, record: &Record, trees: TreeSet) -> Result<()> {
+    fn large(&self, large: &Large) -> Result<()> {
+        let (reader, record) = (&large.reader, &large.record);
         let name = record.name;
-        let mut blob = match self.importer.begin(trees, &name)? {
+        let mut blob = match self.importer.begin(large.trees, &name)? {
             Begun::Done(imported) => {
                 self.count(&name, imported);
                 return Ok(());

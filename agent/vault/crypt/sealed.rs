@@ -26,7 +26,7 @@ const HEAD: u64 = 64 << 10;
 /// How many packs, and how many chunks, are tried to see whether a private key is the right one.
 const TRIED: usize = 16;
 
-/// How many objects stay open to read more of them.
+/// How many objects stay open to read more of them, at least; more than are read at once.
 const OPEN: usize = 8;
 
 /// The encrypted place.
@@ -286,7 +286,7 @@ impl Sealed {
         // A reader that failed may stand anywhere, and is not used again.
         let done = work(&mut part).map_err(|error| failed(key, error))?;
         let mut open = self.opened();
-        if open.len() >= OPEN {
+        if open.len() >= OPEN.max(self.inner.side_by_side() + 2) {
             open.remove(0);
         }
         open.push((key.clone(), part));
@@ -333,6 +333,10 @@ impl Storage for Sealed {
 
     fn patience(&self) -> Duration {
         self.inner.patience()
+    }
+
+    fn side_by_side(&self) -> usize {
+        self.inner.side_by_side()
     }
 
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {

@@ -64,6 +64,9 @@ pub(super) trait Server: Send + Sync {
     /// As [`Storage::patience`].
     fn patience(&self) -> Duration;
 
+    /// How many connections, or requests on one, may be open at once.
+    fn connections(&self) -> usize;
+
     /// What was asked of it.
     fn traffic(&self) -> &Traffic;
 }
@@ -107,6 +110,10 @@ impl<S: Server + 'static> Storage for Remote<S> {
 
     fn patience(&self) -> Duration {
         self.server.patience()
+    }
+
+    fn side_by_side(&self) -> usize {
+        self.server.connections()
     }
 
     fn put(&self, key: &Key, data: &[u8]) -> Result<Put> {

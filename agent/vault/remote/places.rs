@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Places, some of which are free.
 pub(in crate::vault) struct Places {
+    count: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -26,6 +27,7 @@ pub(in crate::vault) struct Place<'a>(&'a Places);
 impl Places {
     pub fn new(free: usize) -> Self {
         Self {
+            count: free,
             state: Mutex::new(State {
                 free,
                 next: 0,
@@ -33,6 +35,11 @@ impl Places {
             }),
             changed: Condvar::new(),
         }
+    }
+
+    /// How many there are, free or not.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Waits for a free place.

@@ -53,7 +53,6 @@ pub struct Client {
     places: Places,
     /// Those of leases, whose renewals must not wait for data.
     lease_places: Places,
-    connections: usize,
     pub traffic: Traffic,
 }
 
@@ -113,7 +112,6 @@ impl Client {
             give_up_after: settings.give_up_after(),
             places: Places::new(connections),
             lease_places: Places::new(1),
-            connections,
             traffic: Traffic::default(),
             location,
         })
@@ -125,7 +123,7 @@ impl Client {
 
     /// How many connections may be open at once.
     pub fn connections(&self) -> usize {
-        self.connections
+        self.places.count()
     }
 
     /// A place among the connections that may be open at once, for who asks for an object of this

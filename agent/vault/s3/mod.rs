@@ -22,7 +22,6 @@ use client::Client;
 use listing::Next;
 use request::{Answer, Request};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 use std::time::Duration;
 use uploads::PART;
@@ -189,10 +188,9 @@ impl Server for S3 {
             }
         };
         if len <= PART {
-            let mut data = vec![0; len as usize];
-            file.read_exact_at(&mut data, 0)
-                .map_err(Error::io("reading again", key))?;
-            let made = make(&Request::new(Kind::Put, "PUT", &name).body(&data))?;
+            let data = uploads::piece(file, 0, len).map_err(Error::io("reading again", key))?;
+            let data = &data[..len as usize];
+            let made = make(&Request::new(Kind::Put, "PUT", &name).body(data))?;
             return Ok(made.map_or(Put::Existed, |_| Put::Made));
         }
         let request = Request::new(Kind::Put, "POST", &name).query("uploads", "");
@@ -405,6 +403,10 @@ impl Server for S3 {
 
     fn patience(&self) -> Duration {
         self.client.patience()
+    }
+
+    fn connections(&self) -> usize {
+        self.client.connections()
     }
 
     fn traffic(&self) -> &Traffic {

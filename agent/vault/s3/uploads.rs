@@ -10,7 +10,9 @@ use crate::threads;
 use crate::vault::crypt::ENDING;
 use crate::vault::remote::Kind;
 use crate::vault::{Error, Key, ObjectKind, Result};
+use memmap2::MmapMut;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,11 +50,9 @@ impl S3 {
                     return Ok(());
                 }
                 let offset = number * part;
-                let mut data = vec![0; part.min(len - offset) as usize];
-                let sent = file
-                    .read_exact_at(&mut data, offset)
+                let sent = piece(file, offset, part.min(len - offset))
                     .map_err(Error::io("reading again", key))
-                    .and_then(|()| {
+                    .and_then(|data| {
                         let what = format!("sending part {} of {count} of {key}", number + 1);
                         let request = Request::new(Kind::Put, "PUT", name)
                             .query("partNumber", (number + 1).to_string())
@@ -135,6 +135,15 @@ impl S3 {
             marker = next;
         }
     }
+}
+
+/// Some of a file, in memory of its own, which is given back at once. What the allocator gives to many
+/// threads in turn it would keep for each of them.
+pub(super) fn piece(file: &File, offset: u64, len: u64) -> io::Result<MmapMut> {
+    // No mapping is empty.
+    let mut data = MmapMut::map_anon((len as usize).max(1))?;
+    file.read_exact_at(&mut data[..len as usize], offset)?;
+    Ok(data)
 }
 
 /// Whether the key in a bucket is that of a pack of the vault with this prefix.

@@ -498,6 +498,10 @@ impl Server for Sftp {
         longest(self.give_up_after, CONNECT + session::PATIENCE + SMALL)
     }
 
+    fn connections(&self) -> usize {
+        self.places.count()
+    }
+
     fn traffic(&self) -> &Traffic {
         &self.traffic
     }
