@@ -11,6 +11,7 @@
 
 mod cluster;
 mod compare;
+mod data;
 pub mod sample;
 mod server;
 
