@@ -35,8 +35,8 @@ demo: tools build ## shows a backup, a disaster and a restore, on a PostgreSQL o
 
 test: toolchain tools ## runs all tests
 	$(CARGO) test --locked
-	FO_BACKUP_TEST_ENCRYPTED=1 $(CARGO) test --locked \
-		--test backup --test restore --test restore_by_hand --test format --test kill
+	FO_BACKUP_TEST_ENCRYPTED=1 $(CARGO) test --locked --test end_to_end -- \
+		backup:: restore:: restore_by_hand:: format:: kill:: --skip prune_kill::
 	phpunit -c ui-plugin/tests/phpunit.xml
 
 # Counts and seed: see tests/torture/run.

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use fossology_backup::blob::{PfileName, Tree, digest};
 use fossology_backup::demo::sample::{Encoding, NewUpload, Options};
@@ -370,7 +370,7 @@ fn the_server_dies_with_the_process_that_started_it() {
         .args([
             "--exact",
             "--nocapture",
-            "the_server_dies_with_the_process_that_started_it",
+            "sample_instance::the_server_dies_with_the_process_that_started_it",
         ])
         .env(VICTIM, scratch.path())
         .stdin(Stdio::piped())
