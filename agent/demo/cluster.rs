@@ -17,6 +17,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ use std::time::Duration;
 
 /// How long the server may take to become ready or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where ports are looked for.
+const PORTS: Range<u16> = 15_000..32_000;
 
 /// How a cluster is to be.
 #[derive(Clone, Debug, Default)]
@@ -382,10 +386,23 @@ fn keep(mut command: Command, mut log: File, tell: &Sender<News>) -> io::Result<
     Ok(child)
 }
 
-/// A TCP port of this host that nobody listens on now.
-pub(super) fn free_port() -> io::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
+/// A TCP port of this host that nobody listens on now, and that the system gives to nobody who asks
+/// for any: those are above these (`ip_local_port_range`), and one of them could have another owner
+/// a moment later.
+///
+/// # Errors
+/// When none is found.
+pub fn free_port() -> io::Result<u16> {
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..100 {
+        let random = uuid::Uuid::new_v4().as_u128();
+        let port = PORTS.start + (random % PORTS.len() as u128) as u16;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 fn settings(port: u16, options: &ClusterOptions) -> Vec<String> {
