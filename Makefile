@@ -33,10 +33,12 @@ build: toolchain ## builds the program: target/release/fo_backup
 demo: tools build ## shows a backup, a disaster and a restore, on a PostgreSQL of its own
 	$(BINARY) demo
 
+# Tests wait as often as they work, for PostgreSQL, for servers and for each other.
+test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(nproc) * 2)))
 test: toolchain tools ## runs all tests
-	$(CARGO) test --locked
-	FO_BACKUP_TEST_ENCRYPTED=1 $(CARGO) test --locked \
-		--test backup --test restore --test restore_by_hand --test format --test kill
+	tests/in_memory $(CARGO) test --locked
+	FO_BACKUP_TEST_ENCRYPTED=1 tests/in_memory $(CARGO) test --locked --test end_to_end -- \
+		backup:: restore:: restore_by_hand:: format:: kill:: --skip prune_kill::
 	phpunit -c ui-plugin/tests/phpunit.xml
 
 # Counts and seed: see tests/torture/run.

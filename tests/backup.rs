@@ -5,11 +5,13 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use fossology_backup::blob::digest;
 use fossology_backup::demo::sample::NewUpload;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use support::world::World;
 
@@ -293,4 +295,45 @@ fn every_run_is_in_the_history() {
     );
     assert_eq!(text(3), first["snapshot"].as_str().unwrap());
     assert_eq!(text(4), first["counts"]["new"].to_string());
+}
+
+/// Client programs that are the server's own, and say that they are of this version.
+fn programs_that_say(world: &World, version: &str) -> PathBuf {
+    let folder = world.path("programs");
+    fs::create_dir(&folder).unwrap();
+    for name in ["pg_dump", "pg_restore"] {
+        let file = folder.join(name);
+        let real = world.cluster.bin_directory().join(name);
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = --version ] && echo '{name} (PostgreSQL) {version}' && exit\nexec '{}' \"$@\"\n",
+            real.display()
+        );
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_dump_that_the_server_itself_could_not_load_is_warned_of_with_what_to_install() {
+    let world = World::with_vault();
+    let major = world.cluster.server_major();
+    if major >= 17 {
+        println!("skipped: what any programs write can be loaded into PostgreSQL {major}");
+        return;
+    }
+    let backup = ["backup"];
+    let warned = |said: &str| said.contains("can be restored into PostgreSQL 17 and newer only");
+    let programs = programs_that_say(&world, "17.2");
+    let configure = |folder: &Path| {
+        let text = format!("postgres_bin = {folder:?}\n");
+        fs::write(world.sample().sysconfdir().join("fo_backup.toml"), text).unwrap();
+    };
+    configure(&programs);
+    let called = world.call(&backup).expect(0);
+    assert!(warned(&called.stderr), "{}", called.stderr);
+    called.says(&format!("postgresql-client-{major}"));
+    configure(world.cluster.bin_directory());
+    let called = world.call(&backup).expect(0);
+    assert!(!warned(&called.stderr), "{}", called.stderr);
 }

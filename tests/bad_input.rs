@@ -5,10 +5,10 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use fossology_backup::blob::Tree;
-use fossology_backup::demo::{Role, snapshot_tree};
+use fossology_backup::demo::{Role, free_port, snapshot_tree};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -100,9 +100,7 @@ fn a_database_that_cannot_be_used_is_said_with_the_way_out() {
     let world = World::with_vault();
     world.backup("full");
     // Nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let free = port.local_addr().unwrap().port().to_string();
-    drop(port);
+    let free = free_port().unwrap().to_string();
     let etc = changed(&world, "Db.conf", |text| replaced(&text, "port", &free));
     for verb in [
         &["init"][..],

@@ -6,13 +6,14 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::downloaded::{Downloaded, FILE};
 use support::restored::blobs;
+use support::servers::{BUCKET, S3Server, s3_settings};
 use support::web::Page;
 
 /// Where the upload's own file is: in gold, and, as the top of what was unpacked, in files.
@@ -84,6 +85,47 @@ fn a_check_says_that_the_web_has_it_and_a_recovery_brings_it_and_unpacks_it() {
     let report = json(&at, 0, &["recover", "--blob", &name]);
     assert_eq!(report["blobs"][0]["came"], "web", "{report}");
     assert_eq!(blobs(&at.world), before);
+}
+
+#[test]
+fn a_check_reads_the_snapshots_of_a_server_only_for_what_is_nowhere_else() {
+    let mut at = Downloaded::new();
+    let server = S3Server::start(at.world.path("s3"), &[]);
+    let folder = server.bucket().join("x");
+    at.world.put_vault_on(&format!("s3://{BUCKET}/x"), folder);
+    at.settings(&format!("\n{}", s3_settings(server.port)));
+    at.world.init();
+    // One that the instance's own disk can give, and one that nobody but the web has.
+    let gold = own_file(&at);
+    assert!(at.is_left_to_the_web());
+    let snapshots_read = |code: i32| -> (usize, Value) {
+        let before = server.requests().len();
+        let found = json(&at, code, &["check"]);
+        let asked = server.requests().split_off(before);
+        assert!(!asked.is_empty(), "the vault was asked for its packs");
+        let reads = asked
+            .iter()
+            .filter(|line| line.starts_with("GetObject") && line.contains("/snapshots/"));
+        (reads.count(), found)
+    };
+    assert_eq!(snapshots_read(0).0, 0);
+    let top = gold
+        .iter()
+        .find(|path| path.to_str().unwrap().contains("/files/"));
+    remove(&[top.unwrap().clone()]);
+    assert_eq!(snapshots_read(3).0, 0, "gold has it");
+    remove(
+        &own_file(&at)
+            .into_iter()
+            .filter(|path| path.exists())
+            .collect::<Vec<_>>(),
+    );
+    let (reads, found) = snapshots_read(3);
+    assert_eq!(reads, 1, "{found}");
+    assert!(
+        found.to_string().contains("recoverable_from_web"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use serde_json::Value;
 use std::fs;

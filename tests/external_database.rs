@@ -6,12 +6,11 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
-use fossology_backup::demo::Role;
 use fossology_backup::demo::sample::NewUpload;
+use fossology_backup::demo::{Role, free_port};
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -69,9 +68,7 @@ fn start(world: &World, data: &Path) -> (Server, u16) {
     for entry in walkdir::WalkDir::new(data) {
         chown(entry.unwrap().path(), Some(owner.uid()), Some(owner.gid())).unwrap();
     }
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = free_port().unwrap();
     let mut command = Command::new(world.cluster.bin_directory().join("postgres"));
     command
         .arg("-D")

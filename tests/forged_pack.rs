@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use fossology_backup::blob::{PfileName, Tree, digest};
 use fossology_backup::demo::sample::{NewUpload, StoredBlob};

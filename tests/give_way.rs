@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use fossology_backup::demo::sample::{NewUpload, Options};
 use fossology_backup::operations::{Context, Error, Instance, Progress, Stop, verify};

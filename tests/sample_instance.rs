@@ -5,11 +5,11 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod support;
+use crate::support;
 
 use fossology_backup::blob::{PfileName, Tree, digest};
 use fossology_backup::demo::sample::{Encoding, NewUpload, Options};
-use fossology_backup::demo::{Cluster, Role, Sample, dump_rows, snapshot_tree};
+use fossology_backup::demo::{Cluster, ClusterOptions, Role, Sample, dump_rows, snapshot_tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -324,6 +324,36 @@ fn passwords_stay_out_of_debug_output() {
     assert!(sample.uploads().is_empty());
 }
 
+#[test]
+fn a_cluster_that_is_copied_from_a_stock_is_as_empty_as_a_new_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let options = ClusterOptions {
+        stock: Some(scratch.path().join("stock")),
+        ..ClusterOptions::default()
+    };
+    // The first fills the stock, and what is done to it is no matter of the second.
+    let clusters = ["first", "second"].map(|name| {
+        let folder = scratch.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let cluster = Cluster::start_with(&folder, &options).unwrap();
+        let query = "SELECT datname::text FROM pg_database ORDER BY 1";
+        let mut client = cluster.connect(Role::Superuser, "postgres").unwrap();
+        let names = client.query(query, &[]).unwrap();
+        let names: Vec<String> = names.iter().map(|row| row.get(0)).collect();
+        assert_eq!(names, ["postgres", "template0", "template1"], "{name}");
+        cluster
+            .create_database("fossology", Role::Fossy, "UTF8")
+            .unwrap();
+        cluster
+    });
+    for cluster in clusters {
+        cluster.connect(Role::Fossy, "fossology").unwrap();
+        let mut stranger = cluster.config(Role::Superuser, "postgres");
+        stranger.password("another");
+        assert!(stranger.connect(postgres::NoTls).is_err());
+    }
+}
+
 /// The role of the process that gets killed: a cluster, and then nothing until the end.
 const VICTIM: &str = "SAMPLE_VICTIM_DIRECTORY";
 
@@ -340,7 +370,7 @@ fn the_server_dies_with_the_process_that_started_it() {
         .args([
             "--exact",
             "--nocapture",
-            "the_server_dies_with_the_process_that_started_it",
+            "sample_instance::the_server_dies_with_the_process_that_started_it",
         ])
         .env(VICTIM, scratch.path())
         .stdin(Stdio::piped())

@@ -8,6 +8,7 @@
 //! parent-death signal (which follows the *thread* that started a child) stop the server when we
 //! are killed. Nothing survives us but the scratch directory.
 
+use super::data;
 use super::server::{Installation, RunAs};
 use super::{Error, Result};
 use nix::sys::signal::{Signal, kill};
@@ -16,7 +17,8 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,6 +29,9 @@ use std::time::Duration;
 /// How long the server may take to become ready or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where ports are looked for.
+const PORTS: Range<u16> = 15_000..32_000;
+
 /// How a cluster is to be.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterOptions {
@@ -36,6 +41,9 @@ pub struct ClusterOptions {
     pub durable: bool,
     /// Whether its whole content can be copied while it runs (pg_basebackup).
     pub replicable: bool,
+    /// A folder with the data of empty clusters, to be copied from there instead of made each time.
+    /// What is not there yet is made. All clusters from it have the same password of the superuser.
+    pub stock: Option<PathBuf>,
 }
 
 /// As whom to connect.
@@ -98,8 +106,8 @@ impl Cluster {
             .map_err(Error::io("closing", &home))?;
         run_as.give(&home)?;
 
-        let superuser_password = new_password();
-        make_data(&installation, &run_as, &home, &superuser_password)?;
+        let stock = options.stock.as_deref();
+        let superuser_password = data::make(&installation, &run_as, &home, stock, &new_password())?;
         let (postmaster, port) = Postmaster::start(&installation, &run_as, &home, options, None)?;
         let cluster = Self {
             installation,
@@ -125,7 +133,8 @@ impl Cluster {
         fs::remove_dir_all(&data).map_err(Error::io("removing", &data))?;
         let run_as = RunAs::unprivileged()?;
         let (installation, home) = (&self.installation, &self.home);
-        make_data(installation, &run_as, home, &self.superuser_password)?;
+        let (stock, password) = (self.options.stock.as_deref(), &self.superuser_password);
+        self.superuser_password = data::make(installation, &run_as, home, stock, password)?;
         let port = Some(self.port);
         let (postmaster, _) = Postmaster::start(installation, &run_as, home, &self.options, port)?;
         self.postmaster = Some(postmaster);
@@ -244,40 +253,6 @@ pub(super) fn quoted(name: &str) -> String {
 /// Hexadecimal, so that it can stand in SQL, in URLs and in Db.conf as it is.
 fn new_password() -> String {
     uuid::Uuid::new_v4().simple().to_string()
-}
-
-fn make_data(
-    installation: &Installation,
-    run_as: &RunAs,
-    home: &Path,
-    superuser_password: &str,
-) -> Result<()> {
-    let secret = home.join("password");
-    File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&secret)
-        .and_then(|mut file| file.write_all(superuser_password.as_bytes()))
-        .map_err(Error::io("writing", &secret))?;
-    run_as.give(&secret)?;
-    let initdb = installation.bin.join("initdb");
-    let output = run_as
-        .command(&initdb, home)
-        .args(["--no-sync", "--encoding=UTF8", "--locale=C"])
-        .args(["--auth=scram-sha-256", "--username=postgres"])
-        .args(["--pwfile=password", "--pgdata=data"])
-        .output()
-        .map_err(Error::io("starting", &initdb))?;
-    fs::remove_file(&secret).map_err(Error::io("removing", &secret))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Error::Program {
-        program: initdb,
-        status: output.status,
-        output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
 }
 
 /// What the thread that keeps the server tells.
@@ -411,10 +386,23 @@ fn keep(mut command: Command, mut log: File, tell: &Sender<News>) -> io::Result<
     Ok(child)
 }
 
-/// A TCP port of this host that nobody listens on now.
-pub(super) fn free_port() -> io::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
+/// A TCP port of this host that nobody listens on now, and that the system gives to nobody who asks
+/// for any: those are above these (`ip_local_port_range`), and one of them could have another owner
+/// a moment later.
+///
+/// # Errors
+/// When none is found.
+pub fn free_port() -> io::Result<u16> {
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..100 {
+        let random = uuid::Uuid::new_v4().as_u128();
+        let port = PORTS.start + (random % PORTS.len() as u128) as u16;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 fn settings(port: u16, options: &ClusterOptions) -> Vec<String> {

@@ -11,10 +11,11 @@
 
 mod cluster;
 mod compare;
+mod data;
 pub mod sample;
 mod server;
 
-pub use cluster::{Cluster, ClusterOptions, Role};
+pub use cluster::{Cluster, ClusterOptions, Role, free_port};
 pub use compare::{FileState, TableDigest, dump_rows, snapshot_tree};
 pub use sample::Sample;
 

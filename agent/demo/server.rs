@@ -20,6 +20,8 @@ pub(super) struct Installation {
     pub bin: PathBuf,
     /// The major version, such as 15.
     pub major: u32,
+    /// What the server says of its version.
+    pub version: String,
 }
 
 impl Installation {
@@ -52,6 +54,7 @@ impl Installation {
         Some(Self {
             bin,
             major: major_of(&version)?,
+            version,
         })
     }
 }

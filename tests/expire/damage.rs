@@ -3,7 +3,7 @@
 
 //! Damage: nothing of it goes silently, and nothing that is whole goes because of it.
 
-use crate::history::{History, data_bytes, objects, reasons};
+use super::history::{History, data_bytes, objects, reasons};
 use fossology_backup::vault::{IndexFile, Location, PackId, Record, Vault};
 use serde_json::Value;
 use std::fs;

@@ -4,7 +4,7 @@
 //! SIGKILL and SIGTERM at random instants of expiries. After each the vault is whole, every
 //! snapshot that is there comes back, and the same command finishes the work.
 
-use crate::history::{History, copy, ids, objects, reasons};
+use super::history::{History, copy, ids, objects, reasons};
 use crate::support::figures::{self, count};
 use crate::support::trouble::{Running, files, lives, wait_for};
 use crate::support::world::Called;

@@ -3,7 +3,7 @@
 
 //! Others at work at the same time, and storage that does not let anything go.
 
-use crate::history::{History, copy, objects, said};
+use super::history::{History, copy, objects, said};
 use crate::support::hosts;
 use crate::support::queue::{end_entry, run_queued, start_next};
 use crate::support::trouble::{

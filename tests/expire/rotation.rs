@@ -3,7 +3,7 @@
 
 //! What goes, what stays, and what comes back.
 
-use crate::history::{History, bytes, data_bytes, objects, reasons};
+use super::history::{History, bytes, data_bytes, objects, reasons};
 use crate::support::queue::Queue;
 use crate::support::trouble::ending;
 use crate::support::world::World;

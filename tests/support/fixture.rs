@@ -7,9 +7,8 @@
 //! (with `repository/` in it) and `etc/` (fossology.conf, Db.conf). Its rows stay as they are, so
 //! `jq_log` still names the path that the repository had.
 
-use fossology_backup::demo::{Cluster, Role};
+use fossology_backup::demo::{Cluster, Role, free_port};
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -104,10 +103,7 @@ fn adapted(line: &str, repository: &Path) -> String {
     match key {
         "path" => format!("path = {}", repository.display()),
         // Any free one: nobody must mistake this host's own scheduler for the instance's.
-        "port" => {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            format!("port = {}", free.local_addr().unwrap().port())
-        }
+        "port" => format!("port = {}", free_port().unwrap()),
         "PROJECTUSER" => {
             let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
             format!("PROJECTUSER={}", user.unwrap().unwrap().name)

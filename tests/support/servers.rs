@@ -6,6 +6,7 @@
 
 use super::trouble::wait_for;
 use super::world::World;
+use fossology_backup::demo::free_port;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -132,7 +133,7 @@ impl Sshd {
             assert!(made.success());
         }
         fs::copy(folder.join("user.pub"), folder.join("authorized")).unwrap();
-        let port = free_port();
+        let port = free_port().unwrap();
         let host = fs::read_to_string(folder.join("host.pub")).unwrap();
         fs::write(folder.join("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
         let of = |name: &str| folder.join(name).display().to_string();
@@ -197,11 +198,6 @@ impl Sshd {
     pub fn location(&self, port: u16, path: &Path) -> String {
         format!("sftp://127.0.0.1:{port}{}", path.display())
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Hands connections on to a port, and cuts them when so many bytes have come by.

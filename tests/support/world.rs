@@ -133,7 +133,11 @@ impl World {
 
     fn empty_with(options: &ClusterOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cluster = Cluster::start_with(folder.path(), options).unwrap();
+        let options = ClusterOptions {
+            stock: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgresql")),
+            ..options.clone()
+        };
+        let cluster = Cluster::start_with(folder.path(), &options).unwrap();
         std::fs::create_dir(folder.path().join("scratch")).unwrap();
         Self {
             sample: None,

@@ -5,7 +5,8 @@
 //! apart by program, kind and what they are about, since their order differs from run to run.
 
 use crate::calls::{Call, Watched};
-use crate::scenario::{Found, Operation, Scenario};
+use crate::operation::Operation;
+use crate::scenario::{Found, Scenario};
 use crate::support::figures::count;
 use crate::tally::on_each;
 use crate::tracer::{Verdict, Watcher, trace};

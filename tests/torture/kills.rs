@@ -3,7 +3,8 @@
 
 //! SIGKILL to each operation and all that it started, at random instants.
 
-use crate::scenario::{Operation, Scenario};
+use crate::operation::Operation;
+use crate::scenario::Scenario;
 use crate::support::figures::count;
 use crate::support::trouble::{Running, descendants, lives, wait_for};
 use crate::tally::on_each;

@@ -13,9 +13,11 @@ mod faults;
 mod image;
 mod kills;
 mod network;
+mod operation;
 mod power;
 mod record;
 mod scenario;
+mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 mod tally;

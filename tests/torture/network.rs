@@ -5,7 +5,8 @@
 //! be lived with; a server that stays away has to be told.
 
 use crate::calls::{Call, Watched};
-use crate::scenario::{Found, Operation, Scenario};
+use crate::operation::Operation;
+use crate::scenario::{Found, Scenario};
 use crate::support::figures::count;
 use crate::tally::on_each;
 use crate::tracer::{Verdict, Watcher, trace};

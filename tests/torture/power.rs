@@ -6,8 +6,9 @@
 //! state in which it was told so much and no more; PostgreSQL keeps what it confirmed by itself.
 
 use crate::disk::Fate;
+use crate::operation::Operation;
 use crate::record::{Event, Recorder, WATCHED};
-use crate::scenario::{Found, Operation, Scenario};
+use crate::scenario::{Found, Scenario};
 use crate::support::figures::count;
 use crate::tally::on_each;
 use crate::tracer::trace;

@@ -3,7 +3,9 @@
 
 //! What was tried, and what came of it. One failure does not end a run: the others are worth knowing.
 
-use crate::scenario::{Found, Operation, Scenario, Stage};
+use crate::operation::Operation;
+use crate::scenario::{Found, Scenario};
+use crate::stage::Stage;
 use crate::support::figures::{self, count, seed};
 use fossology_backup::demo::sample::Random;
 use std::collections::BTreeMap;
@@ -83,7 +85,7 @@ pub fn on_each(
                         let ground = operation.ground();
                         ready.take_if(|stage| stage.ground != ground);
                         let stage = ready.get_or_insert_with(|| Stage::new(ground));
-                        work(&stage.scenario(operation), &mut random, &tally);
+                        work(&Scenario::new(stage, operation), &mut random, &tally);
                     }));
                     tally.lock().took.insert(operation, began.elapsed());
                     if tried.is_err() {

@@ -5,7 +5,8 @@
 //! others use up: the program and all that it starts go on with those that they have, or end and say why.
 
 use crate::calls::{Call, Watched};
-use crate::scenario::{Found, Operation, Scenario};
+use crate::operation::Operation;
+use crate::scenario::{Found, Scenario};
 use crate::support::figures::count;
 use crate::tally::on_each;
 use crate::tracer::{Verdict, Watcher, trace};

@@ -13,9 +13,10 @@ use super::roots::Roots;
 use super::uploads::Uploads;
 use crate::blob::{PfileName, Tree, TreeSet};
 use crate::fossology::catalogue::{self, Use};
-use crate::operations::Result;
-use crate::vault::{IndexFile, IndexMerge, Members};
+use crate::operations::{Result, by_url};
+use crate::vault::{IndexFile, IndexMerge, Members, Vault};
 use postgres::Client;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How many losses wait until all that is misplaced is known.
@@ -29,11 +30,29 @@ const SAMPLE: i64 = 64;
 
 /// What the vault knows that helps.
 #[derive(Default)]
-pub struct InVault {
+pub struct InVault<'a> {
+    /// The vault, if there is one.
+    pub vault: Option<&'a Vault>,
     /// The indexes of its packs.
     pub indexes: Vec<IndexFile>,
-    /// Gold that its snapshots leave to the web.
-    pub on_the_web: HashSet<PfileName>,
+    /// Gold that its snapshots leave to the web, once that was asked for.
+    pub on_the_web: OnceCell<HashSet<PfileName>>,
+}
+
+impl InVault<'_> {
+    /// Whether a snapshot leaves this to the web. All are read for the first that is asked for, which
+    /// on a server takes a request each; so whoever has another answer does not ask.
+    fn leaves_to_the_web(&self, name: &PfileName) -> Result<bool> {
+        let known = match (self.on_the_web.get(), self.vault) {
+            (Some(known), _) => known,
+            (None, None) => return Ok(false),
+            (None, Some(vault)) => {
+                let left = by_url::all_left_to_the_web(vault)?.into_keys().collect();
+                self.on_the_web.get_or_init(|| left)
+            }
+        };
+        Ok(known.contains(name))
+    }
 }
 
 /// A loss or damage that is not explained yet.
@@ -52,7 +71,7 @@ struct Pending {
 pub struct Explainer<'a> {
     roots: &'a Roots,
     client: &'a mut Client,
-    vault: &'a InVault,
+    vault: &'a InVault<'a>,
     /// What was found so far.
     pub findings: Findings,
     /// Blobs of which nobody can tell whether they are there.
@@ -75,7 +94,7 @@ impl<'a> Explainer<'a> {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub fn new(roots: &'a Roots, client: &'a mut Client, vault: &'a InVault) -> Result<Self> {
+    pub fn new(roots: &'a Roots, client: &'a mut Client, vault: &'a InVault<'a>) -> Result<Self> {
         let uploads = Uploads::new(client)?;
         Ok(Self {
             roots,
@@ -321,19 +340,19 @@ impl<'a> Explainer<'a> {
                 | Kind::Corrupt
                 | Kind::Unreadable
         );
-        let recovery = is_loss.then(|| {
-            if item.other_tree {
-                Recovery::OtherTree
-            } else if reproducible && uses.iter().any(|one| self.has_gold(one.upload, &name)) {
-                Recovery::RecoverableFromGold
-            } else if in_vault {
-                Recovery::RecoverableFromVault
-            } else if self.vault.on_the_web.contains(&name) {
-                Recovery::RecoverableFromWeb
-            } else {
-                Recovery::Lost
-            }
-        });
+        let recovery = if !is_loss {
+            None
+        } else if item.other_tree {
+            Some(Recovery::OtherTree)
+        } else if reproducible && uses.iter().any(|one| self.has_gold(one.upload, &name)) {
+            Some(Recovery::RecoverableFromGold)
+        } else if in_vault {
+            Some(Recovery::RecoverableFromVault)
+        } else if self.vault.leaves_to_the_web(&name)? {
+            Some(Recovery::RecoverableFromWeb)
+        } else {
+            Some(Recovery::Lost)
+        };
         let mut uploads: Vec<i32> = uses.iter().map(|one| one.upload).collect();
         uploads.dedup();
         if item.kind.severity().is_some() {

@@ -30,7 +30,7 @@ mod walk;
 pub use report::{Affected, Arriving, Finding, Kind, Recovery, Report, Severity, Tally};
 
 use super::settings::Settings;
-use super::{Context, Error, Instance, Result, by_url, keys};
+use super::{Context, Error, Instance, Result, keys};
 use crate::fossology::catalogue::{self, Moment};
 use crate::fossology::own;
 use crate::vault::{IndexFile, Location, Vault};
@@ -247,12 +247,11 @@ fn expect_uploads(client: &mut postgres::Client, wanted: &[i32]) -> Result<()> {
     }
 }
 
-/// The indexes of the vault's packs, and what its snapshots leave to the web. An index that cannot be used is
-/// passed over: what only it has counts as lost, and `verify` tells of it.
-fn in_vault(vault: &Vault) -> Result<InVault> {
-    let left = by_url::all_left_to_the_web(vault)?;
+/// The indexes of the vault's packs. An index that cannot be used is passed over: what only it has
+/// counts as lost, and `verify` tells of it.
+fn in_vault(vault: &Vault) -> Result<InVault<'_>> {
     let mut found = InVault {
-        on_the_web: left.into_keys().collect(),
+        vault: Some(vault),
         ..InVault::default()
     };
     for pack in vault.packs()? {

@@ -63,6 +63,8 @@ pub(super) struct Source<'a> {
     indexes: Vec<IndexFile>,
     /// What the repository lacks and the vault has.
     records: HashMap<PfileName, (PackId, Record)>,
+    /// What was looked for in the vault and is not there: each look goes through the indexes.
+    absent: HashSet<PfileName>,
     /// What the vault's snapshots leave to it is known when something lacks.
     web: Web<'a>,
     /// What was unpacked into the scratch folder.
@@ -84,6 +86,7 @@ impl<'a> Source<'a> {
             vault,
             indexes: Vec::new(),
             records: HashMap::new(),
+            absent: HashSet::new(),
             web,
             unpacked: HashSet::new(),
             frames: VecDeque::new(),
@@ -147,9 +150,11 @@ impl<'a> Source<'a> {
         self.web.has(name)
     }
 
-    /// Finds what the vault has of these.
+    /// Finds what the vault has of these, unless that is known.
     fn look_up(&mut self, names: &BTreeSet<PfileName>) -> Result<()> {
-        let Some(vault) = self.vault else {
+        let is_known = |name| self.records.contains_key(name) || self.absent.contains(name);
+        let vault = self.vault.filter(|_| !names.iter().all(is_known));
+        let Some(vault) = vault else {
             return Ok(());
         };
         if self.indexes.is_empty() {
@@ -167,6 +172,8 @@ impl<'a> Source<'a> {
             {
                 let pack = self.indexes[index].pack();
                 self.records.insert(*name, (pack, record));
+            } else {
+                self.absent.insert(*name);
             }
         }
         Ok(())
@@ -248,7 +255,7 @@ impl<'a> Source<'a> {
                 }
             }
         }
-        if !self.records.contains_key(name) && !self.unpacked.contains(name) {
+        if !self.unpacked.contains(name) {
             // It was there when it was looked for, and is rotten or gone.
             self.look_up(&[*name].into())?;
         }

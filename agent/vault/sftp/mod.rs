@@ -8,6 +8,7 @@
 //! in `tmp/` is removed by the next run that may ([`Server::tidy`]).
 
 mod files;
+mod refusals;
 mod session;
 mod wire;
 
@@ -18,6 +19,7 @@ use super::remote::{
 use super::{Error, Key, Object, Put, Result};
 use crate::process::Process;
 use files::{accept_refusal, create, rename};
+use refusals::says;
 use session::{PIECE, Problem, Session};
 use std::fs::File;
 use std::io;
@@ -173,50 +175,6 @@ impl Sftp {
         }
     }
 
-    fn failure(&self, what: &str, error: io::Error) -> Failure {
-        let says = error.to_string();
-        let login = self.location.trim_start_matches("sftp://");
-        let login = login.split_once('/').map_or(login, |(server, _)| server);
-        let todo = if says.contains("Permission denied") || says.contains("authentication failures")
-        {
-            format!(
-                "give a key that {login} takes to the user that runs this (ssh = [\"ssh\", \"-i\", FILE] in [storage] of fo_backup.toml)"
-            )
-        } else if says.contains("Host key verification failed") || says.contains("host key") {
-            format!(
-                "connect once by hand as the user that runs this ('ssh {login}'), compare the server's key, and accept it"
-            )
-        } else if says.contains("ubsystem request failed") || says.contains("none of SFTP") {
-            "the server has to offer the subsystem sftp to this user".into()
-        } else if says.contains("Bad configuration option")
-            || says.contains("command-line")
-            || error.kind() == io::ErrorKind::NotFound
-        {
-            "correct ssh in [storage] of fo_backup.toml, or install openssh-client".into()
-        } else {
-            return Failure::Passing(error);
-        };
-        Failure::Final(Error::Refused {
-            location: self.location.clone(),
-            doing: what.to_owned(),
-            says,
-            todo,
-        })
-    }
-
-    fn refused(&self, what: &str, status: &Status) -> Error {
-        let todo = match status.code {
-            Status::DENIED => "let the user write into that folder, or name another one",
-            _ => "look whether the folder's file system is full or cannot be written",
-        };
-        Error::Refused {
-            location: self.location.clone(),
-            doing: what.to_owned(),
-            says: says(status),
-            todo: todo.into(),
-        }
-    }
-
     fn missing(&self, key: &Key) -> Error {
         Error::Missing {
             key: key.clone(),
@@ -323,14 +281,6 @@ impl Sftp {
 /// When a file was written, by the server's clock.
 fn modified(attributes: &Attributes) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_second(attributes.modified?.into()).ok()
-}
-
-fn says(status: &Status) -> String {
-    match (status.code, &*status.message) {
-        (Status::DENIED, "") => "permission denied".into(),
-        (code, "") => format!("SFTP's error {code}"),
-        (_, message) => message.to_owned(),
-    }
 }
 
 impl Server for Sftp {

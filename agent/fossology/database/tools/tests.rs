@@ -24,6 +24,31 @@ fn pretend(folder: &Path, version: &str) {
 }
 
 #[test]
+fn what_programs_from_17_on_write_loads_into_servers_from_17_on_only() {
+    let loads = |tools: u32, server| {
+        let tools = Tools {
+            folder: PathBuf::new(),
+            major: tools,
+        };
+        tools.loads_into(server)
+    };
+    for (tools, server, expected) in [
+        (13, 13, true),
+        (15, 13, true),
+        (16, 15, true),
+        (17, 15, false),
+        (17, 16, false),
+        (18, 16, false),
+        (17, 17, true),
+        (18, 17, true),
+        (17, 18, true),
+        (16, 17, true),
+    ] {
+        assert_eq!(loads(tools, server), expected, "{tools} into {server}");
+    }
+}
+
+#[test]
 fn the_lowest_version_that_fits_is_taken() {
     let scratch = tempfile::tempdir().unwrap();
     let (debian, own, path) = (

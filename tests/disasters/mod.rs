@@ -8,8 +8,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-#[path = "../support/mod.rs"]
-mod support;
+use crate::support;
 
 mod agent_host;
 mod database;

@@ -6,9 +6,6 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod damage;
 mod history;
 mod kills;
