@@ -7,7 +7,7 @@
 //!
 //! A backup of an instance whose storage lies on several agent hosts becomes several entries: one
 //! that lists, one a host that packs after it, side by side, and one that commits after all; a check
-//! one a host that looks, and one that puts together what they saw.
+//! and a recovery one a host that does its share, and one that puts together what they did.
 
 use super::backup::{Division, divide};
 use super::request::Work;
@@ -100,16 +100,14 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
     let name = format!("fo_backup {}", work.verb());
     let division = match (work, &options.host) {
         // Whoever names a host wants it done there.
-        (Work::Backup(_) | Work::Check(_), None) => divide(config),
-        // A vault is the same from everywhere, so a verification by several would only read it
-        // through several hosts at once. What the others need is told in docs/design.md.
+        (work, None) if work.spreads() => divide(config),
         _ => None,
     };
     let (job, entries) = match division {
         Some(division) => {
             let roles = match work {
-                Work::Check(_) => [None, Some(Role::Look), Some(Role::Merge)],
-                _ => [Some(Role::List), Some(Role::Pack), Some(Role::Commit)],
+                Work::Backup(_) => [Some(Role::List), Some(Role::Pack), Some(Role::Commit)],
+                _ => [None, Some(Role::Share), Some(Role::Merge)],
             };
             add_parts(&mut transaction, &name, &user, request, &division, roles)?
         }
@@ -172,7 +170,7 @@ fn add_parts(
         let after = match role {
             Role::Commit | Role::Merge => entries.as_slice(),
             Role::Pack => &entries[..1],
-            Role::List | Role::Look => &[],
+            Role::List | Role::Share => &[],
         };
         let entry = match job {
             None => {

@@ -404,6 +404,16 @@ impl Work {
         }
     }
 
+    /// Whether several hosts can do it together. What the others would need is told in
+    /// docs/design.md.
+    pub fn spreads(&self) -> bool {
+        match self {
+            Self::Backup(_) | Self::Check(_) => true,
+            Self::Recover(recover) => recover.missing || once(&recover.uploads).len() > 1,
+            _ => false,
+        }
+    }
+
     /// The verb.
     pub fn verb(&self) -> &'static str {
         match self {

@@ -252,6 +252,11 @@ fn recover(
     let vault = recover::open_vault(instance, location, parameters.from, settings)?;
     let options = parameters.options(instance, settings)?;
     let report = recover::run(instance, vault.as_ref(), &options, context)?;
+    Ok(recovered(&report))
+}
+
+/// What is said of what came back.
+pub(super) fn recovered(report: &recover::Report) -> Done {
     let mut summary = format!(
         "{} blobs looked for, {} missing: {} linked from the other tree, {} unpacked from gold, {} from the vault, {} from the web, {} not back\n",
         HumanCount(report.needed.blobs),
@@ -280,7 +285,7 @@ fn recover(
             );
         }
     }
-    Ok(Done {
+    Done {
         // A scan that waits for this must not fail for ever because of what nobody can make again.
         outcome: outcome(report.is_unfinished()),
         counts: serde_json::json!({
@@ -288,7 +293,7 @@ fn recover(
             "unpacked": report.unpacked, "from_vault": report.from_vault, "from_web": report.from_web, "lost": report.lost,
         }),
         summary,
-    })
+    }
 }
 
 fn expire(
