@@ -16,6 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 use support::checked::own_blobs;
 use support::hosts::{parts_left, rows, world};
+use support::pruned::{droppable, pruned, there};
 use support::queue::{
     clear, end_deletion, end_entry, queue_deletion, reset, run_queued, start_next,
 };
@@ -446,4 +447,55 @@ fn the_last_one_takes_what_nobody_has_looked_for() {
     assert_eq!(counts["missing"]["blobs"], gone.len(), "{counts}");
     assert_eq!(counts["unpacked"]["blobs"], gone.len(), "{counts}");
     assert_eq!(needed_files(&world), before);
+}
+
+#[test]
+fn a_rehearsal_is_divided_too_and_writes_nothing() {
+    let world = world();
+    clear(&world);
+    let before = needed_files(&world);
+    let rehearse = |more: &[&str]| {
+        let request = queue(&world, &[&["--missing", "--as-if-gone"], more].concat());
+        run_all(&world);
+        let mut client = world.sample().connect().unwrap();
+        client
+            .execute("DELETE FROM backup_blob_state", &[])
+            .unwrap();
+        counts(&world, request)
+    };
+    let alone = rehearse(&["--host", "alpha"]);
+    assert!(alone["unpacked"]["blobs"].as_u64() > Some(100), "{alone}");
+    assert_eq!(rehearse(&[]), alone);
+    assert_eq!(needed_files(&world), before);
+}
+
+#[test]
+fn what_was_pruned_of_several_uploads_comes_back_by_several_hosts() {
+    let world = world();
+    clear(&world);
+    let before = needed_files(&world);
+    world
+        .call(&["prune", "--policy", "gold-only", "--yes"])
+        .expect(0);
+    let gone = droppable(&world);
+    assert_eq!(there(&gone), [""; 0].map(PathBuf::from));
+    let uploads: Vec<String> = world
+        .sample()
+        .uploads()
+        .iter()
+        .map(i32::to_string)
+        .collect();
+    let uploads: Vec<&str> = uploads.iter().map(String::as_str).collect();
+    let arguments = [&["--json", "queue", "prune", "--undo"], &uploads[..]].concat();
+    let queued = world.call(&arguments).expect(0).json();
+    let request = i32::try_from(queued["request"].as_i64().unwrap()).unwrap();
+    let hosts: Vec<String> = shape(&world).into_iter().map(|(host, _)| host).collect();
+    assert_eq!(hosts, ["alpha", "beta", "alpha"]);
+    for (_, ended) in run_queued(&world) {
+        ended.expect(0);
+    }
+    assert_eq!(world.request(request).0, "done");
+    assert_eq!(counts(&world, request)["unpacked"]["blobs"], gone.len());
+    assert_eq!(needed_files(&world), before);
+    assert!(pruned(&world).is_empty());
 }

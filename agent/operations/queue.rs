@@ -6,12 +6,14 @@
 //! Request and job are one transaction: killed in the middle, nobody has asked for anything.
 //!
 //! A backup of an instance whose storage lies on several agent hosts becomes several entries: one
-//! that lists, one a host that packs after it, side by side, and one that commits after all; a check
-//! and a recovery one a host that does its share, and one that puts together what they did.
+//! that lists, one a host that packs after it, side by side, and one that commits after all; a check,
+//! a recovery and a verification one a host that does its share, and one that puts together what they
+//! did.
 
 use super::backup::{Division, divide};
 use super::request::Work;
 use super::schedule::Schedule;
+use super::verify::parts::Share;
 use super::{Context, Error, Instance, Result, guard, install};
 use crate::fossology::database::Error as DatabaseError;
 use crate::fossology::module::AGENT;
@@ -21,7 +23,7 @@ use crate::fossology::queue::{self, NewStep, User};
 use crate::fossology::scheduler::{self, Message};
 use postgres::Transaction;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
@@ -109,7 +111,20 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
                 Work::Backup(_) => [Some(Role::List), Some(Role::Pack), Some(Role::Commit)],
                 _ => [None, Some(Role::Share), Some(Role::Merge)],
             };
-            add_parts(&mut transaction, &name, &user, request, &division, roles)?
+            let of = match work {
+                Work::Verify(_) => Share::all(division.parts.len())
+                    .map(|of| json!(of))
+                    .collect(),
+                _ => division.parts.iter().map(|(_, of)| json!(of)).collect(),
+            };
+            add_parts(
+                &mut transaction,
+                &name,
+                &user,
+                request,
+                (&division, of),
+                roles,
+            )?
         }
         None => {
             let arguments = format!("--request={request}");
@@ -144,18 +159,18 @@ fn step<'a>(host: Option<&'a str>, arguments: &'a str) -> NewStep<'a> {
 }
 
 /// Queues the parts of a request: one before all, if there is such a role, one for each host, and one
-/// after all.
+/// after all. Each host is told what its part is for.
 fn add_parts(
     transaction: &mut Transaction<'_>,
     name: &str,
     user: &User,
     request: i32,
-    division: &Division,
+    (division, of): (&Division, Vec<Value>),
     [first, each, last]: [Option<Role>; 3],
 ) -> Result<(i32, Vec<i32>)> {
     let home = (division.home.as_deref(), json!([]));
-    let parts = division.parts.iter();
-    let parts = parts.map(|(host, of)| (each, host.as_deref(), json!(of)));
+    let parts = division.parts.iter().zip(of);
+    let parts = parts.map(|((host, _), of)| (each, host.as_deref(), of));
     let all = std::iter::once((first, home.0, home.1.clone()))
         .chain(parts)
         .chain([(last, home.0, home.1.clone())]);

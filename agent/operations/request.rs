@@ -410,6 +410,10 @@ impl Work {
         match self {
             Self::Backup(_) | Self::Check(_) => true,
             Self::Recover(recover) => recover.missing || once(&recover.uploads).len() > 1,
+            // Only that it brings back.
+            Self::Prune(prune) => once(&prune.undo).len() > 1,
+            // Without data there is little to read, and whoever makes an index anew reads its pack.
+            Self::Verify(verify) => verify.read_data.is_some() && !verify.repair_indexes,
             _ => false,
         }
     }

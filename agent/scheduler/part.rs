@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One part of what several hosts do together, a backup, a check or a recovery: it gets what it needs from our table and
+//! One part of what several hosts do together, a backup, a check, a recovery or a verification: it gets what it needs from our table and
 //! leaves there what it did. Only the last one tells the request how it went; one that fails tells it too, and
 //! the scheduler fails what waits for it. Killed, it says `running` and is done again by its job; one
 //! that gives way is queued again.
@@ -9,9 +9,10 @@
 use super::turn::Turn;
 use super::work::{
     Done, backup_options, check_options, checked, location, recovered, taken, vault_of_check,
+    verified,
 };
 use crate::blob::HostName;
-use crate::fossology::own::parts::{self, Part, Role};
+use crate::fossology::own::parts::{self, Handed, Part, Role};
 use crate::fossology::own::{Asked, Outcome};
 use crate::operations::backup::stages;
 use crate::operations::check::parts as parts_of_check;
@@ -19,11 +20,12 @@ use crate::operations::recover::{self, parts as parts_of_recovery};
 use crate::operations::request::{self, Work};
 use crate::operations::settings::Settings;
 use crate::operations::spread::Rules;
+use crate::operations::verify::parts as parts_of_verification;
 use crate::operations::{Context, Error, Instance, Result, keys};
 use indicatif::{DecimalBytes, HumanCount};
 use postgres::{Client, Transaction};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What a part leaves.
 enum Left {
@@ -130,6 +132,15 @@ fn work(
         Work::Recover(parameters) => {
             recover(part, &parameters, instance, settings, client, context)
         }
+        Work::Prune(parameters) if !parameters.undo.is_empty() => recover(
+            part,
+            &parameters.undoing(),
+            instance,
+            settings,
+            client,
+            context,
+        ),
+        Work::Verify(parameters) => verify(part, &parameters, instance, settings, client, context),
         _ => Err(not_in_parts(part)),
     }
 }
@@ -139,10 +150,14 @@ fn not_in_parts(part: &Part) -> Error {
     Error::Usage(format!("'{verb}' has no part '{role}'"))
 }
 
-/// The repository hosts that the part is for.
-fn hosts(part: &Part) -> Result<Vec<Option<HostName>>> {
-    serde_json::from_value(part.repository_hosts.clone())
+/// What the part is for: repository hosts, or a share of the vault.
+fn is_for<T: DeserializeOwned>(of: &Value) -> Result<T> {
+    T::deserialize(of)
         .map_err(|error| Error::Usage(format!("repository_hosts of the part: {error}")))
+}
+
+fn hosts(part: &Part) -> Result<Vec<Option<HostName>>> {
+    is_for(&part.repository_hosts)
 }
 
 fn check(
@@ -170,6 +185,7 @@ fn check(
         }
         Role::Merge => {
             let looked = shares(part, client, &rules)?;
+            let looked = looked.into_iter().map(|(_, looked)| looked).collect();
             let report =
                 parts_of_check::merge(instance, vault.as_ref(), &options, looked, context)?;
             Ok(Left::All(checked(parameters, &report)))
@@ -205,6 +221,7 @@ fn recover(
         }
         Role::Merge => {
             let done = shares(part, client, &rules)?;
+            let done = done.into_iter().map(|(_, done)| done).collect();
             let report =
                 parts_of_recovery::merge(instance, vault.as_ref(), &options, done, context)?;
             Ok(Left::All(recovered(&report)))
@@ -213,12 +230,53 @@ fn recover(
     }
 }
 
+fn verify(
+    part: &Part,
+    parameters: &request::Verify,
+    instance: &Instance,
+    settings: &Settings,
+    client: &mut Client,
+    context: Context<'_>,
+) -> Result<Left> {
+    let vault = keys::open(&location(settings)?, settings, Some(instance))?;
+    let options = parameters.options(settings);
+    let rules = Rules::here(&instance.config.layout, Some(&vault), part.request);
+    match part.role {
+        Role::Share => {
+            let of = is_for(&part.repository_hosts)?;
+            let seen = parts_of_verification::share(instance, &vault, &options, of, context)?;
+            let (packs, bytes) = seen.read();
+            let summary = format!(
+                "{} packs read, {} with chunks; the last part tells what is damaged",
+                HumanCount(packs),
+                DecimalBytes(bytes)
+            );
+            Ok(Left::Data(rules.write(&seen), summary))
+        }
+        Role::Merge => {
+            let seen = shares(part, client, &rules)?.into_iter();
+            let seen: Result<Vec<_>> = seen
+                .map(|(handed, seen)| Ok((handed.name, is_for(&handed.of)?, seen)))
+                .collect();
+            let report = parts_of_verification::merge(instance, &vault, &options, seen?, context)?;
+            Ok(Left::All(verified(&report)))
+        }
+        Role::List | Role::Pack | Role::Commit => Err(not_in_parts(part)),
+    }
+}
+
 /// What all hosts have left that did a share of it.
-fn shares<T: DeserializeOwned>(part: &Part, client: &mut Client, rules: &Rules) -> Result<Vec<T>> {
-    let shares = part.shares(client)?;
+fn shares<T: DeserializeOwned>(
+    part: &Part,
+    client: &mut Client,
+    rules: &Rules,
+) -> Result<Vec<(Handed, T)>> {
+    let shares = part.shares(client)?.into_iter();
     shares
-        .iter()
-        .map(|share| rules.read(&share.name, &share.data))
+        .map(|handed| {
+            let share = rules.read(&handed.name, &handed.data)?;
+            Ok((handed, share))
+        })
         .collect()
 }
 

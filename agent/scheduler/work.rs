@@ -197,6 +197,11 @@ fn verify(
     let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = parameters.options(settings);
     let report = verify::run(&vault, Some(instance), &options, context)?;
+    Ok(verified(&report))
+}
+
+/// What is said of what was found in a vault.
+pub(super) fn verified(report: &verify::Report) -> Done {
     let mut summary = format!(
         "{} snapshots, {} packs and {} chunks looked at, {} read: ",
         report.snapshots.len(),
@@ -235,11 +240,11 @@ fn verify(
             damage.todo
         );
     }
-    Ok(Done {
+    Done {
         outcome: outcome(report.is_incomplete()),
         counts: serde_json::to_value(&report.checked).unwrap_or_default(),
         summary,
-    })
+    }
 }
 
 fn recover(

@@ -97,7 +97,7 @@ pub struct Part {
     pub role: Role,
     /// Where it was sent: a key of `[HOSTS]`, if to a certain host.
     pub host: Option<String>,
-    /// Which repository hosts it packs, a list.
+    /// Which repository hosts it is for, a list; of a verification, which share of the vault.
     pub repository_hosts: Value,
     /// How the whole is to be done, an object.
     pub parameters: Value,
@@ -346,7 +346,7 @@ impl Part {
     fn results(&self, client: &mut Client, role: Role) -> Result<Vec<Handed>, Error> {
         let rows = client
             .query(
-                "SELECT state, coalesce(message, ''), host, data FROM backup_part
+                "SELECT state, coalesce(message, ''), host, data, repository_hosts FROM backup_part
                   WHERE request = $1 AND role = $2 ORDER BY id",
                 &[&self.request, &role.as_str()],
             )
@@ -355,7 +355,11 @@ impl Part {
             let (state, message): (String, String) = (row.get(0), row.get(1));
             let name = name(role, &self.verb, row.get(2));
             match row.get(3) {
-                Some(data) if state == "done" => Ok(Handed { name, data }),
+                Some(data) if state == "done" => Ok(Handed {
+                    name,
+                    of: row.get(4),
+                    data,
+                }),
                 _ => Err(Error::NotDone {
                     request: self.request,
                     name,
@@ -388,6 +392,8 @@ impl Part {
 pub struct Handed {
     /// Which part it was, for people.
     pub name: String,
+    /// What it was for, as [`Part::repository_hosts`].
+    pub of: Value,
     /// What it left.
     pub data: Vec<u8>,
 }

@@ -50,6 +50,9 @@ pub struct Part {
     outcomes: BTreeMap<i32, Outcome>,
     lost_urls: Vec<LostUrl>,
     recorded: u64,
+    unpacked: Amount,
+    from_vault: Amount,
+    from_web: Amount,
 }
 
 impl Part {
@@ -67,6 +70,9 @@ impl Part {
         self.came.join(&earlier.came);
         self.missing |= earlier.came.all();
         self.recorded += earlier.recorded;
+        self.unpacked.join(earlier.unpacked);
+        self.from_vault.join(earlier.from_vault);
+        self.from_web.join(earlier.from_web);
         self
     }
 
@@ -80,10 +86,13 @@ impl Part {
         [self.looked.len(), self.missing.len(), self.came.all().len()]
     }
 
-    /// Numbers for the history.
+    /// Numbers for the history. How much came by whom tells how fast a host is.
     pub(super) fn counts(&self) -> Value {
         let [looked, missing, came] = self.numbers();
-        json!({"looked": looked, "missing": missing, "came": came, "recorded": self.recorded})
+        json!({
+            "looked": looked, "missing": missing, "came": came, "recorded": self.recorded,
+            "unpacked": self.unpacked, "from_vault": self.from_vault, "from_web": self.from_web,
+        })
     }
 }
 
@@ -162,6 +171,9 @@ fn end(
         outcomes: work.outcomes,
         lost_urls: work.report.lost_urls,
         recorded: work.report.recorded,
+        unpacked: work.report.unpacked,
+        from_vault: work.report.from_vault,
+        from_web: work.report.from_web,
     };
     let part = part.after(&Part::carried(asked));
     if gave_way {
