@@ -88,8 +88,19 @@ fn outcome(world: &World, request: i32) -> Outcome {
 #[test]
 fn only_what_several_hosts_gain_from_is_divided() {
     let world = world();
-    let uploads = world.sample().uploads();
-    let [first, second] = [uploads[0], uploads[1]].map(|upload| upload.to_string());
+    // Two uploads whose own files lie on one host, and one of another's.
+    let gold_on = |host: &str| {
+        let on = |upload: &i32| {
+            let folder = world.sample().repository().join(host).join("gold");
+            let blobs = world.sample().blobs_of(*upload).into_iter();
+            let mut golds = blobs.flat_map(|blob| blob.paths);
+            golds.any(|path| path.starts_with(&folder))
+        };
+        let uploads = world.sample().uploads().into_iter().filter(on);
+        uploads.map(|upload| upload.to_string()).collect::<Vec<_>>()
+    };
+    let (alpha, beta) = (gold_on("alpha"), gold_on("beta"));
+    let (first, same, second) = (&alpha[0], &alpha[1], &beta[0]);
     let blob = world.sample().needed_blobs()[0].name.to_string();
     let three = vec![
         ("alpha".to_owned(), vec![]),
@@ -99,9 +110,10 @@ fn only_what_several_hosts_gain_from_is_divided() {
     let one = |host: &str| vec![(host.to_owned(), vec![])];
     for (arguments, expected) in [
         (&["--missing"][..], three.clone()),
-        (&["--upload", &first, "--upload", &second], three),
-        (&["--upload", &first], one("-")),
-        (&["--upload", &first, "--upload", &first], one("-")),
+        (&["--upload", first, "--upload", second], three),
+        (&["--upload", first, "--upload", same], one("-")),
+        (&["--upload", first], one("-")),
+        (&["--upload", first, "--upload", first], one("-")),
         (&["--blob", &blob], one("-")),
         (&["--missing", "--host", "beta"], one("beta")),
     ] {

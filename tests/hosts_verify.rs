@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use support::hosts::{parts_left, rows};
 use support::queue::{clear, end_entry, run_queued, start_next};
 use support::scheduler::Ended;
-use support::trouble::{ending, files, hold, until_held};
+use support::trouble::{ending, files, hold, until_waited_for};
 use support::world::World;
 
 /// Queues a verification of the data; gives its request.
@@ -65,7 +65,6 @@ fn world() -> World {
 
 fn fill(world: &mut World) {
     world.enable_agent();
-    clear(world);
     for (name, seed) in [
         ("", 0),
         ("one.tar.gz", 1),
@@ -78,6 +77,7 @@ fn fill(world: &mut World) {
         }
         world.backup("full");
     }
+    clear(world);
     world.call(&["check"]);
     prove_nothing(world);
 }
@@ -312,7 +312,7 @@ fn a_host_without_the_vault_or_with_another_one_fails_the_run_by_name() {
     let request = queue(&world);
     run_one(&world, "alpha", 0);
     fs::rename(world.vault(), &away).unwrap();
-    run_one(&world, "beta", 1);
+    run_one(&world, "beta", 10);
     assert!(start_next(&world).is_none());
     let (_, message) = world.request(request);
     assert!(message.starts_with("verify on beta: "), "{message}");
@@ -358,7 +358,7 @@ fn what_is_torn_or_forged_proves_nothing() {
     let world = world();
     let of_another = |text: String| {
         let mut left: Value = serde_json::from_str(&text).unwrap();
-        left["rules"]["request"] = json!(1);
+        left["rules"]["request"] = json!(999);
         left.to_string()
     };
     let of_all = |text: String| {
@@ -382,7 +382,7 @@ fn what_is_torn_or_forged_proves_nothing() {
     let torn = |text: String| text[..text.len() - 10].to_owned();
     let version = |text: String| text.replacen("\"program\":\"", "\"program\":\"9.", 1);
     let changes: [(&dyn Fn(String) -> String, &str); 5] = [
-        (&of_another, "a result of request 1"),
+        (&of_another, "a result of request 999"),
         (&of_all, "tells of objects that were not its to read"),
         (&of_one, "tells of objects that were not its to read"),
         (&torn, "what 'verify on beta' left cannot be read"),
@@ -402,10 +402,11 @@ fn what_is_torn_or_forged_proves_nothing() {
 fn a_share_that_is_killed_in_the_middle_fails_by_name_and_proves_nothing() {
     let world = world();
     let request = queue(&world);
-    let held = hold(&world, "backup_run");
     let (mut alpha, entry) = start_next(&world).unwrap();
     alpha.give_job();
-    until_held(&world, "fo_backup verify");
+    alpha.until_says("verify on alpha");
+    let held = hold(&world, "backup_part");
+    until_waited_for(&world, "backup_part");
     alpha.signal(Signal::SIGKILL);
     end_entry(&world, &entry, &alpha.wait());
     drop(held);

@@ -11,6 +11,7 @@
 //! did.
 
 use super::backup::{Division, divide};
+use super::recover::parts::is_on_one;
 use super::request::Work;
 use super::schedule::Schedule;
 use super::verify::parts::Share;
@@ -104,6 +105,19 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
         // Whoever names a host wants it done there.
         (work, None) if work.spreads() => divide(config),
         _ => None,
+    };
+    let recovery = match work {
+        Work::Recover(recover) => Some(recover.clone()),
+        Work::Prune(prune) => Some(prune.undoing()),
+        _ => None,
+    };
+    let division = match (division, recovery) {
+        (Some(division), Some(recovery)) => {
+            let uploads = Some(recovery.uploads.as_slice()).filter(|_| !recovery.missing);
+            let on_one = is_on_one(&mut transaction, &config.layout, &division, uploads)?;
+            (!on_one).then_some(division)
+        }
+        (division, _) => division,
     };
     let (job, entries) = match division {
         Some(division) => {

@@ -18,13 +18,15 @@ use crate::blob::{HostName, PfileName, Tree};
 use crate::fossology::catalogue;
 use crate::fossology::own::Asked;
 use crate::fossology::repository::{Layout, Reader};
+use crate::operations::backup::Division;
 use crate::operations::by_url::LostUrl;
 use crate::operations::{Context, Error, Instance, Result, instance as place};
 use crate::vault::{Vault, bitmap};
+use postgres::GenericClient;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// How many blobs the database is asked for at once.
@@ -405,6 +407,37 @@ fn seem_empty(layout: &Layout) -> BTreeMap<HostName, PathBuf> {
         }
     }
     empty
+}
+
+/// Whether gold lies with one of the hosts of a division only, so that the others would have nothing to
+/// do: that of these uploads, or all.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn is_on_one(
+    client: &mut impl GenericClient,
+    layout: &Layout,
+    division: &Division,
+    uploads: Option<&[i32]>,
+) -> Result<bool> {
+    let with = |place: Option<&HostName>| {
+        let mut parts = division.parts.iter();
+        parts.position(|(_, hosts)| hosts.iter().any(|host| host.as_ref() == place))
+    };
+    let mut found: BTreeSet<Option<usize>> = BTreeSet::new();
+    if let Some(uploads) = uploads {
+        for candidate in catalogue::candidates(client, Some(uploads))? {
+            match candidate.row.gold {
+                None => drop(found.insert(with(None))),
+                Some(gold) => found.extend(layout.read_hosts(Tree::Gold, &gold).map(with)),
+            }
+        }
+    } else {
+        let roots = layout.roots().iter();
+        let golds = roots.filter(|root| root.tree == Tree::Gold && root.host.is_some());
+        found.extend(golds.map(|root| with(root.host.as_ref())));
+    }
+    Ok(found.len() <= 1)
 }
 
 /// Whether an upload's gold lies on one of these hosts: where FOSSology writes it, or, where it has
