@@ -16,6 +16,7 @@ use super::request::Work;
 use super::schedule::Schedule;
 use super::verify::parts::Share;
 use super::{Context, Error, Instance, Result, guard, install};
+use crate::fossology::config::Config;
 use crate::fossology::database::Error as DatabaseError;
 use crate::fossology::module::AGENT;
 use crate::fossology::own::parts::{self, Role};
@@ -101,24 +102,7 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
         &user.name,
     )?;
     let name = format!("fo_backup {}", work.verb());
-    let division = match (work, &options.host) {
-        // Whoever names a host wants it done there.
-        (work, None) if work.spreads() => divide(config),
-        _ => None,
-    };
-    let recovery = match work {
-        Work::Recover(recover) => Some(recover.clone()),
-        Work::Prune(prune) => Some(prune.undoing()),
-        _ => None,
-    };
-    let division = match (division, recovery) {
-        (Some(division), Some(recovery)) => {
-            let uploads = Some(recovery.uploads.as_slice()).filter(|_| !recovery.missing);
-            let on_one = is_on_one(&mut transaction, &config.layout, &division, uploads)?;
-            (!on_one).then_some(division)
-        }
-        (division, _) => division,
-    };
+    let division = division(&mut transaction, config, work, options)?;
     let (job, entries) = match division {
         Some(division) => {
             let roles = match work {
@@ -162,6 +146,31 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
             )
         }),
     })
+}
+
+/// How it is divided, if several hosts have something to do.
+fn division(
+    transaction: &mut Transaction<'_>,
+    config: &Config,
+    work: &Work,
+    options: &Options,
+) -> Result<Option<Division>> {
+    // Whoever names a host wants it done there.
+    if options.host.is_some() || !work.spreads() {
+        return Ok(None);
+    }
+    let Some(division) = divide(config) else {
+        return Ok(None);
+    };
+    let unpacked = match work {
+        Work::Recover(recover) => &recover.uploads,
+        Work::Prune(prune) if prune.undo.is_empty() => &prune.uploads,
+        Work::Prune(prune) => &prune.undo,
+        _ => return Ok(Some(division)),
+    };
+    let uploads = Some(unpacked.as_slice()).filter(|uploads| !uploads.is_empty());
+    let on_one = is_on_one(transaction, &config.layout, &division, uploads)?;
+    Ok((!on_one).then_some(division))
 }
 
 fn step<'a>(host: Option<&'a str>, arguments: &'a str) -> NewStep<'a> {

@@ -410,8 +410,9 @@ impl Work {
         match self {
             Self::Backup(_) | Self::Check(_) => true,
             Self::Recover(recover) => recover.missing || once(&recover.uploads).len() > 1,
-            // Only that it brings back.
-            Self::Prune(prune) => once(&prune.undo).len() > 1,
+            Self::Prune(prune) if !prune.undo.is_empty() => once(&prune.undo).len() > 1,
+            // What is divided is the proving.
+            Self::Prune(prune) => !prune.dry_run || prune.prove,
             // Without data there is little to read, and whoever makes an index anew reads its pack.
             Self::Verify(verify) => verify.read_data.is_some() && !verify.repair_indexes,
             _ => false,

@@ -1,21 +1,22 @@
 // SPDX-FileCopyrightText: 2026 The fossology-backup authors
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One part of what several hosts do together, a backup, a check, a recovery or a verification: it gets what it needs from our table and
+//! One part of what several hosts do together, a backup, a check, a recovery, a verification or a pruning: it gets what it needs from our table and
 //! leaves there what it did. Only the last one tells the request how it went; one that fails tells it too, and
 //! the scheduler fails what waits for it. Killed, it says `running` and is done again by its job; one
 //! that gives way is queued again.
 
 use super::turn::Turn;
 use super::work::{
-    Done, backup_options, check_options, checked, location, recovered, taken, vault_of_check,
-    verified,
+    Done, backup_options, check_options, checked, location, pruned, recovered, taken,
+    vault_of_check, verified,
 };
 use crate::blob::HostName;
 use crate::fossology::own::parts::{self, Handed, Part, Role};
 use crate::fossology::own::{Asked, Outcome};
 use crate::operations::backup::stages;
 use crate::operations::check::parts as parts_of_check;
+use crate::operations::prune::{self, parts as proving};
 use crate::operations::recover::{self, parts as parts_of_recovery};
 use crate::operations::request::{self, Work};
 use crate::operations::settings::Settings;
@@ -140,6 +141,7 @@ fn work(
             client,
             context,
         ),
+        Work::Prune(parameters) => prune(part, &parameters, instance, settings, client, context),
         Work::Verify(parameters) => verify(part, &parameters, instance, settings, client, context),
         _ => Err(not_in_parts(part)),
     }
@@ -260,6 +262,38 @@ fn verify(
                 .collect();
             let report = parts_of_verification::merge(instance, &vault, &options, seen?, context)?;
             Ok(Left::All(verified(&report)))
+        }
+        Role::List | Role::Pack | Role::Commit => Err(not_in_parts(part)),
+    }
+}
+
+fn prune(
+    part: &Part,
+    parameters: &request::Prune,
+    instance: &Instance,
+    settings: &Settings,
+    client: &mut Client,
+    context: Context<'_>,
+) -> Result<Left> {
+    let options = parameters.options(instance, settings)?;
+    let vault = parameters.vault(instance, location(settings), settings, &options)?;
+    let rules = Rules::here(&instance.config.layout, vault.as_ref(), part.request);
+    match part.role {
+        Role::Share => {
+            let hosts = hosts(part)?;
+            let done = proving::share(instance, vault.as_ref(), &options, &hosts, context)?;
+            let summary = format!(
+                "{} of {} uploads unpacked to prove what goes; the last part removes",
+                HumanCount(done.rehearsed),
+                HumanCount(done.uploads)
+            );
+            Ok(Left::Data(rules.write(&done), summary))
+        }
+        Role::Merge => {
+            // What they have proven is in our tables; here they only have to agree.
+            let _: Vec<(Handed, proving::Part)> = shares(part, client, &rules)?;
+            let report = prune::run(instance, vault.as_ref(), &options, context)?;
+            Ok(Left::All(pruned(&report)))
         }
         Role::List | Role::Pack | Role::Commit => Err(not_in_parts(part)),
     }

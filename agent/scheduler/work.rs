@@ -408,6 +408,11 @@ fn prune(
     let location = location(settings);
     let vault = parameters.vault(instance, location, settings, &options)?;
     let report = prune::run(instance, vault.as_ref(), &options, context)?;
+    Ok(pruned(&report))
+}
+
+/// What is said of what was removed.
+pub(super) fn pruned(report: &prune::Report) -> Done {
     let mut summary = format!(
         "policy {}: {} files, {} {}, {} of them proven to come back; removed: {} files, {}\n",
         report.policy,
@@ -438,11 +443,11 @@ fn prune(
             upload.way.map_or("", prune::Way::text),
         );
     }
-    Ok(Done {
+    Done {
         outcome: outcome(report.is_incomplete()),
         counts: report.counts(),
         summary,
-    })
+    }
 }
 
 fn outcome(problems: bool) -> Outcome {

@@ -443,7 +443,11 @@ pub fn is_on_one(
 /// Whether an upload's gold lies on one of these hosts: where FOSSology writes it, or, where it has
 /// several places, in the first that has it. All hosts see the same, so it lies on one of them for
 /// somebody; if it is moved in between, the last one notices that nobody looked.
-fn lies_on(reader: &Reader, hosts: &[Option<HostName>], gold: Option<&PfileName>) -> bool {
+pub(in crate::operations) fn lies_on(
+    reader: &Reader,
+    hosts: &[Option<HostName>],
+    gold: Option<&PfileName>,
+) -> bool {
     let ours = |host: Option<&HostName>| hosts.iter().any(|ours| ours.as_ref() == host);
     let Some(gold) = gold else {
         return ours(None);
