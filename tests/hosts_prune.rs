@@ -18,8 +18,9 @@ use std::path::PathBuf;
 use support::checked::own_blobs;
 use support::hosts::{parts_left, rows, world};
 use support::pruned::{droppable, names, pruned, there};
-use support::queue::{clear, end_entry, run_queued, start_next};
+use support::queue::{clear, end_deletion, end_entry, queue_deletion, run_queued, start_next};
 use support::recovered::needed_files;
+use support::scheduler::until_stopped;
 use support::trouble::wait_for;
 use support::world::World;
 
@@ -221,16 +222,57 @@ fn where_one_host_fails_nothing_is_removed() {
     assert_eq!(there(&droppable(&world)), [""; 0].map(PathBuf::from));
 }
 
-#[test]
-fn a_share_that_is_killed_in_the_middle_has_proven_what_it_had_and_removed_nothing() {
+/// Two hosts, uploads whose unpacking takes a while, and agents that look often.
+fn slow_world() -> World {
     let world = World::with(Options {
         extra_files: 1500,
         ..Options::default()
     });
     world.call(&["init"]).expect(0);
     world.enable_agent();
-    world.write_settings("threads = 1");
+    world.write_settings("threads = 1\n[give_way]\nseconds = 0.002");
     clear(&world);
+    world
+}
+
+#[test]
+fn a_share_gives_way_between_two_uploads_and_goes_on() {
+    let world = slow_world();
+    let before = needed_files(&world);
+    for attempt in 1.. {
+        let request = queue(&world, &["--yes"]);
+        let (mut alpha, entry) = start_next(&world).unwrap();
+        alpha.give_job();
+        wait_for("something to be proven", || {
+            (!proofs(&world).is_empty()).then_some(())
+        });
+        alpha.signal(Signal::SIGSTOP);
+        until_stopped(alpha.pid());
+        let deletion = queue_deletion(&world);
+        alpha.signal(Signal::SIGCONT);
+        let ended = alpha.serve().expect(0);
+        end_entry(&world, &entry, &ended);
+        end_deletion(&world, deletion, true);
+        for (_, ended) in run_queued(&world) {
+            ended.expect(0);
+        }
+        assert_eq!(world.request(request).0, "done");
+        assert!(!pruned(&world).is_empty());
+        assert_comes_back(&world);
+        assert_eq!(needed_files(&world), before);
+        if ended.log.iter().any(|line| line.contains("gave way")) {
+            return;
+        }
+        println!("attempt {attempt}: the share had ended before it looked");
+        assert!(attempt < 8);
+        let mut client = world.sample().connect().unwrap();
+        client.execute("DELETE FROM backup_proof", &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_share_that_is_killed_in_the_middle_has_proven_what_it_had_and_removed_nothing() {
+    let world = slow_world();
     let before = needed_files(&world);
     let request = queue(&world, &["--yes"]);
     let (mut alpha, entry) = start_next(&world).unwrap();
