@@ -348,10 +348,11 @@ fn what_is_about_to_be_deleted_is_not_brought_back() {
     assert_eq!(back, [0; 0]);
 }
 
-/// Queues what the arguments say, and does it as the scheduler would; gives the request's counts.
+/// Queues what the arguments say for one host, and does it as the scheduler would; gives the request's
+/// counts.
 fn by_the_scheduler(world: &World, arguments: &[&str]) -> Value {
     let queued = world
-        .call(&[&["--json", "queue"], arguments].concat())
+        .call(&[&["--json", "queue", "--host", "alpha"], arguments].concat())
         .expect(0)
         .json();
     let request = i32::try_from(queued["request"].as_i64().unwrap()).unwrap();

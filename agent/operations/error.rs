@@ -33,6 +33,17 @@ pub enum Error {
         /// The folder that is missing.
         path: PathBuf,
     },
+    /// The storage of a repository host holds nothing here, though it should.
+    #[error(
+        "the storage of repository host '{host}' holds nothing here ({} is empty), though blobs lie there that seem to be missing; nothing was written. Who recovers writes to all hosts, so mount it on this host as FOSSology's own agents need it, or let a host recover that sees all of them ('fo_backup queue recover --host NAME')",
+        path.display()
+    )]
+    EmptyStorage {
+        /// The host.
+        host: String,
+        /// The folder.
+        path: PathBuf,
+    },
     /// This host and the one that made the plan disagree.
     #[error("{what}; all hosts need the same, so make them equal and ask anew")]
     HostDiffers {

@@ -29,6 +29,7 @@ pub mod restore;
 pub mod schedule;
 mod scratch;
 pub mod settings;
+pub mod spread;
 pub mod status;
 pub mod tidy;
 pub mod verify;

@@ -6,13 +6,17 @@
 //! Request and job are one transaction: killed in the middle, nobody has asked for anything.
 //!
 //! A backup of an instance whose storage lies on several agent hosts becomes several entries: one
-//! that lists, one a host that packs after it, side by side, and one that commits after all; a check
-//! one a host that looks, and one that puts together what they saw.
+//! that lists, one a host that packs after it, side by side, and one that commits after all; a check,
+//! a recovery and a verification one a host that does its share, and one that puts together what they
+//! did.
 
 use super::backup::{Division, divide};
+use super::recover::parts::is_on_one;
 use super::request::Work;
 use super::schedule::Schedule;
+use super::verify::parts::Share;
 use super::{Context, Error, Instance, Result, guard, install};
+use crate::fossology::config::Config;
 use crate::fossology::database::Error as DatabaseError;
 use crate::fossology::module::AGENT;
 use crate::fossology::own::parts::{self, Role};
@@ -21,7 +25,7 @@ use crate::fossology::queue::{self, NewStep, User};
 use crate::fossology::scheduler::{self, Message};
 use postgres::Transaction;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
@@ -98,20 +102,27 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
         &user.name,
     )?;
     let name = format!("fo_backup {}", work.verb());
-    let division = match (work, &options.host) {
-        // Whoever names a host wants it done there.
-        (Work::Backup(_) | Work::Check(_), None) => divide(config),
-        // A vault is the same from everywhere, so a verification by several would only read it
-        // through several hosts at once. What the others need is told in docs/design.md.
-        _ => None,
-    };
+    let division = division(&mut transaction, config, work, options)?;
     let (job, entries) = match division {
         Some(division) => {
             let roles = match work {
-                Work::Check(_) => [None, Some(Role::Look), Some(Role::Merge)],
-                _ => [Some(Role::List), Some(Role::Pack), Some(Role::Commit)],
+                Work::Backup(_) => [Some(Role::List), Some(Role::Pack), Some(Role::Commit)],
+                _ => [None, Some(Role::Share), Some(Role::Merge)],
             };
-            add_parts(&mut transaction, &name, &user, request, &division, roles)?
+            let of = match work {
+                Work::Verify(_) => Share::all(division.parts.len())
+                    .map(|of| json!(of))
+                    .collect(),
+                _ => division.parts.iter().map(|(_, of)| json!(of)).collect(),
+            };
+            add_parts(
+                &mut transaction,
+                &name,
+                &user,
+                request,
+                (&division, of),
+                roles,
+            )?
         }
         None => {
             let arguments = format!("--request={request}");
@@ -137,6 +148,31 @@ pub fn ask(instance: &Instance, work: &Work, options: &Options) -> Result<Queued
     })
 }
 
+/// How it is divided, if several hosts have something to do.
+fn division(
+    transaction: &mut Transaction<'_>,
+    config: &Config,
+    work: &Work,
+    options: &Options,
+) -> Result<Option<Division>> {
+    // Whoever names a host wants it done there.
+    if options.host.is_some() || !work.spreads() {
+        return Ok(None);
+    }
+    let Some(division) = divide(config) else {
+        return Ok(None);
+    };
+    let unpacked = match work {
+        Work::Recover(recover) => &recover.uploads,
+        Work::Prune(prune) if prune.undo.is_empty() => &prune.uploads,
+        Work::Prune(prune) => &prune.undo,
+        _ => return Ok(Some(division)),
+    };
+    let uploads = Some(unpacked.as_slice()).filter(|uploads| !uploads.is_empty());
+    let on_one = is_on_one(transaction, &config.layout, &division, uploads)?;
+    Ok((!on_one).then_some(division))
+}
+
 fn step<'a>(host: Option<&'a str>, arguments: &'a str) -> NewStep<'a> {
     NewStep {
         agent: AGENT,
@@ -146,18 +182,18 @@ fn step<'a>(host: Option<&'a str>, arguments: &'a str) -> NewStep<'a> {
 }
 
 /// Queues the parts of a request: one before all, if there is such a role, one for each host, and one
-/// after all.
+/// after all. Each host is told what its part is for.
 fn add_parts(
     transaction: &mut Transaction<'_>,
     name: &str,
     user: &User,
     request: i32,
-    division: &Division,
+    (division, of): (&Division, Vec<Value>),
     [first, each, last]: [Option<Role>; 3],
 ) -> Result<(i32, Vec<i32>)> {
     let home = (division.home.as_deref(), json!([]));
-    let parts = division.parts.iter();
-    let parts = parts.map(|(host, of)| (each, host.as_deref(), json!(of)));
+    let parts = division.parts.iter().zip(of);
+    let parts = parts.map(|((host, _), of)| (each, host.as_deref(), of));
     let all = std::iter::once((first, home.0, home.1.clone()))
         .chain(parts)
         .chain([(last, home.0, home.1.clone())]);
@@ -172,7 +208,7 @@ fn add_parts(
         let after = match role {
             Role::Commit | Role::Merge => entries.as_slice(),
             Role::Pack => &entries[..1],
-            Role::List | Role::Look => &[],
+            Role::List | Role::Share => &[],
         };
         let entry = match job {
             None => {

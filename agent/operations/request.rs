@@ -404,6 +404,21 @@ impl Work {
         }
     }
 
+    /// Whether several hosts can do it together. What the others would need is told in
+    /// docs/design.md.
+    pub fn spreads(&self) -> bool {
+        match self {
+            Self::Backup(_) | Self::Check(_) => true,
+            Self::Recover(recover) => recover.missing || once(&recover.uploads).len() > 1,
+            Self::Prune(prune) if !prune.undo.is_empty() => once(&prune.undo).len() > 1,
+            // What is divided is the proving.
+            Self::Prune(prune) => !prune.dry_run || prune.prove,
+            // Without data there is little to read, and whoever makes an index anew reads its pack.
+            Self::Verify(verify) => verify.read_data.is_some() && !verify.repair_indexes,
+            _ => false,
+        }
+    }
+
     /// The verb.
     pub fn verb(&self) -> &'static str {
         match self {

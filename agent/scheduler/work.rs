@@ -197,6 +197,11 @@ fn verify(
     let vault = keys::open(&location(settings)?, settings, Some(instance))?;
     let options = parameters.options(settings);
     let report = verify::run(&vault, Some(instance), &options, context)?;
+    Ok(verified(&report))
+}
+
+/// What is said of what was found in a vault.
+pub(super) fn verified(report: &verify::Report) -> Done {
     let mut summary = format!(
         "{} snapshots, {} packs and {} chunks looked at, {} read: ",
         report.snapshots.len(),
@@ -235,11 +240,11 @@ fn verify(
             damage.todo
         );
     }
-    Ok(Done {
+    Done {
         outcome: outcome(report.is_incomplete()),
         counts: serde_json::to_value(&report.checked).unwrap_or_default(),
         summary,
-    })
+    }
 }
 
 fn recover(
@@ -252,6 +257,11 @@ fn recover(
     let vault = recover::open_vault(instance, location, parameters.from, settings)?;
     let options = parameters.options(instance, settings)?;
     let report = recover::run(instance, vault.as_ref(), &options, context)?;
+    Ok(recovered(&report))
+}
+
+/// What is said of what came back.
+pub(super) fn recovered(report: &recover::Report) -> Done {
     let mut summary = format!(
         "{} blobs looked for, {} missing: {} linked from the other tree, {} unpacked from gold, {} from the vault, {} from the web, {} not back\n",
         HumanCount(report.needed.blobs),
@@ -280,7 +290,7 @@ fn recover(
             );
         }
     }
-    Ok(Done {
+    Done {
         // A scan that waits for this must not fail for ever because of what nobody can make again.
         outcome: outcome(report.is_unfinished()),
         counts: serde_json::json!({
@@ -288,7 +298,7 @@ fn recover(
             "unpacked": report.unpacked, "from_vault": report.from_vault, "from_web": report.from_web, "lost": report.lost,
         }),
         summary,
-    })
+    }
 }
 
 fn expire(
@@ -398,6 +408,11 @@ fn prune(
     let location = location(settings);
     let vault = parameters.vault(instance, location, settings, &options)?;
     let report = prune::run(instance, vault.as_ref(), &options, context)?;
+    Ok(pruned(&report))
+}
+
+/// What is said of what was removed.
+pub(super) fn pruned(report: &prune::Report) -> Done {
     let mut summary = format!(
         "policy {}: {} files, {} {}, {} of them proven to come back; removed: {} files, {}\n",
         report.policy,
@@ -428,11 +443,11 @@ fn prune(
             upload.way.map_or("", prune::Way::text),
         );
     }
-    Ok(Done {
+    Done {
         outcome: outcome(report.is_incomplete()),
         counts: report.counts(),
         summary,
-    })
+    }
 }
 
 fn outcome(problems: bool) -> Outcome {

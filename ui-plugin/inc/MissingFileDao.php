@@ -127,7 +127,10 @@ class MissingFileDao
   }
 
   /**
-   * @brief How fast recoveries were here
+   * @brief How fast recoveries were here, on one host
+   *
+   * Of one that several hosts made the shares tell: the last entry has all the bytes, and no time.
+   *
    * @return float|null Bytes a second; null when none is known
    */
   public function getRate()
@@ -141,8 +144,11 @@ class MissingFileDao
                       + coalesce((counts->'from_vault'->>'bytes')::float8, 0)
                       + coalesce((counts->'from_web'->>'bytes')::float8, 0) AS bytes,
                       extract(epoch FROM ended - started) AS seconds
-                 FROM backup_run
-                WHERE verb = 'recover' AND state IN ('done', 'incomplete')
+                 FROM backup_run u
+                WHERE (verb = 'recover part' OR verb = 'recover' AND NOT EXISTS (
+                        SELECT 1 FROM backup_run part
+                         WHERE part.request = u.request AND part.verb = 'recover part'))
+                  AND state IN ('done', 'incomplete')
                   AND counts->'unpacked'->>'bytes' IS NOT NULL
                 ORDER BY id DESC LIMIT $1) past
         WHERE bytes > 0", array(self::PAST), __METHOD__);
@@ -171,6 +177,10 @@ class MissingFileDao
 
   /**
    * @brief The newest recovery that was asked for and would bring this file back
+   *
+   * A request may have several entries, one for each host; it goes on as long as one of them does,
+   * unless one has failed.
+   *
    * @param array $file As of getFile()
    * @return array|null entry (jq_pk), job, state (queued, running, done, incomplete, failed), items,
    *   asked, started, ended, message
@@ -181,11 +191,11 @@ class MissingFileDao
       return null;
     }
     $row = $this->dbManager->getSingleRow(
-      "SELECT q.jq_pk, q.jq_job_fk, q.jq_itemsprocessed, q.jq_end_bits, q.jq_endtext,
+      "SELECT q.jq_pk, q.jq_job_fk, q.jq_endtext,
               extract(epoch FROM j.job_queued) AS asked,
-              extract(epoch FROM q.jq_starttime) AS started,
-              extract(epoch FROM q.jq_endtime) AS ended,
-              r.state, r.message
+              e.items, e.bits, e.started, e.ended, r.state, r.message,
+              CASE WHEN NOT e.open OR wanted.request IS NOT NULL AND r.state = 'failed' THEN NULL
+                   WHEN e.started IS NULL THEN 'queued' ELSE 'running' END AS standing
          FROM (SELECT jq_pk, NULL::integer AS request FROM jobqueue
                 WHERE jq_type = $1 AND jq_args = $2
                 UNION ALL
@@ -199,6 +209,14 @@ class MissingFileDao
                     OR a.parameters->'missing' = 'true')) wanted
          JOIN jobqueue q USING (jq_pk)
          JOIN job j ON j.job_pk = q.jq_job_fk
+         CROSS JOIN LATERAL (
+              SELECT sum(jq_itemsprocessed) AS items, max(jq_end_bits) AS bits,
+                     extract(epoch FROM min(jq_starttime)) AS started,
+                     extract(epoch FROM max(jq_endtime)) AS ended,
+                     bool_or(jq_endtime IS NULL AND jq_end_bits < 2) AS open
+                FROM jobqueue o
+               WHERE o.jq_pk = q.jq_pk OR wanted.request IS NOT NULL
+                     AND o.jq_job_fk = q.jq_job_fk AND o.jq_type = $1) e
          LEFT JOIN LATERAL (
               SELECT state, message FROM backup_request b
                WHERE b.id = wanted.request
@@ -216,22 +234,22 @@ class MissingFileDao
     $number = function ($text) {
       return $text === null ? null : (float)$text;
     };
-    if ($row['ended'] === null && $row['jq_end_bits'] < 2) {
-      $state = $row['started'] === null ? 'queued' : 'running';
+    if ($row['standing'] !== null) {
+      $state = $row['standing'];
     } else if (in_array($row['state'], array('done', 'incomplete', 'failed'), true)) {
       $state = $row['state'];
     } else {
       // Ended by somebody, or by the scheduler: it could not say so itself.
-      $state = $row['jq_end_bits'] == 1 ? 'done' : 'failed';
+      $state = $row['bits'] == 1 ? 'done' : 'failed';
     }
     return array(
       'entry' => (int)$row['jq_pk'],
       'job' => (int)$row['jq_job_fk'],
       'state' => $state,
-      'items' => (int)$row['jq_itemsprocessed'],
+      'items' => (int)$row['items'],
       'asked' => $number($row['asked']),
       'started' => $number($row['started']),
-      'ended' => $number($row['ended']),
+      'ended' => $row['standing'] === null ? $number($row['ended']) : null,
       'message' => $row['message'] ?: $row['jq_endtext']);
   }
 }

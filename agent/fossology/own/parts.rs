@@ -25,9 +25,9 @@ pub enum Role {
     Pack,
     /// Makes the snapshot.
     Commit,
-    /// Looks at some repository hosts.
-    Look,
-    /// Puts together what was seen.
+    /// Does one host's share of a check, a recovery or a verification.
+    Share,
+    /// Puts together what all have done.
     Merge,
 }
 
@@ -36,7 +36,7 @@ pub enum Role {
 pub enum Error {
     /// Its row is not there.
     #[error(
-        "part {0} is not in table backup_part: another backup has taken over, or its snapshot was made; ask anew with 'fo_backup queue'"
+        "part {0} is not in table backup_part: another backup has taken over, or the whole was done; ask anew with 'fo_backup queue'"
     )]
     Unknown(i32),
     /// Its request is another instance's.
@@ -68,7 +68,7 @@ pub enum Error {
     },
     /// A part that has to be there first is not done.
     #[error(
-        "part '{name}' of request {request} is {state}{message}, so the whole is not done; what was packed is used by the next backup"
+        "part '{name}' of request {request} is {state}{message}, so the whole is not done; what was done is used when it is asked for again"
     )]
     NotDone {
         /// The request.
@@ -97,7 +97,7 @@ pub struct Part {
     pub role: Role,
     /// Where it was sent: a key of `[HOSTS]`, if to a certain host.
     pub host: Option<String>,
-    /// Which repository hosts it packs, a list.
+    /// Which repository hosts it is for, a list; of a verification, which share of the vault.
     pub repository_hosts: Value,
     /// How the whole is to be done, an object.
     pub parameters: Value,
@@ -117,7 +117,7 @@ impl Role {
             Self::List => "list",
             Self::Pack => "pack",
             Self::Commit => "commit",
-            Self::Look => "look",
+            Self::Share => "look",
             Self::Merge => "merge",
         }
     }
@@ -126,7 +126,7 @@ impl Role {
         match text {
             "list" => Self::List,
             "pack" => Self::Pack,
-            "look" => Self::Look,
+            "look" => Self::Share,
             "merge" => Self::Merge,
             // The table allows no others.
             _ => Self::Commit,
@@ -247,7 +247,7 @@ pub fn take(client: &mut Client, id: i32, job: i32, host: &str) -> Result<Part, 
 impl Part {
     /// What people know it by: what it does, and for which host.
     pub fn name(&self) -> String {
-        name(self.role.as_str(), self.host.as_deref())
+        name(self.role, &self.verb, self.host.as_deref())
     }
 
     /// Hands over its result.
@@ -321,25 +321,58 @@ impl Part {
     /// # Errors
     /// [`Error::NotDone`] when there is none.
     pub fn plan(&self, client: &mut Client) -> Result<Vec<u8>, Error> {
-        let plans = results(client, self.request, Role::List)?;
+        let plans = self.results(client, Role::List)?;
         // A request has one list; its row may be gone with the request.
-        plans.into_iter().next().ok_or(Error::Unknown(self.id))
+        let plan = plans.into_iter().next().ok_or(Error::Unknown(self.id))?;
+        Ok(plan.data)
     }
 
     /// What all parts that pack have left.
     ///
     /// # Errors
     /// [`Error::NotDone`] when one of them is not done.
-    pub fn packed(&self, client: &mut Client) -> Result<Vec<Vec<u8>>, Error> {
-        results(client, self.request, Role::Pack)
+    pub fn packed(&self, client: &mut Client) -> Result<Vec<Handed>, Error> {
+        self.results(client, Role::Pack)
     }
 
-    /// What all parts that look have left.
+    /// What all hosts have left that did a share.
     ///
     /// # Errors
     /// [`Error::NotDone`] when one of them is not done.
-    pub fn looked(&self, client: &mut Client) -> Result<Vec<Vec<u8>>, Error> {
-        results(client, self.request, Role::Look)
+    pub fn shares(&self, client: &mut Client) -> Result<Vec<Handed>, Error> {
+        self.results(client, Role::Share)
+    }
+
+    fn results(&self, client: &mut Client, role: Role) -> Result<Vec<Handed>, Error> {
+        let rows = client
+            .query(
+                "SELECT state, coalesce(message, ''), host, data, repository_hosts FROM backup_part
+                  WHERE request = $1 AND role = $2 ORDER BY id",
+                &[&self.request, &role.as_str()],
+            )
+            .map_err(DatabaseError::sql("asking what the parts have done"))?;
+        let result = |row: postgres::Row| {
+            let (state, message): (String, String) = (row.get(0), row.get(1));
+            let name = name(role, &self.verb, row.get(2));
+            match row.get(3) {
+                Some(data) if state == "done" => Ok(Handed {
+                    name,
+                    of: row.get(4),
+                    data,
+                }),
+                _ => Err(Error::NotDone {
+                    request: self.request,
+                    name,
+                    state,
+                    message: if message.is_empty() {
+                        message
+                    } else {
+                        format!(" ({message})")
+                    },
+                }),
+            }
+        };
+        rows.into_iter().map(result).collect()
     }
 
     /// Gives its lock back.
@@ -354,35 +387,24 @@ impl Part {
     }
 }
 
-fn name(role: &str, host: Option<&str>) -> String {
-    host.map_or_else(|| role.to_owned(), |host| format!("{role} on {host}"))
+/// What one part has left for others.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// Which part it was, for people.
+    pub name: String,
+    /// What it was for, as [`Part::repository_hosts`].
+    pub of: Value,
+    /// What it left.
+    pub data: Vec<u8>,
 }
 
-fn results(client: &mut Client, request: i32, role: Role) -> Result<Vec<Vec<u8>>, Error> {
-    let rows = client
-        .query(
-            "SELECT state, coalesce(message, ''), host, data FROM backup_part
-              WHERE request = $1 AND role = $2 ORDER BY id",
-            &[&request, &role.as_str()],
-        )
-        .map_err(DatabaseError::sql("asking what the parts have done"))?;
-    let result = |row: postgres::Row| {
-        let (state, message): (String, String) = (row.get(0), row.get(1));
-        match row.get(3) {
-            Some(data) if state == "done" => Ok(data),
-            _ => Err(Error::NotDone {
-                request,
-                name: name(role.as_str(), row.get(2)),
-                state,
-                message: if message.is_empty() {
-                    message
-                } else {
-                    format!(" ({message})")
-                },
-            }),
-        }
+/// A share is called by what is done; what a check does is to look.
+fn name(role: Role, verb: &str, host: Option<&str>) -> String {
+    let what = match role {
+        Role::Share if verb != "check" => verb,
+        role => role.as_str(),
     };
-    rows.into_iter().map(result).collect()
+    host.map_or_else(|| what.to_owned(), |host| format!("{what} on {host}"))
 }
 
 /// Enters how a request ended whose last part is done, and removes its parts: all that they say is
@@ -399,11 +421,12 @@ pub fn complete(
 ) -> DatabaseResult<()> {
     client
         .execute(
-            // Those that looked for a check that failed are of no use to another one.
+            // What was seen for a request that failed is of no use to another one.
             "WITH done AS (
                  DELETE FROM backup_part p USING backup_request r
                   WHERE r.id = p.request
-                    AND (r.id = $1 OR (r.state = 'failed' AND p.role IN ('look', 'merge'))))
+                    AND (r.id = $1 OR (r.state = 'failed' AND p.role IN ('look', 'merge')
+                               AND p.state <> 'running')))
              UPDATE backup_request
                 SET state = $2, ended = clock_timestamp(), counts = $3, message = $4
               WHERE id = $1",

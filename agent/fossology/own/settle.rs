@@ -42,7 +42,8 @@ pub fn settle(client: &mut Client) -> Result<Settled> {
              RETURNING id, request, role, host
          ), told AS (
              UPDATE backup_request r SET state = 'failed', ended = clock_timestamp(),
-                    message = dead.role || coalesce(' on ' || dead.host, '') || ': ended without a word'
+                    message = CASE WHEN dead.role = 'look' AND r.verb <> 'check' THEN r.verb ELSE dead.role END
+                              || coalesce(' on ' || dead.host, '') || ': ended without a word'
                FROM dead WHERE r.id = dead.request AND r.state = 'running'
          )
          SELECT count(*) FROM dead",

@@ -30,7 +30,7 @@ pub struct Fetched {
 }
 
 /// A file that the web does not give any more.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LostUrl {
     /// The snapshot's uploads that came from there.
     pub uploads: Vec<i32>,

@@ -226,7 +226,7 @@ fn examine(
         report.join(earlier);
     }
     match totals.left_at {
-        None => Ok(Part::new(&instance.config.layout, report, unseen)),
+        None => Ok(Part { report, unseen }),
         Some(next) => {
             let shards = walker.shards();
             Err(carried::gave_way(next, shards, report, unseen, bad_gold))

@@ -17,7 +17,6 @@ use super::roots::Roots;
 use super::{Options, examine, in_vault, record};
 use crate::blob::{HostName, PfileName};
 use crate::fossology::catalogue;
-use crate::fossology::repository::Layout;
 use crate::operations::{Context, Error, Instance, Result};
 use crate::vault::{Members, Vault};
 use serde::{Deserialize, Serialize};
@@ -28,10 +27,6 @@ const SOME: usize = 32_768;
 /// What one host found.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Part {
-    /// The version of the program.
-    program: String,
-    /// What decides where a blob lies.
-    rules: Vec<String>,
     /// What it is certain of.
     pub report: Report,
     /// Of what it cannot tell whether it is there: other hosts may have it.
@@ -39,25 +34,6 @@ pub struct Part {
 }
 
 impl Part {
-    pub(super) fn new(layout: &Layout, report: Report, unseen: Members) -> Self {
-        Self {
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-            rules: layout.rules(),
-            report,
-            unseen,
-        }
-    }
-
-    /// Refuses what was looked at by other rules.
-    fn expect_same(&self, layout: &Layout) -> Result<()> {
-        if self.program == env!("CARGO_PKG_VERSION") && self.rules == layout.rules() {
-            return Ok(());
-        }
-        Err(Error::HostDiffers {
-            what: "a host that looked has another version of fo_backup, or another depth or [REPOSITORY] in fossology.conf".into(),
-        })
-    }
-
     /// How many blobs may lie on other hosts.
     pub fn elsewhere(&self) -> u64 {
         self.unseen.any().len()
@@ -111,7 +87,6 @@ fn join(
     let mut unseen: Option<Members> = None;
     let mut whole: Option<Report> = None;
     for part in parts {
-        part.expect_same(&instance.config.layout)?;
         unseen = Some(match unseen {
             None => part.unseen,
             Some(unseen) => unseen.common(&part.unseen),

@@ -15,6 +15,7 @@
 //! missing is known as pruned, proofs are kept, and the same command goes on.
 
 mod facts;
+pub mod parts;
 mod plan;
 pub mod policy;
 mod proof;
@@ -91,7 +92,7 @@ pub fn run(
     if options.changes_something() {
         own::prune_alone(&mut client)?;
     }
-    let record = record::begin(instance, &mut client, options)?;
+    let record = record::begin(instance, &mut client, options, "prune")?;
     let number = record.id();
     let result = prune(instance, vault, options, context, &mut client, number);
     // A rehearsal leaves between two uploads; what is proven by then is in our tables.

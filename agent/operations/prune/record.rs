@@ -5,6 +5,7 @@
 //! rules, and the last plan's uploads in a table of their own. FOSSology's pages show both.
 
 use super::Options;
+use super::parts::Part;
 use super::plan::Plan;
 use super::report::{Report, UploadPlan};
 use crate::fossology::own::pruning::{self, PlannedUpload};
@@ -16,7 +17,12 @@ use serde_json::{Value, json};
 
 /// Enters the run in the history; its mode is the policy's name, with `dry-run ` before it if
 /// nothing is to be removed.
-pub(super) fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Run> {
+pub(super) fn begin(
+    instance: &Instance,
+    client: &mut Client,
+    options: &Options,
+    verb: &str,
+) -> Result<Run> {
     own::settle(client)?;
     let name = &options.policy.name;
     let mode = if options.dry_run {
@@ -24,7 +30,7 @@ pub(super) fn begin(instance: &Instance, client: &mut Client, options: &Options)
     } else {
         name.clone()
     };
-    Ok(instance.start_run(client, "prune", Some(&mode))?)
+    Ok(instance.start_run(client, verb, Some(&mode))?)
 }
 
 /// Writes down how it ended.
@@ -48,6 +54,22 @@ pub(super) fn end(run: Run, client: &mut Client, options: &Options, result: &Res
     };
     if let Err(error) = ended {
         log::warn!("the run's end could not be written into the history: {error}");
+    }
+}
+
+/// Writes down how one host's share of the proving ended.
+pub(super) fn end_part(run: Run, client: &mut Client, options: &Options, result: &Result<Part>) {
+    let ended = match result {
+        Ok(part) => run.finish(client, Outcome::Done, None, &json!(part), None),
+        Err(Error::GaveWay { .. }) => run.leave(client),
+        Err(error) => {
+            let counts = json!({"policy": options.policy.name});
+            let message = error.to_string();
+            run.finish(client, Outcome::Failed, None, &counts, Some(&message))
+        }
+    };
+    if let Err(error) = ended {
+        log::warn!("the share's end could not be written into the database: {error}");
     }
 }
 

@@ -6,7 +6,7 @@
 //! were given in the order of the first unpacking, so they are near to each other in the archive.
 
 use super::gold::Origin;
-use super::missing::{Look, Missing, as_if_gone};
+use super::missing::{Choice, Look, Missing, as_if_gone};
 use super::report::{UploadReport, Why};
 use super::work::Recovery;
 use super::{Amount, Wanted};
@@ -74,10 +74,25 @@ impl Batches {
 impl Recovery<'_> {
     /// Recovers these uploads, or all.
     pub fn uploads(&mut self, wanted: Option<&[i32]>) -> Result<()> {
-        let mut candidates = catalogue::candidates(&mut self.client, wanted)?;
+        let candidates = self.candidates(wanted)?;
+        let missing = self.look(wanted, &mut |_, _| true)?;
+        self.bring(candidates, &missing)
+    }
+
+    /// These uploads, or all, those that were deleted among them; a deleted one that is named is refused.
+    pub(super) fn candidates(&mut self, wanted: Option<&[i32]>) -> Result<Vec<Candidate>> {
+        let candidates = catalogue::candidates(&mut self.client, wanted)?;
         expect(&candidates, wanted.unwrap_or_default())?;
+        Ok(candidates)
+    }
+
+    /// Brings back what is missing: first what needs no unpacking, then what comes out of these uploads.
+    pub(super) fn bring(
+        &mut self,
+        mut candidates: Vec<Candidate>,
+        missing: &Missing,
+    ) -> Result<()> {
         candidates.retain(|candidate| !candidate.deleted);
-        let missing = self.look(wanted)?;
         self.report.needed = missing.needed;
         self.report.missing = missing.amount;
         self.report.broken = missing.broken;
@@ -88,17 +103,22 @@ impl Recovery<'_> {
             own::clear_state(&mut self.client, BlobState::Pruned, &missing.there)?;
         }
         self.share_out(&candidates)?;
-        self.link(&missing)?;
-        self.take_gold(&missing)?;
+        self.link(missing)?;
+        self.take_gold(missing)?;
         candidates.retain(|candidate| self.affected.contains_key(&candidate.row.upload));
         candidates.sort_by_key(|candidate| {
             let gold = candidate.row.gold;
             (gold.map(|gold| gold.size()), candidate.row.upload)
         });
-        self.batches(candidates, &missing)
+        self.batches(candidates, missing)
     }
 
-    fn look(&mut self, uploads: Option<&[i32]>) -> Result<Missing> {
+    /// Looks for what these uploads need, or for everything, as far as it is chosen.
+    pub(super) fn look(
+        &mut self,
+        uploads: Option<&[i32]>,
+        choice: &mut Choice<'_>,
+    ) -> Result<Missing> {
         let mut pruned = RoaringBitmap::new();
         own::blobs_in_state(&mut self.client, BlobState::Pruned, |key| {
             pruned.extend(u32::try_from(key));
@@ -113,14 +133,14 @@ impl Recovery<'_> {
             .progress
             .begin("looking for what is missing", all, 0);
         let missing = match self.options.wanted {
-            Wanted::AsIfGone => as_if_gone(&mut moment, uploads)?,
+            Wanted::AsIfGone => as_if_gone(&mut moment, uploads, choice)?,
             Wanted::Missing => Look {
                 reader: self.reader,
                 pruned: &pruned,
                 threads: self.options.lookers,
                 context: self.context,
             }
-            .missing(&mut moment, uploads)?,
+            .missing(&mut moment, uploads, choice)?,
         };
         moment.end()?;
         self.context.progress.end();
@@ -128,7 +148,7 @@ impl Recovery<'_> {
     }
 
     /// Which uploads lack how much.
-    fn share_out(&mut self, candidates: &[Candidate]) -> Result<()> {
+    pub(super) fn share_out(&mut self, candidates: &[Candidate]) -> Result<()> {
         let names: BTreeMap<i32, &str> = candidates
             .iter()
             .map(|candidate| (candidate.row.upload, candidate.row.filename.as_str()))
@@ -159,11 +179,13 @@ impl Recovery<'_> {
         self.take_from_vault(&seeking)?;
         let from_vault = seeking.amount();
         self.report.from_vault.join(from_vault);
+        let left = seeking.keys(true);
+        self.came.from_vault |= &keys - &left;
         self.take_from_web(&seeking)?;
         let from_web = seeking.amount().without(from_vault);
         self.report.from_web.join(from_web);
         let came = &keys - seeking.keys(true);
-        self.otherwise |= &came;
+        self.came.from_web |= &came & left;
         self.settle(&came, false)
     }
 
@@ -214,7 +236,7 @@ impl Recovery<'_> {
             // Also when it was stopped: what came until then is there.
             let came = &batch.keys - seeking.keys(true);
             self.report.unpacked.join(seeking.amount());
-            self.unpacked |= &came;
+            self.came.unpacked |= &came;
             let settled = self.settle(&came, true);
             result?;
             settled?;
@@ -226,7 +248,7 @@ impl Recovery<'_> {
         self.report
             .from_vault
             .join(seeking.amount().without(before.1));
-        self.otherwise |= &came;
+        self.came.from_vault |= &came;
         self.settle(&came, false)
     }
 

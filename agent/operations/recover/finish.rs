@@ -24,9 +24,9 @@ const NAMED: usize = 1000;
 const ALL_NAMED: usize = 10_000;
 
 impl Recovery<'_> {
-    /// Writes down what was sought in vain in the uploads that were tried to the end, and tells how much
-    /// came back, for a run that goes on.
-    pub fn leave(mut self) -> Result<Report> {
+    /// Writes down what was sought in vain in the uploads that were tried to the end, for a run that goes
+    /// on.
+    pub fn leave(&mut self) -> Result<()> {
         let arriving = self.arriving()?;
         let in_vain: Vec<u32> = self.in_vain.iter().collect();
         for some in in_vain.chunks(SOME) {
@@ -34,7 +34,7 @@ impl Recovery<'_> {
             let uses = catalogue::uses(&mut self.client, some)?;
             self.record(&uses, &arriving)?;
         }
-        Ok(self.report)
+        Ok(())
     }
 
     /// The uploads that are still being unpacked.
@@ -87,7 +87,7 @@ impl Recovery<'_> {
         let back = [report.linked, report.unpacked, vault, web, gone];
         report.lost = back.into_iter().fold(report.missing, Amount::without);
         report.deleted = gone.blobs;
-        report.proven = self.unpacked;
+        report.proven = self.came.unpacked;
         report.uploads = self.affected.into_values().collect();
         for upload in &mut report.uploads {
             if let Some(outcome) = self.outcomes.remove(&upload.upload) {
@@ -120,7 +120,7 @@ impl Recovery<'_> {
             .chunk_by(|a, b| a.pfile == b.pfile)
             .filter(|uses| uses.iter().all(tried))
             .map(|uses| uses[0].pfile)
-            .filter(|pfile| self.in_vain.contains(*pfile) && !self.unpacked.contains(*pfile))
+            .filter(|pfile| self.in_vain.contains(*pfile) && !self.came.unpacked.contains(*pfile))
             .collect();
         if !in_vain.is_empty() {
             let why = Why::NotReproducible.text();

@@ -37,7 +37,7 @@ pub fn lacking(
     for upload in uploads {
         context.stop.check()?;
         let mut moment = Moment::begin(&mut moments)?;
-        let missing = look.missing(&mut moment, Some(&[*upload]))?;
+        let missing = look.missing(&mut moment, Some(&[*upload]), &mut |_, _| true)?;
         moment.end()?;
         let keys: Vec<u32> = missing.all().iter().collect();
         for part in keys.chunks(BATCH) {

@@ -131,6 +131,9 @@ struct Wanted {
     trees: TreeSet,
 }
 
+/// Decides by its size and keys whether a blob that is needed is looked for.
+pub(super) type Choice<'a> = dyn FnMut(u64, &[u32]) -> bool + 'a;
+
 /// Where blobs are looked for.
 pub(super) struct Look<'a> {
     pub reader: &'a Reader,
@@ -141,8 +144,13 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Looks for what these uploads need, or for everything.
-    pub fn missing(&self, moment: &mut Moment<'_>, uploads: Option<&[i32]>) -> Result<Missing> {
+    /// Looks for what these uploads need, or for everything, as far as it is chosen.
+    pub fn missing(
+        &self,
+        moment: &mut Moment<'_>,
+        uploads: Option<&[i32]>,
+        choice: &mut Choice<'_>,
+    ) -> Result<Missing> {
         let all = Mutex::new(Missing::default());
         let (mut needed, mut broken) = (Amount::default(), 0);
         std::thread::scope(|scope| {
@@ -155,6 +163,9 @@ impl Look<'_> {
             let mut part = Vec::with_capacity(PART);
             let streamed = each_blob(moment, uploads, &mut broken, |wanted| {
                 needed.add(wanted.name.size());
+                if !choice(wanted.name.size(), &wanted.pfiles) {
+                    return Ok(());
+                }
                 part.push(wanted);
                 if part.len() < PART {
                     return Ok(());
@@ -214,8 +225,12 @@ impl Look<'_> {
     }
 }
 
-/// What would be missing if everything but gold were gone.
-pub(super) fn as_if_gone(moment: &mut Moment<'_>, uploads: Option<&[i32]>) -> Result<Missing> {
+/// What would be missing if everything but gold were gone, as far as it is chosen.
+pub(super) fn as_if_gone(
+    moment: &mut Moment<'_>,
+    uploads: Option<&[i32]>,
+    choice: &mut Choice<'_>,
+) -> Result<Missing> {
     let mut gold = RoaringBitmap::new();
     moment.keys(Tree::Gold, |pfile, _| {
         gold.insert(pfile);
@@ -224,7 +239,8 @@ pub(super) fn as_if_gone(moment: &mut Moment<'_>, uploads: Option<&[i32]>) -> Re
     let (mut needed, mut broken) = (Amount::default(), 0);
     each_blob(moment, uploads, &mut broken, |wanted| {
         needed.add(wanted.name.size());
-        if !wanted.pfiles.iter().any(|pfile| gold.contains(*pfile)) {
+        let chosen = choice(wanted.name.size(), &wanted.pfiles);
+        if chosen && !wanted.pfiles.iter().any(|pfile| gold.contains(*pfile)) {
             missing.insert(&wanted, TreeSet::of(Tree::Files));
         }
         Ok(())

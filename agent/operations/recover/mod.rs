@@ -28,6 +28,7 @@ mod finish;
 mod gold;
 mod lacking;
 mod missing;
+pub mod parts;
 mod record;
 mod report;
 mod seeking;
@@ -50,6 +51,7 @@ use crate::unpack::fallback::Ununpack;
 use crate::vault::{Location, Vault};
 use carried::Earlier;
 pub(super) use missing::cannot_look;
+use postgres::Client;
 use work::Recovery;
 pub(super) use work::has_name;
 
@@ -172,22 +174,45 @@ pub fn run(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Report> {
-    let mut client = instance.connect("recover")?;
-    if !options.is_rehearsal() {
-        own::hold_files(&mut client, Files::Shared)?;
-    }
-    let record = record::begin(instance, &mut client, options)?;
-    let result = recover(instance, vault, options, context);
+    let mut client = hold_files(instance, options)?;
+    let record = record::begin(instance, &mut client, options, "recover")?;
+    let result = at_work(instance, vault, options, context, |mut work| {
+        let worked = match &options.scope {
+            Scope::Missing => work.uploads(None),
+            Scope::Uploads(uploads) => work.uploads(Some(uploads)),
+            Scope::Blobs(names) => work.blobs(names),
+        };
+        let earlier = Earlier::of(&instance.asked);
+        if let Err(Error::GaveWay { .. }) = worked {
+            work.leave()?;
+            return Err(earlier.gave_way(work.report));
+        }
+        worked?;
+        let mut report = work.finish()?;
+        earlier.join(&mut report);
+        Ok(report)
+    });
     record::end(record, &mut client, &result);
     result
 }
 
-fn recover(
+/// Keeps out who removes blobs, as long as the connection lasts.
+fn hold_files(instance: &Instance, options: &Options) -> Result<Client> {
+    let mut client = instance.connect("recover")?;
+    if !options.is_rehearsal() {
+        own::hold_files(&mut client, Files::Shared)?;
+    }
+    Ok(client)
+}
+
+/// Does something with a recovery that has done nothing yet.
+fn at_work<T>(
     instance: &Instance,
     vault: Option<&Vault>,
     options: &Options,
     context: Context<'_>,
-) -> Result<Report> {
+    work: impl FnOnce(Recovery<'_>) -> Result<T>,
+) -> Result<T> {
     let layout = &instance.config.layout;
     let reader = Reader::new(layout.clone())?;
     scratch::remove_left_over(layout.path());
@@ -210,27 +235,12 @@ fn recover(
             other => other?,
         }
     }
-    let mut work = Recovery::new(
+    work(Recovery::new(
         instance,
         (vault, lists),
         options,
         context,
         &reader,
         importer.as_ref(),
-    )?;
-    let worked = match &options.scope {
-        Scope::Missing => work.uploads(None),
-        Scope::Uploads(uploads) => work.uploads(Some(uploads)),
-        Scope::Blobs(names) => work.blobs(names),
-    };
-    let earlier = Earlier::of(&instance.asked);
-    match worked {
-        Err(Error::GaveWay { .. }) => Err(earlier.gave_way(work.leave()?)),
-        worked => {
-            worked?;
-            let mut report = work.finish()?;
-            earlier.join(&mut report);
-            Ok(report)
-        }
-    }
+    )?)
 }

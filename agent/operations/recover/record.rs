@@ -4,6 +4,7 @@
 //! What a recovery leaves in the history. A rehearsal leaves nothing there; a role that may not
 //! make our tables can recover all the same.
 
+use super::parts::Part;
 use super::report::Report;
 use super::{Options, Scope};
 use crate::fossology::database::Error;
@@ -16,7 +17,12 @@ use serde_json::json;
 ///
 /// # Errors
 /// When the connection is lost.
-pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Result<Option<Run>> {
+pub fn begin(
+    instance: &Instance,
+    client: &mut Client,
+    options: &Options,
+    verb: &str,
+) -> Result<Option<Run>> {
     let made = own::ensure_schema(client);
     let mode = match &options.scope {
         Scope::Missing => "missing",
@@ -28,7 +34,7 @@ pub fn begin(instance: &Instance, client: &mut Client, options: &Options) -> Res
             return Ok(None);
         }
         own::settle(client)?;
-        instance.start_run(client, "recover", Some(mode)).map(Some)
+        instance.start_run(client, verb, Some(mode)).map(Some)
     });
     match run {
         Ok(run) => Ok(run),
@@ -66,5 +72,19 @@ pub fn end(run: Option<Run>, client: &mut Client, result: &Result<Report>) {
     };
     if let Err(error) = ended {
         log::warn!("the recovery's end could not be written into the database: {error}");
+    }
+}
+
+/// Writes down how one host's share ended. What the whole gave is written when all have done theirs.
+pub fn end_part(run: Option<Run>, client: &mut Client, result: &Result<Part>) {
+    let Some(run) = run else {
+        return;
+    };
+    let ended = match result {
+        Ok(part) => run.finish(client, Outcome::Done, None, &part.counts(), None),
+        Err(error) => history::not_done(run, client, None, error),
+    };
+    if let Err(error) = ended {
+        log::warn!("the share's end could not be written into the database: {error}");
     }
 }

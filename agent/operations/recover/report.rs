@@ -9,10 +9,10 @@ use super::{Sources, Wanted};
 use crate::blob::PfileName;
 use crate::operations::by_url::LostUrl;
 use roaring::RoaringBitmap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a blob did not come back for an upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// Unpacking the upload in every way does not give it.

@@ -62,7 +62,7 @@ impl Recovery<'_> {
         let uploads = self.affect(&keys, name.size())?;
 
         self.link(&missing)?;
-        if keys.is_subset(&self.otherwise) {
+        if keys.is_subset(&self.came.linked) {
             return Ok(BlobReport::new(name, Came::OtherTree));
         }
         let mut seeking = self.seek(&keys, &missing)?;
@@ -86,7 +86,7 @@ impl Recovery<'_> {
             self.context.progress.end();
             if seeking.left() == 0 {
                 self.report.unpacked.join(seeking.amount());
-                self.unpacked |= &keys;
+                self.came.unpacked |= &keys;
                 self.settle(&keys, true)?;
                 return Ok(BlobReport {
                     container,
@@ -99,14 +99,14 @@ impl Recovery<'_> {
         self.take_from_vault(&seeking)?;
         if seeking.keys(true).is_empty() {
             self.report.from_vault.join(seeking.amount());
-            self.otherwise |= &keys;
+            self.came.from_vault |= &keys;
             self.settle(&keys, false)?;
             return Ok(BlobReport::new(name, Came::Vault));
         }
         self.take_from_web(&seeking)?;
         if seeking.keys(true).is_empty() {
             self.report.from_web.join(seeking.amount());
-            self.otherwise |= &keys;
+            self.came.from_web |= &keys;
             self.settle(&keys, false)?;
             return Ok(BlobReport::new(name, Came::Web));
         }

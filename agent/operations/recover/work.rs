@@ -15,9 +15,10 @@ use crate::fossology::repository::{Begun, Importer, Reader};
 use crate::operations::restore::{blobs, writer};
 use crate::operations::{Context, Error, Instance, Result, Scratch, workers};
 use crate::threads;
-use crate::vault::{ByUrl, Lease, LeaseKind, Vault};
+use crate::vault::{ByUrl, Lease, LeaseKind, Vault, bitmap};
 use postgres::Client;
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
@@ -25,8 +26,40 @@ use std::sync::{Mutex, PoisonError};
 /// How many blobs the database is asked for at once.
 const NAMES: usize = 32_768;
 
+/// What came back, by key, and where from.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Back {
+    /// From the other tree.
+    #[serde(with = "bitmap")]
+    pub linked: RoaringBitmap,
+    /// Out of archives.
+    #[serde(with = "bitmap")]
+    pub unpacked: RoaringBitmap,
+    /// From the vault.
+    #[serde(with = "bitmap")]
+    pub from_vault: RoaringBitmap,
+    /// From the web.
+    #[serde(with = "bitmap")]
+    pub from_web: RoaringBitmap,
+}
+
+impl Back {
+    /// All of it.
+    pub fn all(&self) -> RoaringBitmap {
+        &self.linked | &self.unpacked | &self.from_vault | &self.from_web
+    }
+
+    /// And this.
+    pub fn join(&mut self, other: &Self) {
+        self.linked |= &other.linked;
+        self.unpacked |= &other.unpacked;
+        self.from_vault |= &other.from_vault;
+        self.from_web |= &other.from_web;
+    }
+}
+
 /// What is known of the unpacking of an upload.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Outcome {
     /// What stood in the way of trying everything.
     pub obstacle: Option<Why>,
@@ -55,10 +88,8 @@ pub(super) struct Recovery<'a> {
     pub web: Option<BTreeMap<PfileName, Vec<ByUrl>>>,
     /// The keys of all that was missing.
     pub all: RoaringBitmap,
-    /// What came out of archives.
-    pub unpacked: RoaringBitmap,
-    /// What came from the other tree, the vault or the web.
-    pub otherwise: RoaringBitmap,
+    /// What came back.
+    pub came: Back,
     /// What was sought in archives and did not come out of them.
     pub in_vain: RoaringBitmap,
     /// What is known not to come out of archives, and was not tried again.
@@ -95,8 +126,7 @@ impl<'a> Recovery<'a> {
             lease: None,
             web: None,
             all: RoaringBitmap::new(),
-            unpacked: RoaringBitmap::new(),
-            otherwise: RoaringBitmap::new(),
+            came: Back::default(),
             in_vain: RoaringBitmap::new(),
             known: RoaringBitmap::new(),
             outcomes: BTreeMap::new(),
@@ -126,7 +156,7 @@ impl<'a> Recovery<'a> {
 
     /// What is back.
     pub fn back(&self) -> RoaringBitmap {
-        &self.unpacked | &self.otherwise
+        self.came.all()
     }
 
     /// Begins to seek these blobs.
@@ -187,7 +217,7 @@ impl<'a> Recovery<'a> {
         context.progress.end();
         let came = &missing.elsewhere - seeking.keys(true);
         self.report.linked.join(seeking.amount());
-        self.otherwise |= &came;
+        self.came.linked |= &came;
         self.settle(&came, false)
     }
 

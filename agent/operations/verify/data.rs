@@ -10,7 +10,7 @@
 
 use super::inventory::chunk_todo;
 use super::packs::{Pack, Packs, damaged_pack, holds_its_blobs, is_about_object, what_is_wrong};
-use super::report::{Damage, Report};
+use super::report::{Damage, Kind, Report};
 use super::{Options, on_all_cores};
 use crate::fossology::own::Asked;
 use crate::operations::{Context, Result};
@@ -23,11 +23,49 @@ use std::collections::{HashMap, HashSet};
 /// How much of a pack is read at once, in bytes.
 const READ: u64 = 4 << 20;
 
+/// The lengths of all chunks' contents, in bytes.
+pub(super) type Lengths = HashMap<ChunkId, u64>;
+
+/// Reads packs and chunks, or a sample of them. The lengths of chunks come back when all were read.
+pub(super) fn read(
+    vault: &Vault,
+    packs: &mut Packs,
+    chunks: &[(ChunkId, u64)],
+    options: &Options,
+    carried: Option<Carried>,
+    context: Context<'_>,
+    report: &mut Report,
+) -> Result<Option<Lengths>> {
+    let percent = percent(options);
+    read_packs(vault, packs, options, carried, context, report)?;
+    let mut lengths = None;
+    if vault.is_readable() {
+        let chosen = sample(chunks.to_vec(), percent, |(id, _)| *id.bytes());
+        let decoded = decode_chunks(vault, &chosen, options, context)?;
+        lengths = note_chunks(decoded, chunks.len(), report);
+    } else {
+        note_no_key(context);
+    }
+    decrypt_packs(vault, packs, options, &|_| true, context, report)?;
+    Ok(lengths)
+}
+
+/// How much is read, in percent.
+pub(super) fn percent(options: &Options) -> f64 {
+    options.read.unwrap_or(100.0)
+}
+
+/// Tells what is not looked at without a private key.
+pub(super) fn note_no_key(context: Context<'_>) {
+    context.progress.note(
+        "without a private key (--identity FILE) packs are compared with their names, and chunks are only looked whether they are there",
+    );
+}
+
 /// Compares packs with their ids: those that are there with the right size, or a sample of them.
 pub(super) fn read_packs(
     vault: &Vault,
     packs: &mut Packs,
-    percent: f64,
     options: &Options,
     carried: Option<Carried>,
     context: Context<'_>,
@@ -42,7 +80,7 @@ pub(super) fn read_packs(
         .map(|(at, Pack { reference, .. })| (at, reference.id, reference.size))
         .collect();
     let mut chosen = match &carried {
-        None => sample(sizes, percent, |(_, id, _)| *id.bytes()),
+        None => sample(sizes, percent(options), |(_, id, _)| *id.bytes()),
         Some(carried) => {
             let left: HashSet<PackId> = carried.left.iter().copied().collect();
             let mut sizes = sizes;
@@ -111,17 +149,22 @@ pub(super) fn read_packs(
     Ok(())
 }
 
-/// Decrypts the packs of which all was read, and looks whether they hold what their indexes say.
+/// Decrypts those of the packs of which all was read, where that can be done, and looks whether they hold
+/// what their indexes say.
 pub(super) fn decrypt_packs(
     vault: &Vault,
     packs: &mut Packs,
     options: &Options,
+    these: &dyn Fn(PackId) -> bool,
     context: Context<'_>,
     report: &mut Report,
 ) -> Result<()> {
+    if !vault.is_encrypted() || !vault.is_readable() {
+        return Ok(());
+    }
     let whole = packs.0.iter().enumerate();
     let whole: Vec<(usize, &IndexFile, u64)> = whole
-        .filter(|(_, pack)| pack.read && pack.damage.is_none())
+        .filter(|(_, pack)| pack.read && pack.damage.is_none() && these(pack.reference.id))
         .filter_map(|(at, pack)| Some((at, pack.index.as_ref()?, pack.reference.size)))
         .collect();
     let bytes = whole.iter().map(|(_, _, size)| size).sum();
@@ -170,10 +213,10 @@ enum Seen {
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Carried {
     /// The packs that it chose and did not read, or found damaged.
-    left: Vec<PackId>,
+    pub left: Vec<PackId>,
     /// Those that it read and found whole.
-    read: Vec<PackId>,
-    bytes_read: u64,
+    pub read: Vec<PackId>,
+    pub bytes_read: u64,
 }
 
 impl Carried {
@@ -207,47 +250,66 @@ pub(in crate::operations) fn pack_is_whole(
     Ok(Ok(digest.finalize()[..] == id.bytes()[..]))
 }
 
-/// Decodes chunks and compares them with their ids: all, or a sample. The lengths of their
-/// contents in bytes come back when all were read.
-pub(super) fn read_chunks(
+/// What reading a chunk of some size showed: the length of its content in bytes, or what is wrong.
+pub(super) struct Decoded {
+    pub id: ChunkId,
+    pub size: u64,
+    pub content: Result<u64, (Kind, String)>,
+}
+
+/// Decodes chunks and compares them with their ids.
+pub(super) fn decode_chunks(
     vault: &Vault,
-    there: &[(ChunkId, u64)],
-    percent: f64,
+    chosen: &[(ChunkId, u64)],
     options: &Options,
     context: Context<'_>,
-    report: &mut Report,
-) -> Result<Option<HashMap<ChunkId, u64>>> {
-    let chosen = sample(there.to_vec(), percent, |(id, _)| *id.bytes());
+) -> Result<Vec<Decoded>> {
     let bytes: u64 = chosen.iter().map(|(_, size)| size).sum();
     context
         .progress
         .begin("reading chunks", chosen.len() as u64, bytes);
     let chunks = vault.chunks();
-    let found = on_all_cores(options.threads, &chosen, context, |(id, size)| {
+    let decoded = on_all_cores(options.threads, chosen, context, |(id, size)| {
         let read = chunks.chunk(*id);
         context.progress.advance(1, *size);
-        match read {
-            Ok(content) => Ok(Ok(content.len() as u64)),
-            Err(error) if is_about_object(&error) => {
-                let (key, (kind, why)) = (id.key(), what_is_wrong(error));
-                Ok(Err(Damage::new(&key, kind, why, chunk_todo(&key))))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let content = match read {
+            Ok(content) => Ok(content.len() as u64),
+            Err(error) if is_about_object(&error) => Err(what_is_wrong(error)),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Decoded {
+            id: *id,
+            size: *size,
+            content,
+        })
     })?;
     context.progress.end();
-    report.checked.chunks_read += chosen.len() as u64;
-    report.checked.bytes_read += bytes;
-    let all = chosen.len() == there.len();
+    Ok(decoded)
+}
+
+/// Enters what reading chunks showed. The lengths of their contents come back when it was all that are
+/// there.
+pub(super) fn note_chunks(
+    decoded: Vec<Decoded>,
+    there: usize,
+    report: &mut Report,
+) -> Option<Lengths> {
+    let all = decoded.len() == there;
     let mut lengths = HashMap::new();
-    for ((id, _), read) in chosen.into_iter().zip(found) {
-        match read {
+    for Decoded { id, size, content } in decoded {
+        report.checked.chunks_read += 1;
+        report.checked.bytes_read += size;
+        match content {
             Ok(len) if all => drop(lengths.insert(id, len)),
             Ok(_) => {}
-            Err(damage) => report.damage.push(damage),
+            Err((kind, why)) => {
+                let key = id.key();
+                let damage = Damage::new(&key, kind, why, chunk_todo(&key));
+                report.damage.push(damage);
+            }
         }
     }
-    Ok(all.then_some(lengths))
+    all.then_some(lengths)
 }
 
 /// So many percent of some objects, others each time; of a few at least one.

@@ -14,6 +14,7 @@ mod inventory;
 mod members;
 mod notes;
 mod packs;
+pub mod parts;
 mod report;
 mod uploads;
 
@@ -25,7 +26,8 @@ use super::by_url::{self, GoldSettings, Rechecked};
 use super::{Context, Error, Instance, Result, history, keys};
 use crate::fossology::own::{self, Outcome, Run};
 use crate::threads;
-use crate::vault::{LeaseKind, Vault};
+use crate::vault::{ChunkId, LeaseKind, Vault};
+use data::Lengths;
 use inventory::Inventory;
 use packs::Packs;
 use postgres::Client;
@@ -67,6 +69,24 @@ pub fn run(
     options: &Options,
     context: Context<'_>,
 ) -> Result<Report> {
+    let carried = instance.and_then(|instance| data::Carried::of(&instance.asked));
+    recorded(
+        vault,
+        instance,
+        options,
+        context,
+        |packs, chunks, report| data::read(vault, packs, chunks, options, carried, context, report),
+    )
+}
+
+/// Verifies a vault, with a row in the history. The data is read as it is told, if it is to be read.
+fn recorded(
+    vault: &Vault,
+    instance: Option<&Instance>,
+    options: &Options,
+    context: Context<'_>,
+    read: impl FnOnce(&mut Packs, &[(ChunkId, u64)], &mut Report) -> Result<Option<Lengths>>,
+) -> Result<Report> {
     let kind = if options.repair_indexes {
         LeaseKind::Append
     } else {
@@ -90,13 +110,12 @@ pub fn run(
     let record = instance
         .zip(database.as_mut())
         .and_then(|(instance, client)| start_record(instance, client, "verify"));
-    let carried = instance.and_then(|instance| data::Carried::of(&instance.asked));
-    let result =
-        verify(vault, database.as_mut(), options, carried, context).and_then(|mut report| {
-            report.urls = ask_the_web(vault, instance, options, context)?;
-            lease.check()?;
-            Ok(report)
-        });
+    let verified = verify(vault, database.as_mut(), options, context, read);
+    let result = verified.and_then(|mut report| {
+        report.urls = ask_the_web(vault, instance, options, context)?;
+        lease.check()?;
+        Ok(report)
+    });
     if let (Some(record), Some(client)) = (record, database.as_mut()) {
         finish_record(record, client, options, &result);
     }
@@ -130,41 +149,25 @@ fn ask_the_web(
 /// # Errors
 /// As [`run`].
 pub(super) fn look(vault: &Vault, options: &Options, context: Context<'_>) -> Result<Report> {
-    verify(vault, None, options, None, context)
+    verify(vault, None, options, context, |packs, chunks, report| {
+        data::read(vault, packs, chunks, options, None, context, report)
+    })
 }
 
 fn verify(
     vault: &Vault,
     mut database: Option<&mut Client>,
     options: &Options,
-    carried: Option<data::Carried>,
     context: Context<'_>,
+    read: impl FnOnce(&mut Packs, &[(ChunkId, u64)], &mut Report) -> Result<Option<Lengths>>,
 ) -> Result<Report> {
     let mut report = Report::default();
     let inventory = Inventory::take(vault, options, context, &mut report)?;
     let mut packs = Packs::look(vault, &inventory, options, context, &mut report)?;
     let chunks = inventory.look_at_chunks(&mut report);
     let mut lengths = None;
-    if let Some(percent) = options.read {
-        data::read_packs(
-            vault,
-            &mut packs,
-            percent,
-            options,
-            carried,
-            context,
-            &mut report,
-        )?;
-        if vault.is_readable() {
-            lengths = data::read_chunks(vault, &chunks, percent, options, context, &mut report)?;
-        } else {
-            context.progress.note(
-                "without a private key (--identity FILE) packs are compared with their names, and chunks are only looked whether they are there",
-            );
-        }
-        if vault.is_encrypted() && vault.is_readable() {
-            data::decrypt_packs(vault, &mut packs, options, context, &mut report)?;
-        }
+    if options.read.is_some() {
+        lengths = read(&mut packs, &chunks, &mut report)?;
         if let Some(client) = database.as_deref_mut() {
             note_read(vault, client, &packs)?;
         }

@@ -7,7 +7,7 @@ use crate::blob::{PfileName, Tree};
 use crate::operations::by_url::Rechecked;
 use crate::vault::{PackId, Snapshot, SnapshotId, Vault};
 use roaring::RoaringBitmap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many hit blobs a damage names; their full number is beside it.
 pub const NAMED: usize = 50_000;
@@ -87,7 +87,7 @@ pub struct Checked {
 }
 
 /// What is wrong with an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// It is not there.

@@ -101,6 +101,51 @@ class MissingFileDaoTest extends TestCase
     $this->assertEqualsWithDelta(200.0, $this->dao->getRate(), 0.1);
   }
 
+  public function testTheRateOfSeveralHostsIsThatOfTheirShares()
+  {
+    $this->instance->query("INSERT INTO backup_request (instance, verb, parameters, who)
+        SELECT instance, 'recover', '{\"missing\": true}', 'w' FROM backup_instance;
+      INSERT INTO backup_run (verb, state, host, who, request, started, ended, counts)
+      SELECT verb, 'done', 'h', 'w', (SELECT max(id) FROM backup_request),
+             now() - make_interval(secs => seconds), now(),
+             jsonb_build_object('unpacked', jsonb_build_object('bytes', bytes))
+        FROM (VALUES ('recover part', 10, 3000), ('recover part', 30, 1000),
+                     ('recover', 1, 4000)) past (verb, seconds, bytes)");
+    $this->assertEqualsWithDelta(100.0, $this->dao->getRate(), 0.1);
+  }
+
+  public function testARecoveryBySeveralHostsGoesOnUntilTheLastEntryHasEnded()
+  {
+    $job = $this->instance->job(null);
+    $this->instance->query("INSERT INTO backup_request (instance, verb, parameters, who, job, state)
+        SELECT instance, 'recover', '{\"missing\": true}', 'w', $job, 'running' FROM backup_instance;
+      INSERT INTO jobqueue (jq_job_fk, jq_type, jq_cmd_args, jq_end_bits)
+        SELECT $job, 'backup', '--part=' || part, 0 FROM generate_series(1, 3) part");
+    $state = function () {
+      $recovery = $this->dao->getRecovery($this->file);
+      return array($recovery['state'], $recovery['items']);
+    };
+    $this->assertSame(array('queued', 0), $state());
+    $part = function ($number, $set) use ($job) {
+      $this->instance->query("UPDATE jobqueue SET $set
+        WHERE jq_job_fk = $job AND jq_cmd_args = '--part=$number'");
+    };
+    $part(1, 'jq_starttime = now(), jq_itemsprocessed = 4');
+    $part(2, 'jq_starttime = now(), jq_itemsprocessed = 3');
+    $this->assertSame(array('running', 7), $state());
+    $part(1, 'jq_endtime = now(), jq_end_bits = 1');
+    $part(2, 'jq_endtime = now(), jq_end_bits = 1');
+    $this->assertSame(array('running', 7), $state(), 'the last one waits');
+    $part(3, 'jq_starttime = now(), jq_endtime = now(), jq_end_bits = 1');
+    $this->instance->query("UPDATE backup_request SET state = 'done'");
+    $this->assertSame(array('done', 7), $state());
+
+    // Not every release ends what waits for an entry that failed.
+    $part(3, 'jq_starttime = NULL, jq_endtime = NULL, jq_end_bits = 0');
+    $this->instance->query("UPDATE backup_request SET state = 'failed'");
+    $this->assertSame(array('failed', 7), $state());
+  }
+
   public function testAnUploadIsAsLargeAsItsFiles()
   {
     $this->assertSame(11.0, $this->dao->getUploadBytes($this->upload));
