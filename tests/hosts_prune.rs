@@ -4,10 +4,16 @@
 //! A pruning whose proving several hosts divide removes what one removes that does it alone, and nothing
 //! before all of them have ended well.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on fails
-
-mod support;
-
+use crate::support::checked::own_blobs;
+use crate::support::hosts::{parts_left, rows, world};
+use crate::support::pruned::{droppable, names, pruned, there};
+use crate::support::queue::{
+    clear, end_deletion, end_entry, queue_deletion, run_queued, start_next,
+};
+use crate::support::recovered::needed_files;
+use crate::support::scheduler::until_stopped;
+use crate::support::trouble::wait_for;
+use crate::support::world::World;
 use fossology_backup::blob::Tree;
 use fossology_backup::demo::sample::{Options, StoredBlob};
 use nix::sys::signal::Signal;
@@ -15,14 +21,6 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use support::checked::own_blobs;
-use support::hosts::{parts_left, rows, world};
-use support::pruned::{droppable, names, pruned, there};
-use support::queue::{clear, end_deletion, end_entry, queue_deletion, run_queued, start_next};
-use support::recovered::needed_files;
-use support::scheduler::until_stopped;
-use support::trouble::wait_for;
-use support::world::World;
 
 /// Queues a pruning by the preset `gold-only`; gives its request.
 fn queue(world: &World, more: &[&str]) -> i32 {

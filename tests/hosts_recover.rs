@@ -4,26 +4,22 @@
 //! A recovery that several hosts make together, each unpacking the uploads whose gold it has, brings
 //! back and tells what one brings back that does it alone.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on fails
-
-mod support;
-
+use crate::support::checked::own_blobs;
+use crate::support::hosts::{parts_left, rows, world};
+use crate::support::pruned::{droppable, pruned, there};
+use crate::support::queue::{
+    clear, end_deletion, end_entry, queue_deletion, reset, run_queued, start_next,
+};
+use crate::support::recovered::{lose, lose_files, needed_files, notes};
+use crate::support::scheduler::{Agent, until_stopped};
+use crate::support::trouble::{files, wait_for};
+use crate::support::world::World;
 use fossology_backup::demo::sample::{NewUpload, Options};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use support::checked::own_blobs;
-use support::hosts::{parts_left, rows, world};
-use support::pruned::{droppable, pruned, there};
-use support::queue::{
-    clear, end_deletion, end_entry, queue_deletion, reset, run_queued, start_next,
-};
-use support::recovered::{lose, lose_files, needed_files, notes};
-use support::scheduler::{Agent, until_stopped};
-use support::trouble::{files, wait_for};
-use support::world::World;
 
 /// Queues a recovery; gives its request.
 fn queue(world: &World, arguments: &[&str]) -> i32 {

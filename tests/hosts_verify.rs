@@ -4,10 +4,11 @@
 //! A verification that several hosts make together, each reading its share of packs and chunks, finds
 //! and proves what one finds and proves that reads all; and nothing is proven where one of them fails.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on fails
-
-mod support;
-
+use crate::support::hosts::{parts_left, rows};
+use crate::support::queue::{clear, end_entry, run_queued, start_next};
+use crate::support::scheduler::Ended;
+use crate::support::trouble::{ending, files, hold, until_waited_for};
+use crate::support::world::World;
 use fossology_backup::demo::sample::NewUpload;
 use fossology_backup::operations::verify::{self, Options, Report, parts};
 use fossology_backup::operations::{Context, Error, Instance, Progress, Quiet, Stop};
@@ -18,11 +19,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::hosts::{parts_left, rows};
-use support::queue::{clear, end_entry, run_queued, start_next};
-use support::scheduler::Ended;
-use support::trouble::{ending, files, hold, until_waited_for};
-use support::world::World;
 
 /// Queues a verification of the data; gives its request.
 fn queue(world: &World) -> i32 {

@@ -88,7 +88,7 @@ pub(super) fn dump(
         .partition(|(size, _)| *size < ChunkStore::LEAST);
     let count = store.chunks.side_by_side().max(store.options.threads);
     let small = small.into_iter();
-    threads::in_order("storing a dump", count, small, &store_one, &mut keep)?;
+    threads::in_order("storing a dump", count, small, store_one, &mut keep)?;
     for entry in large {
         keep(store_one(entry))?;
     }

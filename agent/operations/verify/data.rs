@@ -50,6 +50,11 @@ pub(super) fn read(
     Ok(lengths)
 }
 
+/// In how many threads data is read: where each answer takes its time, in as many as can wait for one.
+fn at_once(vault: &Vault, options: &Options) -> usize {
+    options.threads.max(vault.storage().side_by_side())
+}
+
 /// How much is read, in percent.
 pub(super) fn percent(options: &Options) -> f64 {
     options.read.unwrap_or(100.0)
@@ -94,26 +99,31 @@ pub(super) fn read_packs(
     context
         .progress
         .begin("reading packs", chosen.len() as u64, bytes);
-    let found = on_all_cores(options.threads, &chosen, context, |(_, id, size)| {
-        if context.stop.gives_way() {
-            return Ok(Seen::Left);
-        }
-        let read = pack_is_whole(vault, *id, *size, context);
-        context.progress.advance(1, 0);
-        match read? {
-            Ok(true) => Ok(Seen::Whole),
-            Ok(false) => {
-                let why = "its content is not that of its name";
-                let damage = damaged_pack(&id.key(), super::Kind::Damaged, why);
-                Ok(Seen::Damaged(damage.into()))
+    let found = on_all_cores(
+        at_once(vault, options),
+        &chosen,
+        context,
+        |(_, id, size)| {
+            if context.stop.gives_way() {
+                return Ok(Seen::Left);
             }
-            Err(error) if is_about_object(&error) => {
-                let (kind, why) = what_is_wrong(error);
-                Ok(Seen::Damaged(damaged_pack(&id.key(), kind, why).into()))
+            let read = pack_is_whole(vault, *id, *size, context);
+            context.progress.advance(1, 0);
+            match read? {
+                Ok(true) => Ok(Seen::Whole),
+                Ok(false) => {
+                    let why = "its content is not that of its name";
+                    let damage = damaged_pack(&id.key(), super::Kind::Damaged, why);
+                    Ok(Seen::Damaged(damage.into()))
+                }
+                Err(error) if is_about_object(&error) => {
+                    let (kind, why) = what_is_wrong(error);
+                    Ok(Seen::Damaged(damaged_pack(&id.key(), kind, why).into()))
+                }
+                Err(error) => Err(error.into()),
             }
-            Err(error) => Err(error.into()),
-        }
-    })?;
+        },
+    )?;
     context.progress.end();
     let mut done = carried.unwrap_or_default();
     done.left.clear();
@@ -170,16 +180,21 @@ pub(super) fn decrypt_packs(
     let bytes = whole.iter().map(|(_, _, size)| size).sum();
     let count = whole.len() as u64;
     context.progress.begin("decrypting packs", count, bytes);
-    let decrypted = on_all_cores(options.threads, &whole, context, |(at, index, size)| {
-        // Whether it opens at all: one that does not is for others, and nothing is said of its content.
-        let reader = PackReader::new(vault.storage().clone(), index.pack());
-        let seen = match reader.bytes(0, 1) {
-            Err(error @ Error::NotOpened { .. }) => Err(error),
-            _ => Ok(holds_its_blobs(vault, index, context)?),
-        };
-        context.progress.advance(1, *size);
-        Ok((*at, seen))
-    })?;
+    let decrypted = on_all_cores(
+        at_once(vault, options),
+        &whole,
+        context,
+        |(at, index, size)| {
+            // Whether it opens at all: one that does not is for others, and nothing is said of its content.
+            let reader = PackReader::new(vault.storage().clone(), index.pack());
+            let seen = match reader.bytes(0, 1) {
+                Err(error @ Error::NotOpened { .. }) => Err(error),
+                _ => Ok(holds_its_blobs(vault, index, context)?),
+            };
+            context.progress.advance(1, *size);
+            Ok((*at, seen))
+        },
+    )?;
     context.progress.end();
     for (at, seen) in decrypted {
         let pack = &mut packs.0[at];
@@ -269,7 +284,7 @@ pub(super) fn decode_chunks(
         .progress
         .begin("reading chunks", chosen.len() as u64, bytes);
     let chunks = vault.chunks();
-    let decoded = on_all_cores(options.threads, chosen, context, |(id, size)| {
+    let decoded = on_all_cores(at_once(vault, options), chosen, context, |(id, size)| {
         let read = chunks.chunk(*id);
         context.progress.advance(1, *size);
         let content = match read {
