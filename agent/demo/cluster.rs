@@ -13,6 +13,7 @@ use super::server::{Installation, RunAs};
 use super::{Error, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getppid};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -23,6 +24,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where ports are looked for.
 const PORTS: Range<u16> = 15_000..32_000;
+
+/// Those that this process was given.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// How a cluster is to be.
 #[derive(Clone, Debug, Default)]
@@ -386,17 +391,25 @@ fn keep(mut command: Command, mut log: File, tell: &Sender<News>) -> io::Result<
     Ok(child)
 }
 
-/// A TCP port of this host that nobody listens on now, and that the system gives to nobody who asks
-/// for any: those are above these (`ip_local_port_range`), and one of them could have another owner
-/// a moment later.
+/// A TCP port of this host that nobody listens on now, that this process was not given before, and that the
+/// system gives to nobody who asks for any: those are above these (`ip_local_port_range`). Else one could
+/// have another owner a moment later.
 ///
 /// # Errors
 /// When none is found.
 pub fn free_port() -> io::Result<u16> {
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if given.len() > PORTS.len() / 2 {
+        // Whoever had the first ones has ended long since.
+        given.clear();
+    }
     let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
-    for _ in 0..100 {
+    for _ in 0..1000 {
         let random = uuid::Uuid::new_v4().as_u128();
         let port = PORTS.start + (random % PORTS.len() as u128) as u16;
+        if !given.insert(port) {
+            continue;
+        }
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             Ok(_) => return Ok(port),
             Err(error) => refused = error,
@@ -435,4 +448,17 @@ fn settings(port: u16, options: &ClusterOptions) -> Vec<String> {
         settings.extend(fast.map(str::to_owned));
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PORTS, free_port};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let given: BTreeSet<u16> = (0..2000).map(|_| free_port().unwrap()).collect();
+        assert_eq!(given.len(), 2000);
+        assert!(given.iter().all(|port| PORTS.contains(port)));
+    }
 }
