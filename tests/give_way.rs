@@ -10,16 +10,16 @@
 use crate::support;
 
 use fossology_backup::demo::sample::{NewUpload, Options};
-use fossology_backup::operations::{Context, Error, Instance, Progress, Stop, verify};
+use fossology_backup::operations::{Context, Error, Instance, Stop, verify};
 use fossology_backup::vault::{Location, Vault};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use support::giving::AtTheFirst;
 use support::hosts::{assert_restorable, queue, rows, snapshots};
 use support::queue::{
-    Entry, Queue, clear, end_deletion, end_entry, queue_deletion, reset, run_queued, start_next,
+    Entry, Queue, clear, counts, end_deletion, end_entry, queue_deletion, reset, run_queued,
+    start_next,
 };
 use support::scheduler::{Agent, Ended, until_stopped};
 use support::trouble::{Held, Running, files, hold, until_held, wait_for};
@@ -64,12 +64,6 @@ fn packing(world: &World) -> bool {
         .flatten()
         .flatten()
         .any(|entry| entry.metadata().is_ok_and(|file| file.len() > 100_000))
-}
-
-fn counts(world: &World, request: i32) -> Value {
-    let mut client = world.sample().connect().unwrap();
-    let query = "SELECT counts FROM backup_request WHERE id = $1";
-    client.query_one(query, &[&request]).unwrap().get(0)
 }
 
 fn runs(world: &World, verb: &str) -> String {
@@ -266,26 +260,6 @@ fn a_deep_check_goes_on_at_the_shard_before_which_it_left() {
     assert_eq!(runs(&world, "check"), "incomplete incomplete");
 }
 
-/// Asks to give way when the first pack is being read.
-struct AtTheFirst<'a> {
-    stop: &'a Stop,
-    reading: AtomicBool,
-}
-
-impl Progress for AtTheFirst<'_> {
-    fn begin(&self, step: &str, _: u64, _: u64) {
-        let reads = step == "reading packs";
-        self.reading.store(reads, Ordering::Relaxed);
-    }
-    fn advance(&self, _: u64, bytes: u64) {
-        if bytes > 0 && self.reading.load(Ordering::Relaxed) {
-            self.stop.give_way();
-        }
-    }
-    fn end(&self) {}
-    fn note(&self, _: &str) {}
-}
-
 #[test]
 fn a_verification_reads_no_pack_twice() {
     let mut world = world(0);
@@ -314,10 +288,7 @@ fn a_verification_reads_no_pack_twice() {
     let mut turns = 0;
     let report = loop {
         let stop = Stop::new();
-        let progress = AtTheFirst {
-            stop: &stop,
-            reading: AtomicBool::new(false),
-        };
+        let progress = AtTheFirst::of(&stop);
         let context = Context {
             progress: &progress,
             stop: &stop,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::fs;
 use support::checked::in_files_only;
 use support::hosts::{parts_left, rows, world};
-use support::queue::{clear, end_entry, run_queued, start_next};
+use support::queue::{clear, counts, end_entry, run_queued, start_next};
 use support::world::World;
 
 /// Queues a check; gives its request.
@@ -22,12 +22,6 @@ fn queue(world: &World, more: &[&str]) -> i32 {
     let arguments = [&["--json", "queue", "check"], more].concat();
     let queued = world.call(&arguments).expect(0).json();
     i32::try_from(queued["request"].as_i64().unwrap()).unwrap()
-}
-
-fn counts(world: &World, request: i32) -> Value {
-    let mut client = world.sample().connect().unwrap();
-    let query = "SELECT counts FROM backup_request WHERE id = $1";
-    client.query_one(query, &[&request]).unwrap().get(0)
 }
 
 /// What the table of findings has: kind, tree, host, name, upload.

@@ -8,7 +8,7 @@ use crate::support::checked::own_blobs;
 use crate::support::hosts::{parts_left, rows, world};
 use crate::support::pruned::{droppable, pruned, there};
 use crate::support::queue::{
-    clear, end_deletion, end_entry, queue_deletion, reset, run_queued, start_next,
+    clear, counts, end_deletion, end_entry, queue_deletion, reset, run_queued, start_next,
 };
 use crate::support::recovered::{lose, lose_files, needed_files, notes};
 use crate::support::scheduler::{Agent, until_stopped};
@@ -26,12 +26,6 @@ fn queue(world: &World, arguments: &[&str]) -> i32 {
     let arguments = [&["--json", "queue", "recover"], arguments].concat();
     let queued = world.call(&arguments).expect(0).json();
     i32::try_from(queued["request"].as_i64().unwrap()).unwrap()
-}
-
-fn counts(world: &World, request: i32) -> Value {
-    let mut client = world.sample().connect().unwrap();
-    let query = "SELECT counts FROM backup_request WHERE id = $1";
-    client.query_one(query, &[&request]).unwrap().get(0)
 }
 
 /// What is known of blobs.

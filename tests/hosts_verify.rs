@@ -4,33 +4,27 @@
 //! A verification that several hosts make together, each reading its share of packs and chunks, finds
 //! and proves what one finds and proves that reads all; and nothing is proven where one of them fails.
 
+use crate::support::giving::AtTheFirst;
 use crate::support::hosts::{parts_left, rows};
-use crate::support::queue::{clear, end_entry, run_queued, start_next};
+use crate::support::queue::{clear, counts, end_entry, run_queued, start_next};
 use crate::support::scheduler::Ended;
 use crate::support::trouble::{ending, files, hold, until_waited_for};
 use crate::support::world::World;
 use fossology_backup::demo::sample::NewUpload;
 use fossology_backup::operations::verify::{self, Options, Report, parts};
-use fossology_backup::operations::{Context, Error, Instance, Progress, Quiet, Stop};
+use fossology_backup::operations::{Context, Error, Instance, Quiet, Stop};
 use fossology_backup::vault::{Location, Vault};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Queues a verification of the data; gives its request.
 fn queue(world: &World) -> i32 {
     let arguments = ["--json", "queue", "verify", "--read-data"];
     let queued = world.call(&arguments).expect(0).json();
     i32::try_from(queued["request"].as_i64().unwrap()).unwrap()
-}
-
-fn counts(world: &World, request: i32) -> Value {
-    let mut client = world.sample().connect().unwrap();
-    let query = "SELECT counts FROM backup_request WHERE id = $1";
-    client.query_one(query, &[&request]).unwrap().get(0)
 }
 
 /// The packs that are proven.
@@ -419,26 +413,6 @@ fn a_share_that_is_killed_in_the_middle_fails_by_name_and_proves_nothing() {
     assert_eq!(proven(&world).len(), pack_paths(&world).len());
 }
 
-/// Asks to give way when the first pack is being read.
-struct AtTheFirst<'a> {
-    stop: &'a Stop,
-    reading: AtomicBool,
-}
-
-impl Progress for AtTheFirst<'_> {
-    fn begin(&self, step: &str, _: u64, _: u64) {
-        let reads = step == "reading packs";
-        self.reading.store(reads, Ordering::Relaxed);
-    }
-    fn advance(&self, _: u64, bytes: u64) {
-        if bytes > 0 && self.reading.load(Ordering::Relaxed) {
-            self.stop.give_way();
-        }
-    }
-    fn end(&self) {}
-    fn note(&self, _: &str) {}
-}
-
 #[test]
 fn a_share_that_gives_way_reads_no_pack_twice() {
     let world = world();
@@ -460,10 +434,7 @@ fn a_share_that_gives_way_reads_no_pack_twice() {
     for share in parts::Share::all(2) {
         let part = loop {
             let stop = Stop::new();
-            let progress = AtTheFirst {
-                stop: &stop,
-                reading: AtomicBool::new(false),
-            };
+            let progress = AtTheFirst::of(&stop);
             let context = Context {
                 progress: &progress,
                 stop: &stop,

@@ -9,6 +9,7 @@ pub mod checked;
 pub mod downloaded;
 pub mod figures;
 pub mod fixture;
+pub mod giving;
 pub mod hosts;
 pub mod proxy;
 pub mod pruned;

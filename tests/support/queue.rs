@@ -11,6 +11,7 @@ use fossology_backup::blob::PfileName;
 use fossology_backup::demo::sample::StoredBlob;
 use fossology_backup::fossology::config::Config;
 use postgres::Client;
+use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -24,6 +25,13 @@ const READY: &str = "jq_starttime IS NULL AND jq_end_bits < 2
 
 /// The agents of the sample that run alone.
 const ALONE: &str = "q.jq_type IN ('delagent', 'maintagent')";
+
+/// The numbers that a request has now.
+pub fn counts(world: &World, request: i32) -> Value {
+    let mut client = world.sample().connect().unwrap();
+    let query = "SELECT counts FROM backup_request WHERE id = $1";
+    client.query_one(query, &[&request]).unwrap().get(0)
+}
 
 /// Ends all that the sample has in its queue, and leaves it the keys below a thousand for what it
 /// queues later.
